@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config';
+
+// Two projects: `unit` needs no process; `system` starts the real control plane once (global set-up) and shares it.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['operator/**/*.test.ts', 'edge-k3s/**/*.test.ts', 'scripts/**/*.test.ts', 'test/layers/**/*.test.ts', 'test/simulator/**/*.test.ts'] } },
+      { test: { name: 'broker', include: ['test/broker/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'system',
+          include: ['test/controlplane/**/*.test.ts', 'test/api/**/*.test.ts', 'test/scenarios/**/*.test.ts', 'test/faults/**/*.test.ts', 'test/scale/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
