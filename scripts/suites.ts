@@ -1,0 +1,61 @@
+// The suites of `npm test` and how one is run: Vitest with a JSON report beside its ordinary output, so that counts are read, never guessed.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type Counts = { passed: number; failed: number; skipped: number };
+export type SuiteResult = Counts & { name: string; seconds: number };
+
+/** The Vitest projects in the order they run: quickest first, so that a slip shows early. */
+export const SUITES = ['unit', 'broker', 'system'] as const;
+
+/** Runs one Vitest project, optionally only the files whose path matches one of `patterns`. A run that dies without a report counts as one failure. */
+export async function runSuite(name: string, patterns: readonly string[]): Promise<SuiteResult> {
+  const dir = await mkdtemp(join(tmpdir(), 'hedgerow-report-'));
+  const report = join(dir, 'report.json');
+  const startedAt = performance.now();
+  const args = ['run', '--project', name, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...patterns];
+  const code = await exitCode('node_modules/vitest/vitest.mjs', args);
+  const counts = await readCounts(report);
+  await rm(dir, { recursive: true, force: true });
+  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+  // Vitest exits non-zero also for unhandled errors and failing set-up, which its test counts do not show.
+  const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
+  return { name, seconds, passed: counts.passed, failed, skipped: counts.skipped };
+}
+
+export function sum(results: readonly Counts[]): Counts {
+  return results.reduce((total, one) => ({ passed: total.passed + one.passed, failed: total.failed + one.failed, skipped: total.skipped + one.skipped }), {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+  });
+}
+
+/** `12 passed, 0 failed` with `, 3 skipped` only where something was skipped: the last line of every test command. */
+export function closingLine(counts: Counts): string {
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+}
+
+type JsonReport = { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number; testResults: { status: string; assertionResults: unknown[] }[] };
+
+async function readCounts(report: string): Promise<Counts> {
+  try {
+    const parsed = JSON.parse(await readFile(report, 'utf8')) as JsonReport;
+    // A file that could not even be loaded has no assertions: it is a failure all the same.
+    const brokenFiles = parsed.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+    return { passed: parsed.numPassedTests, failed: parsed.numFailedTests + brokenFiles, skipped: parsed.numPendingTests + parsed.numTodoTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+function exitCode(script: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,89 @@
+// The import directions of the house (docs/adr/0002-layers.md): who may know whom.
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices'];
+/** Lower rooms never import higher ones. */
+const RANK: Record<string, number> = { api: 0, kube: 1, runtime: 2, identity: 3, broker: 3, segments: 3, interventions: 3, devices: 4, cli: 5, 'main.ts': 6 };
+
+type Import = { file: string; specifier: string; target: string | undefined };
+
+describe('layers', () => {
+  const imports = globSync('{operator,edge-k3s,test}/**/*.ts', { cwd: root }).flatMap((file) => importsOf(file));
+  const inOperator = imports.filter((i) => room(i.file) !== undefined);
+
+  it('finds the imports at all', () => expect(inOperator.length).toBeGreaterThan(50));
+
+  it('a room imports only rooms below it', () => {
+    const wrong = inOperator.filter((i) => {
+      const from = room(i.file);
+      const to = i.target === undefined ? undefined : room(i.target);
+      if (from === undefined || to === undefined || from === to) return false;
+      return (RANK[to] ?? 99) > (RANK[from] ?? -1);
+    });
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('a feature is entered through the file named like its folder', () => {
+    const wrong = inOperator.filter((i) => {
+      const from = room(i.file);
+      const to = i.target === undefined ? undefined : room(i.target);
+      if (to === undefined || from === to || !FEATURES.includes(to)) return false;
+      return i.target !== join('operator', to, `${to}.ts`);
+    });
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('only operator/kube talks HTTP to Kubernetes and only operator/broker to EMQX', () => {
+    const wrong = inOperator.filter((i) => i.specifier === 'undici' && !['kube', 'broker'].includes(room(i.file) ?? '') && !isTest(i.file));
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('nothing in operator/ imports tests, scripts or development dependencies', () => {
+    const development = ['mqtt', 'mqtt-packet', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
+    const wrong = inOperator.filter((i) => !isTest(i.file) && (i.target?.startsWith(`test${sep}`) || i.target?.startsWith(`scripts${sep}`) || development.includes(i.specifier)));
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('the broker stand-in shares no code with the operator', () => {
+    const wrong = imports.filter((i) => i.file.startsWith(join('test', 'broker')) && i.target?.startsWith('operator'));
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('code that decides knows neither the API server nor a clock', () => {
+    const deciding = inOperator.filter((i) => /\/(decide|plan|model|effective|posture|acl-[a-z]+|networkpolicy|csr|subject)\.ts$/.test(i.file));
+    const wrong = deciding.filter((i) => i.target !== undefined && /^operator\/(kube\/(?!object)|runtime\/(?!outcome|conditions))/.test(i.target));
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it.each([
+    ['Date.now', /\bDate\.now\(/, ['operator/runtime/clock.ts']],
+    ['setTimeout', /\bsetTimeout\(/, ['operator/runtime/clock.ts']],
+    ['Math.random', /\bMath\.random\(/, ['operator/runtime/random.ts']],
+    ['process.env', /\bprocess\.env\b/, ['operator/runtime/environment.ts']],
+  ])('%s appears in one file only', (_name, pattern, allowed) => {
+    const users = globSync('operator/**/*.ts', { cwd: root }).filter((file) => !isTest(file) && pattern.test(withoutComments(file)));
+    expect(users.filter((file) => !allowed.includes(file))).toEqual([]);
+  });
+});
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => {
+    const specifier = match[1] ?? '';
+    const target = specifier.startsWith('.') ? relative(root, join(root, dirname(file), specifier)) : undefined;
+    return { file, specifier, target };
+  });
+}
+
+function room(file: string): string | undefined {
+  const parts = file.split(sep);
+  return parts[0] === 'operator' ? parts[1] : undefined;
+}
+
+const isTest = (file: string): boolean => file.endsWith('.test.ts') || /\/test-[a-z-]+\.ts$/.test(file) || file.includes(`${sep}testing${sep}`);
+const withoutComments = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|(^|[^:])\/\/.*$/gm, '$1');
+const say = (i: Import): string => `${i.file} imports ${i.target ?? i.specifier}`;
