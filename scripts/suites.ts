@@ -15,7 +15,16 @@ export async function runSuite(name: string, patterns: readonly string[]): Promi
   const dir = await mkdtemp(join(tmpdir(), 'hedgerow-report-'));
   const report = join(dir, 'report.json');
   const startedAt = performance.now();
-  const args = ['run', '--project', name, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...patterns];
+  const args = [
+    'run',
+    '--project',
+    name,
+    '--passWithNoTests',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...patterns,
+  ];
   const code = await exitCode('node_modules/vitest/vitest.mjs', args);
   const counts = await readCounts(report);
   await rm(dir, { recursive: true, force: true });
@@ -26,11 +35,14 @@ export async function runSuite(name: string, patterns: readonly string[]): Promi
 }
 
 export function sum(results: readonly Counts[]): Counts {
-  return results.reduce((total, one) => ({ passed: total.passed + one.passed, failed: total.failed + one.failed, skipped: total.skipped + one.skipped }), {
-    passed: 0,
-    failed: 0,
-    skipped: 0,
-  });
+  return results.reduce(
+    (total, one) => ({ passed: total.passed + one.passed, failed: total.failed + one.failed, skipped: total.skipped + one.skipped }),
+    {
+      passed: 0,
+      failed: 0,
+      skipped: 0,
+    },
+  );
 }
 
 /** `12 passed, 0 failed` with `, 3 skipped` only where something was skipped: the last line of every test command. */
@@ -39,14 +51,24 @@ export function closingLine(counts: Counts): string {
   return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
 }
 
-type JsonReport = { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number; testResults: { status: string; assertionResults: unknown[] }[] };
+type JsonReport = {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { status: string; assertionResults: unknown[] }[];
+};
 
 async function readCounts(report: string): Promise<Counts> {
   try {
     const parsed = JSON.parse(await readFile(report, 'utf8')) as JsonReport;
     // A file that could not even be loaded has no assertions: it is a failure all the same.
     const brokenFiles = parsed.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
-    return { passed: parsed.numPassedTests, failed: parsed.numFailedTests + brokenFiles, skipped: parsed.numPendingTests + parsed.numTodoTests };
+    return {
+      passed: parsed.numPassedTests,
+      failed: parsed.numFailedTests + brokenFiles,
+      skipped: parsed.numPendingTests + parsed.numTodoTests,
+    };
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
   }

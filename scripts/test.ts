@@ -3,7 +3,9 @@ import { closingLine, runSuite, SUITES, sum } from './suites.ts';
 
 const args = process.argv.slice(2);
 if (args.includes('--help')) {
-  console.log('npm test [-- [--suite unit|broker|system] PATTERN…]\n\nRuns the suites unit, broker and system (real API server, cert-manager); PATTERN keeps the test files whose path contains it.');
+  console.log(
+    'npm test [-- [--suite unit|broker|system] PATTERN…]\n\nRuns the suites unit, broker and system (real API server, cert-manager); PATTERN keeps the test files whose path contains it.',
+  );
   process.exit(0);
 }
 const only = args.includes('--suite') ? args[args.indexOf('--suite') + 1] : undefined;
@@ -15,7 +17,8 @@ for (const suite of SUITES) {
   results.push(await runSuite(suite, patterns));
 }
 console.log('');
-for (const result of results) console.log(`suite ${result.name.padEnd(8)} ${String(result.seconds).padStart(7)} s   ${closingLine(result)}`);
+for (const result of results)
+  console.log(`suite ${result.name.padEnd(8)} ${String(result.seconds).padStart(7)} s   ${closingLine(result)}`);
 const total = sum(results);
 console.log(closingLine(total));
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -7,7 +7,18 @@ import { describe, expect, it } from 'vitest';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices'];
 /** Lower rooms never import higher ones. */
-const RANK: Record<string, number> = { api: 0, kube: 1, runtime: 2, identity: 3, broker: 3, segments: 3, interventions: 3, devices: 4, cli: 5, 'main.ts': 6 };
+const RANK: Record<string, number> = {
+  api: 0,
+  kube: 1,
+  runtime: 2,
+  identity: 3,
+  broker: 3,
+  segments: 3,
+  interventions: 3,
+  devices: 4,
+  cli: 5,
+  'main.ts': 6,
+};
 
 type Import = { file: string; specifier: string; target: string | undefined };
 
@@ -44,7 +55,11 @@ describe('layers', () => {
 
   it('nothing in operator/ imports tests, scripts or development dependencies', () => {
     const development = ['mqtt', 'mqtt-packet', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
-    const wrong = inOperator.filter((i) => !isTest(i.file) && (i.target?.startsWith(`test${sep}`) || i.target?.startsWith(`scripts${sep}`) || development.includes(i.specifier)));
+    const wrong = inOperator.filter(
+      (i) =>
+        !isTest(i.file) &&
+        (i.target?.startsWith(`test${sep}`) || i.target?.startsWith(`scripts${sep}`) || development.includes(i.specifier)),
+    );
     expect(wrong.map(say)).toEqual([]);
   });
 
@@ -54,8 +69,12 @@ describe('layers', () => {
   });
 
   it('code that decides knows neither the API server nor a clock', () => {
-    const deciding = inOperator.filter((i) => /\/(decide|plan|model|effective|posture|acl-[a-z]+|networkpolicy|csr|subject)\.ts$/.test(i.file));
-    const wrong = deciding.filter((i) => i.target !== undefined && /^operator\/(kube\/(?!object)|runtime\/(?!outcome|conditions))/.test(i.target));
+    const deciding = inOperator.filter((i) =>
+      /\/(decide|plan|model|effective|posture|acl-[a-z]+|networkpolicy|csr|subject)\.ts$/.test(i.file),
+    );
+    const wrong = deciding.filter(
+      (i) => i.target !== undefined && /^operator\/(kube\/(?!object)|runtime\/(?!outcome|conditions))/.test(i.target),
+    );
     expect(wrong.map(say)).toEqual([]);
   });
 
@@ -84,6 +103,8 @@ function room(file: string): string | undefined {
   return parts[0] === 'operator' ? parts[1] : undefined;
 }
 
-const isTest = (file: string): boolean => file.endsWith('.test.ts') || /\/test-[a-z-]+\.ts$/.test(file) || file.includes(`${sep}testing${sep}`);
-const withoutComments = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|(^|[^:])\/\/.*$/gm, '$1');
+const isTest = (file: string): boolean =>
+  file.endsWith('.test.ts') || /\/test-[a-z-]+\.ts$/.test(file) || file.includes(`${sep}testing${sep}`);
+const withoutComments = (file: string): string =>
+  readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|(^|[^:])\/\/.*$/gm, '$1');
 const say = (i: Import): string => `${i.file} imports ${i.target ?? i.specifier}`;
