@@ -1,0 +1,167 @@
+// What can go wrong between a Device and its certificate. Codes are stable: docs/reference/errors.md is generated from this table.
+export const ERRORS = {
+  'HR-ID-001': {
+    title: 'CsrMissing',
+    cause: 'enrollment is CSR and spec.identity.csr is empty',
+    cure: 'make a key and a request on the device and put the request into spec.identity.csr',
+  },
+  'HR-ID-002': {
+    title: 'CsrNotPem',
+    cause: 'spec.identity.csr is not exactly one PEM block of type CERTIFICATE REQUEST',
+    cure: 'paste the file that openssl wrote, nothing before or after it',
+  },
+  'HR-ID-003': {
+    title: 'CsrTooLarge',
+    cause: 'spec.identity.csr is longer than any request that Hedgerow could accept',
+    cure: 'make a plain request without extra attributes',
+  },
+  'HR-ID-004': {
+    title: 'CsrMalformed',
+    cause: 'the PEM block does not hold a PKCS#10 request in strict DER (RFC 2986)',
+    cure: 'make the request again',
+  },
+  'HR-ID-005': {
+    title: 'CsrSignatureInvalid',
+    cause: 'the signature of the request does not verify with the key in it, so nobody has proved to hold that key',
+    cure: 'make the request on the device with its own key and do not edit it afterwards',
+  },
+  'HR-ID-006': {
+    title: 'CsrKeyUnsupported',
+    cause: 'the key is not P-256, P-384, Ed25519 or RSA, or is not encoded in its usual form',
+    cure: 'make a P-256 key',
+  },
+  'HR-ID-007': {
+    title: 'CsrKeyWeak',
+    cause: 'the RSA key has fewer than 3072 or more than 8192 bits, or an unusual exponent',
+    cure: 'make a P-256 key, or RSA with 3072 bits',
+  },
+  'HR-ID-008': {
+    title: 'CsrSignatureAlgorithmUnsupported',
+    cause: 'the request is not signed with SHA-256, SHA-384, SHA-512 or Ed25519, by the algorithm of its key',
+    cure: 'sign the request with SHA-256',
+  },
+  'HR-ID-009': {
+    title: 'CsrSubjectMismatch',
+    cause: 'the subject is not exactly the one that Hedgerow dictates; the issuer would sign it as it stands',
+    cure: 'make the request with exactly this subject, in this order',
+  },
+  'HR-ID-010': {
+    title: 'CsrExtensionRefused',
+    cause: 'the request asks for an extension other than exactly KeyUsage digitalSignature together with ExtendedKeyUsage clientAuth',
+    cure: 'make the request without extensions; Hedgerow adds the usages',
+  },
+  'HR-ID-011': {
+    title: 'CsrAttributeRefused',
+    cause: 'the request carries an attribute other than one extensionRequest (a challengePassword would be a secret in Git)',
+    cure: 'make the request without attributes',
+  },
+  'HR-ID-012': {
+    title: 'NameNotCertifiable',
+    cause:
+      'the names of device, segment and namespace do not make a common name and an organizational unit of RFC 1123 labels with at most 64 characters (X.520)',
+    cure: 'use shorter names of a-z, 0-9 and -',
+  },
+  'HR-ID-020': {
+    title: 'IssuerNotFound',
+    cause: 'the cert-manager issuer does not exist',
+    cure: 'create it, or set spec.identity.issuerRef; the Device goes on by itself when it appears',
+  },
+  'HR-ID-021': {
+    title: 'IssuerNotReady',
+    cause: 'the cert-manager issuer is not Ready',
+    cure: 'see the conditions of the issuer; the Device goes on by itself',
+  },
+  'HR-ID-022': {
+    title: 'ApproverOpen',
+    cause: 'an identity other than Hedgerow may approve requests to the issuer of the devices, so it could mint devices',
+    cure: "narrow cert-manager's approveSignerNames (or the ClusterRole named) so that it leaves this issuer out, or accept the identity with --accepted-approver",
+  },
+  'HR-ID-023': {
+    title: 'RequestDenied',
+    cause: 'somebody denied the CertificateRequest of this Device',
+    cure: 'find out who and why (another approver such as approver-policy must leave this issuer out); it is tried again with a new request',
+  },
+  'HR-ID-024': {
+    title: 'RequestFailed',
+    cause: 'cert-manager could not sign the request',
+    cure: 'see the message; it is tried again with a new request',
+  },
+  'HR-ID-025': {
+    title: 'ForeignRequest',
+    cause: 'a CertificateRequest with the name of ours exists and was not made by Hedgerow for this Device',
+    cure: 'delete that CertificateRequest and take the right to create such from whoever made it',
+  },
+  'HR-ID-026': {
+    title: 'CertificateNotAsAsked',
+    cause: 'the issuer signed something else than what was asked, so the certificate was not handed out',
+    cure: 'use an issuer that signs subject, key, usages and duration as asked, then delete the CertificateRequest named',
+  },
+  'HR-ID-030': {
+    title: 'DuplicateSerial',
+    cause: 'another Device of the namespace has the same spec.hardware.serial and was first',
+    cure: 'correct the serial number, or delete the other Device if it is gone',
+  },
+  'HR-ID-031': {
+    title: 'DuplicateKey',
+    cause: 'another Device has the same public key and was first: a key belongs to one device',
+    cure: 'make a new key and request on this device, or delete the other Device before it has a certificate',
+  },
+  'HR-ID-032': {
+    title: 'KeyRevoked',
+    cause: 'a certificate of this key was revoked; a revoked key is never certified again',
+    cure: 'make a new key and request on the device',
+  },
+  'HR-ID-033': {
+    title: 'KeyStillCertified',
+    cause: 'this key has a valid certificate already and gets the next one only inside the renewal window of that one',
+    cure: 'make a new key and request on the device, or wait for the renewal window',
+  },
+  'HR-ID-034': {
+    title: 'CertificateLost',
+    cause:
+      'the ledger says that a certificate was issued for this key, but neither status.certificate nor a CertificateRequest holds it any more',
+    cure: 'make a new key and request on the device; nothing needs to be done if the device has its certificate: it is renewed inside its window',
+  },
+  'HR-ID-040': {
+    title: 'LedgerBroken',
+    cause: 'a page of the certificate ledger does not read, so nothing can be issued or revoked safely',
+    cure: 'restore the CertificateLedger object named from a backup or correct the entry named; it is read again by itself',
+  },
+  'HR-ID-041': {
+    title: 'LedgerNotLoaded',
+    cause: 'the certificate ledger was not read from the API server yet',
+    cure: 'wait; if it lasts, see whether the operator may list certificateledgers in its namespace',
+  },
+  'HR-ID-050': {
+    title: 'CertificateNameTaken',
+    cause: 'a cert-manager Certificate with the name of the Device exists and does not belong to it',
+    cure: 'rename or delete that Certificate',
+  },
+  'HR-ID-051': {
+    title: 'ManagedSpecInvalid',
+    cause: 'cert-manager cannot make this certificate: duration is at least 1h, renewBefore at least 5m and shorter than duration',
+    cure: 'correct spec.identity.duration and spec.identity.renewBefore',
+  },
+  'HR-ID-052': {
+    title: 'ManagedRequestRefused',
+    cause: 'a CertificateRequest for the Certificate of this Device is not what Hedgerow asked for, so it was not approved',
+    cure: 'delete that CertificateRequest and take the right to create such from whoever made it',
+  },
+  'HR-ID-060': {
+    title: 'EnrollmentNotSupported',
+    cause: 'this way of enrollment is not supported yet',
+    cure: 'use spec.identity.enrollment CSR or Managed',
+  },
+} as const;
+
+export type IdentityCode = keyof typeof ERRORS;
+
+/** The condition reason of a code, for example `CsrSubjectMismatch`. */
+export function reasonOf(code: IdentityCode): string {
+  return ERRORS[code].title;
+}
+
+/** `HR-ID-009: <what was found>. <cure>`: one line a person can act on. `cure` replaces the table's when it can be more exact. */
+export function explain(code: IdentityCode, found?: string, cure?: string): string {
+  return `${code}: ${found ?? ERRORS[code].cause}. Cure: ${cure ?? ERRORS[code].cure}`;
+}

@@ -1,0 +1,87 @@
+// What a signed certificate says, read once when it arrives, and whether it is what was asked for.
+import { createHash, X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { Certificate } from '@peculiar/asn1-x509';
+import { isDictatedUsage } from './csr.ts';
+import { relativeNames, type Subject } from './subject.ts';
+
+export type CertificateFacts = {
+  /** Lower hex. */
+  serial: string;
+  /** Of the leaf's DER, lower hex: the user name that the broker forces from the certificate. */
+  md5: string;
+  /** Of the leaf's DER, lower hex. */
+  sha256: string;
+  /** sha256 of the SubjectPublicKeyInfo, lower hex. */
+  spki: string;
+  /** ISO 8601. */
+  notBefore: string;
+  notAfter: string;
+  /** One relative name a line, as node prints it: `O=hedgerow\nOU=…\nCN=…`. */
+  subject: string;
+  isCa: boolean;
+  /** Exactly digitalSignature and exactly clientAuth. */
+  dictatedUsages: boolean;
+};
+
+/** A chain of at most this many characters goes into a status. */
+const MAX_CHAIN_CHARS = 32_768;
+
+/** Reads the leaf, the first certificate of a PEM chain; undefined when it is none. Never throws. */
+export function readCertificate(pemChain: string): CertificateFacts | undefined {
+  if (pemChain.length > MAX_CHAIN_CHARS) return undefined;
+  try {
+    const leaf = new X509Certificate(pemChain);
+    const spki = leaf.publicKey.export({ type: 'spki', format: 'der' });
+    return {
+      serial: leaf.serialNumber.toLowerCase(),
+      md5: digest('md5', leaf.raw),
+      sha256: digest('sha256', leaf.raw),
+      spki: digest('sha256', spki),
+      notBefore: leaf.validFromDate.toISOString(),
+      notAfter: leaf.validToDate.toISOString(),
+      subject: leaf.subject,
+      isCa: leaf.ca,
+      dictatedUsages: hasDictatedUsages(leaf.raw),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Clocks of issuer and operator may differ by this much. */
+const CLOCK_SKEW_MS = 5 * 60_000;
+
+/** What is wrong with a certificate that came back, in words; undefined when it is what was asked for. Issuers may sign for less time, not for more. */
+export function certificateProblem(
+  facts: CertificateFacts,
+  asked: { subject: Subject; spki: string; durationMs: number; now: number },
+): string | undefined {
+  const wanted = relativeNames(asked.subject)
+    .map((name) => `${name.short}=${name.value}`)
+    .join('\n');
+  const notBefore = Date.parse(facts.notBefore);
+  const notAfter = Date.parse(facts.notAfter);
+  if (facts.subject !== wanted) return 'its subject is another one';
+  if (facts.spki !== asked.spki) return 'its public key is another one';
+  if (facts.isCa) return 'it is a CA certificate';
+  if (!facts.dictatedUsages) return 'its usages are not exactly digital signature and client auth';
+  if (notAfter <= asked.now) return 'it has expired already';
+  if (notBefore > asked.now + CLOCK_SKEW_MS) return 'it is not valid yet';
+  // Measured from now, not from notBefore: some issuers backdate notBefore and keep the end.
+  if (notAfter > asked.now + asked.durationMs + CLOCK_SKEW_MS) return 'it is valid for longer than was asked';
+  return undefined;
+}
+
+/** `node:crypto` shows the extended usages but not the bits of KeyUsage, so the extensions are read here. */
+function hasDictatedUsages(der: Buffer): boolean {
+  const extensions = AsnConvert.parse(der, Certificate).tbsCertificate.extensions ?? [];
+  return ['2.5.29.15', '2.5.29.37'].every((oid) => {
+    const found = [...extensions].filter((extension) => extension.extnID === oid);
+    return found.length === 1 && found[0] !== undefined && isDictatedUsage(oid, Buffer.from(found[0].extnValue.buffer));
+  });
+}
+
+function digest(algorithm: 'md5' | 'sha256', bytes: Buffer): string {
+  return createHash(algorithm).update(bytes).digest('hex');
+}
