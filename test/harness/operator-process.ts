@@ -1,0 +1,80 @@
+// The operator as an OS process of its own, under the ServiceAccount token and roles of the chart, never as admin.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { waitFor } from './wait.ts';
+
+export type OperatorOptions = {
+  kubeconfig: string;
+  namespace: string;
+  broker: { restUrl: string; restCaFile: string; apiKeyFile: string };
+  /** `Kind/namespace/name` or `ClusterIssuer/name` */
+  defaultIssuer: string;
+  logFile: string;
+  extraArgs?: string[];
+};
+
+export type OperatorProcess = {
+  readonly pid: number;
+  readonly metricsUrl: string;
+  /** Resolves to the exit code (or 128 + signal number) once the process is gone. */
+  readonly exited: Promise<number>;
+  stop(): Promise<number>;
+  kill(): Promise<number>;
+};
+
+const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
+
+/** Starts the operator and resolves when `/readyz` answers 200. Rejects when it exits first. */
+export async function startOperator(options: OperatorOptions): Promise<OperatorProcess> {
+  const port = await freePort();
+  const log = openSync(options.logFile, 'a');
+  const args = [
+    MAIN,
+    ...['--kubeconfig', options.kubeconfig],
+    ...['--namespace', options.namespace],
+    ...['--default-issuer', options.defaultIssuer],
+    ...['--broker-url', options.broker.restUrl],
+    ...['--broker-ca-file', options.broker.restCaFile],
+    ...['--broker-api-key-file', options.broker.apiKeyFile],
+    ...['--metrics-port', String(port)],
+    ...(options.extraArgs ?? []),
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
+  const exited = exitOf(child);
+  let gone: number | undefined;
+  void exited.then((code) => {
+    gone = code;
+  });
+  const metricsUrl = `http://127.0.0.1:${port}`;
+  await waitFor(
+    'the operator to become ready',
+    async () => {
+      if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${options.logFile}`);
+      const answer = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
+      return answer.ok ? true : undefined;
+    },
+    { timeoutMs: 60_000, everyMs: 50 },
+  );
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number> => {
+    if (gone === undefined) child.kill(signal);
+    return exited;
+  };
+  return { pid: child.pid ?? -1, metricsUrl, exited, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGKILL' ? 137 : 143))));
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+    });
+  });
+}
