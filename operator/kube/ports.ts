@@ -24,7 +24,7 @@ export type Log = {
 
 /** Never a name of an object among the labels: `kind` is a plural such as `devices`. */
 export interface KubeMetrics {
-  request(sample: { method: string; code: string; seconds: number }): void;
+  request(sample: { method: string; code: string; host: string; seconds: number }): void;
   requestRetried(method: string, code: string): void;
   relisted(kind: string, reason: string): void;
   watchEnded(kind: string, how: string): void;
@@ -32,3 +32,12 @@ export interface KubeMetrics {
   /** Called once a reflector: `ageSeconds` is read at scrape time. */
   watchAge(kind: string, ageSeconds: () => number): void;
 }
+
+export const noKubeMetrics: KubeMetrics = {
+  request: () => undefined,
+  requestRetried: () => undefined,
+  relisted: () => undefined,
+  watchEnded: () => undefined,
+  storeObjects: () => undefined,
+  watchAge: () => undefined,
+};
