@@ -1,27 +1,31 @@
-// Names on the wire and on objects. `<device>.<namespace>` is the certificate's CN, the MQTT client id and `{device}` in topics.
+// The names that cross a border: certificate subject, MQTT client id, topics, labels. One place, because a difference of one character is a hole.
 
-export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
-export const MANAGED_BY = 'hedgerow';
-/** On a Namespace, set by its administrator: deny for the whole namespace. */
-export const LABEL_SITE = 'hedgerow.dev/site';
-/** On a Namespace, set by its administrator: the highest trust a SegmentPolicy there may have (default 3). */
-export const LABEL_MAX_TRUST = 'hedgerow.dev/max-trust';
-export const LABEL_SEGMENT = 'hedgerow.dev/segment';
-export const FIELD_MANAGER = 'hedgerow';
-
-/** X.509 allows 64 characters for CN and OU (RFC 5280, upper bounds). */
-export const MAX_WIRE_NAME = 64;
-
+/** `<device>.<namespace>`: the CN of the certificate, the MQTT client id and the `{device}` of every topic. */
 export function deviceName(device: string, namespace: string): string {
   return `${device}.${namespace}`;
 }
 
+/** `<segment>.<namespace>`: the OU of the certificate and the `{segment}` of every topic. */
 export function segmentName(segment: string, namespace: string): string {
   return `${segment}.${namespace}`;
 }
 
-/** `thermo-17.berlin` → its parts; undefined when there is not exactly one dot. */
-export function splitWireName(name: string): { name: string; namespace: string } | undefined {
-  const [first, second, ...rest] = name.split('.');
-  return first === undefined || second === undefined || first === '' || second === '' || rest.length > 0 ? undefined : { name: first, namespace: second };
-}
+/** X.509's upper bound for CN and OU (ub-common-name, RFC 5280 appendix A.1). */
+export const MAX_WIRE_NAME = 64;
+
+/** RFC 1123 label, at most 62 characters: the broker's expression for `clientid_override` has `[a-z0-9-]{1,62}` on both sides of the dot. */
+export const LABEL_PATTERN = '^[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?$';
+export const MAX_LABEL = 62;
+
+export const GROUP = 'hedgerow.dev';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** On a namespace, by its administrator: this is a site, deny everything for every pod in it. */
+export const LABEL_SITE = 'hedgerow.dev/site';
+/** On a namespace, by its administrator: the highest `spec.trust` of a SegmentPolicy in it; without the label 3. */
+export const LABEL_MAX_TRUST = 'hedgerow.dev/max-trust';
+export const DEFAULT_MAX_TRUST = 3;
+
+/** The one field manager of everything Hedgerow applies. */
+export const FIELD_MANAGER = 'hedgerow';

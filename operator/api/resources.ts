@@ -1,37 +1,50 @@
-// Every kind Hedgerow talks about, its own first.
+// Where the kinds that Hedgerow reads or writes live in the API server.
 import type { ResourceType } from './meta.ts';
+import { GROUP, VERSION } from './names.ts';
 
-export const GROUP = 'hedgerow.dev';
-export const VERSION = 'v1alpha1';
-export const API_VERSION = `${GROUP}/${VERSION}`;
+export const DEVICES: ResourceType = ours('devices', 'Device');
+export const SEGMENT_POLICIES: ResourceType = ours('segmentpolicies', 'SegmentPolicy');
+export const FIRMWARE_RELEASES: ResourceType = ours('firmwarereleases', 'FirmwareRelease');
+export const INTERVENTIONS: ResourceType = ours('interventions', 'Intervention');
+export const CERTIFICATE_LEDGERS: ResourceType = ours('certificateledgers', 'CertificateLedger');
+export const FIRMWARE_WAVES: ResourceType = ours('firmwarewaves', 'FirmwareWave');
 
-const own = (kind: string, plural: string): ResourceType => ({ group: GROUP, version: VERSION, plural, kind, namespaced: true });
-const foreign = (group: string, version: string, kind: string, plural: string, namespaced = true): ResourceType => ({ group, version, plural, kind, namespaced });
+export const CERTIFICATE_REQUESTS: ResourceType = namespaced('cert-manager.io', 'v1', 'certificaterequests', 'CertificateRequest');
+export const CERTIFICATES: ResourceType = namespaced('cert-manager.io', 'v1', 'certificates', 'Certificate');
+export const ISSUERS: ResourceType = namespaced('cert-manager.io', 'v1', 'issuers', 'Issuer');
+export const CLUSTER_ISSUERS: ResourceType = cluster('cert-manager.io', 'v1', 'clusterissuers', 'ClusterIssuer');
 
-export const DEVICES = own('Device', 'devices');
-export const SEGMENT_POLICIES = own('SegmentPolicy', 'segmentpolicies');
-export const FIRMWARE_RELEASES = own('FirmwareRelease', 'firmwarereleases');
-export const INTERVENTIONS = own('Intervention', 'interventions');
-export const CERTIFICATE_LEDGERS = own('CertificateLedger', 'certificateledgers');
-export const FIRMWARE_WAVES = own('FirmwareWave', 'firmwarewaves');
+export const NETWORK_POLICIES: ResourceType = namespaced('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy');
+export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
+export const NODES: ResourceType = cluster('', 'v1', 'nodes', 'Node');
+export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
+export const SERVICES: ResourceType = namespaced('', 'v1', 'services', 'Service');
+export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');
+export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
+export const SERVICE_ACCOUNTS: ResourceType = namespaced('', 'v1', 'serviceaccounts', 'ServiceAccount');
+export const EVENTS: ResourceType = namespaced('events.k8s.io', 'v1', 'events', 'Event');
+export const LEASES: ResourceType = namespaced('coordination.k8s.io', 'v1', 'leases', 'Lease');
+export const JOBS: ResourceType = namespaced('batch', 'v1', 'jobs', 'Job');
 
-export const CERTIFICATE_REQUESTS = foreign('cert-manager.io', 'v1', 'CertificateRequest', 'certificaterequests');
-export const CERTIFICATES = foreign('cert-manager.io', 'v1', 'Certificate', 'certificates');
-export const ISSUERS = foreign('cert-manager.io', 'v1', 'Issuer', 'issuers');
-export const CLUSTER_ISSUERS = foreign('cert-manager.io', 'v1', 'ClusterIssuer', 'clusterissuers', false);
-export const NETWORK_POLICIES = foreign('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies');
-export const NAMESPACES = foreign('', 'v1', 'Namespace', 'namespaces', false);
-export const PODS = foreign('', 'v1', 'Pod', 'pods');
-export const SECRETS = foreign('', 'v1', 'Secret', 'secrets');
-export const CONFIG_MAPS = foreign('', 'v1', 'ConfigMap', 'configmaps');
-export const JOBS = foreign('batch', 'v1', 'Job', 'jobs');
-export const LEASES = foreign('coordination.k8s.io', 'v1', 'Lease', 'leases');
-export const EVENTS = foreign('events.k8s.io', 'v1', 'Event', 'events');
-export const CLUSTER_ROLES = foreign('rbac.authorization.k8s.io', 'v1', 'ClusterRole', 'clusterroles', false);
-export const CLUSTER_ROLE_BINDINGS = foreign('rbac.authorization.k8s.io', 'v1', 'ClusterRoleBinding', 'clusterrolebindings', false);
-export const CUSTOM_RESOURCE_DEFINITIONS = foreign('apiextensions.k8s.io', 'v1', 'CustomResourceDefinition', 'customresourcedefinitions', false);
+export const CLUSTER_ROLES: ResourceType = cluster('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole');
+export const CLUSTER_ROLE_BINDINGS: ResourceType = cluster('rbac.authorization.k8s.io', 'v1', 'clusterrolebindings', 'ClusterRoleBinding');
+export const ROLES: ResourceType = namespaced('rbac.authorization.k8s.io', 'v1', 'roles', 'Role');
+export const ROLE_BINDINGS: ResourceType = namespaced('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding');
+export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = cluster(
+  'apiextensions.k8s.io',
+  'v1',
+  'customresourcedefinitions',
+  'CustomResourceDefinition',
+);
 
-/** `group/version`, or just the version for the core group. */
-export function apiVersionOf(type: ResourceType): string {
-  return type.group === '' ? type.version : `${type.group}/${type.version}`;
+function ours(plural: string, kind: string): ResourceType {
+  return namespaced(GROUP, VERSION, plural, kind);
+}
+
+function namespaced(group: string, version: string, plural: string, kind: string): ResourceType {
+  return { group, version, plural, kind, namespaced: true };
+}
+
+function cluster(group: string, version: string, plural: string, kind: string): ResourceType {
+  return { group, version, plural, kind, namespaced: false };
 }

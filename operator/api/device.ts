@@ -1,0 +1,215 @@
+// Device: one thing of the fleet. From this manifest follow its certificate, its place in a segment, its MQTT rights and its firmware record.
+import { type Static, Type } from 'typebox';
+import { DEFAULT_DURATION } from './duration.ts';
+import { conditions, label, objectName, observedGeneration, steps } from './fields.ts';
+import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
+import { DEVICES } from './resources.ts';
+import { choice, count, duration, flag, list, map, object, rule, text, time } from './schema.ts';
+
+const hardware = object('What the thing is. Release selectors and artifacts match on it.', {
+  model: Type.Optional(plain('Model as its maker calls it, for example tmp-2.')),
+  revision: Type.Optional(plain('Hardware revision, for example "1.3".')),
+  serial: Type.Optional(
+    plain('Serial number, unique in the namespace: a second Device with the same one is stalled, the first is not touched.'),
+  ),
+});
+
+const est = object('How the first certificate comes by EST (RFC 7030).', {
+  bootstrap: choice(
+    ['Manufacturer', 'Token'],
+    'What the device proves itself with: Manufacturer (its factory certificate, IDevID) or Token (a one-time secret).',
+  ),
+});
+
+const issuerRef = object("The cert-manager issuer of this device's certificates. Default: the operator's (--default-issuer).", {
+  name: objectName('Name of the Issuer (in this namespace) or ClusterIssuer.'),
+  kind: choice(['Issuer', 'ClusterIssuer'], 'Issuer or ClusterIssuer. Default: Issuer.', { default: 'Issuer' }),
+});
+
+const identity = object(
+  'How the device comes to its certificate.',
+  {
+    enrollment: choice(
+      ['CSR', 'EST', 'Managed', 'Existing'],
+      "How the first certificate comes. CSR: from the request in csr, the key stays on the device. EST: the device asks over HTTPS. Managed: cert-manager makes key and certificate in a Secret (gateways, software devices). Existing: another CA's certificate counts until the first re-enrolment. Default: CSR.",
+      { default: 'CSR' },
+    ),
+    csr: Type.Optional(
+      text(
+        'CSR: the PKCS#10 request in PEM that was made on the device, with exactly the subject O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace> in this order. A changed request is a re-key. Up to 8192 characters are read.',
+        {
+          max: 16384,
+          rules: [
+            rule(
+              'HR-API-005',
+              "!self.contains('PRIVATE KEY')",
+              'spec.identity.csr holds a private key, which must never leave the device: throw this key away, make a new one there and paste only the CERTIFICATE REQUEST',
+            ),
+            rule(
+              'HR-API-006',
+              "self.matches('^\\\\s*-----BEGIN CERTIFICATE REQUEST-----')",
+              'spec.identity.csr is not a PKCS#10 request in PEM: paste the whole file that openssl req -new wrote, beginning with -----BEGIN CERTIFICATE REQUEST-----',
+            ),
+          ],
+        },
+      ),
+    ),
+    est: Type.Optional(est),
+    secretName: Type.Optional(objectName('Managed: the Secret in this namespace that cert-manager writes key and certificate to.')),
+    issuerRef: Type.Optional(issuerRef),
+    duration: duration('How long a certificate is valid, for example 720h. Managed: at least 1h. Default: 720h (30 days).', {
+      default: DEFAULT_DURATION,
+      code: 'HR-API-007',
+    }),
+    renewBefore: Type.Optional(
+      duration('How long before its end a certificate is renewed. Managed: at least 5m. Default: a third of duration.', {
+        code: 'HR-API-007',
+      }),
+    ),
+  },
+  {
+    default: {},
+    rules: [
+      rule(
+        'HR-API-006',
+        "self.enrollment == 'Managed' || !has(self.secretName)",
+        'spec.identity.secretName goes with enrollment: Managed only; otherwise the key stays on the device and there is no Secret: remove it',
+      ),
+      rule(
+        'HR-API-006',
+        "self.enrollment != 'Managed' || has(self.secretName)",
+        'enrollment: Managed needs spec.identity.secretName, the Secret that cert-manager writes key and certificate to',
+      ),
+      rule(
+        'HR-API-006',
+        "self.enrollment == 'CSR' || !has(self.csr)",
+        'spec.identity.csr goes with enrollment: CSR only: remove it, or set enrollment: CSR',
+      ),
+      rule(
+        'HR-API-007',
+        "duration(self.duration) >= duration('10s') && duration(self.duration) <= duration('43800h')",
+        'spec.identity.duration is at least 10s and at most 43800h (five years): a revoked certificate is banned until it expires',
+      ),
+      rule(
+        'HR-API-007',
+        "!has(self.renewBefore) || (duration(self.renewBefore) > duration('0s') && duration(self.renewBefore) < duration(self.duration))",
+        'spec.identity.renewBefore is longer than 0s and shorter than spec.identity.duration; leave it out for a third of duration',
+      ),
+      rule(
+        'HR-API-007',
+        "self.enrollment != 'Managed' || (duration(self.duration) >= duration('1h') && (!has(self.renewBefore) || duration(self.renewBefore) >= duration('5m')))",
+        'for enrollment: Managed cert-manager wants spec.identity.duration of at least 1h and renewBefore of at least 5m',
+      ),
+    ],
+  },
+);
+
+const grant = object("One exception to the segment's topic rights, for this device only.", {
+  action: choice(['publish', 'subscribe'], 'publish or subscribe.'),
+  topic: text('MQTT topic filter; {device} and {segment} as in a SegmentPolicy.', { max: 256, min: 1 }),
+  until: time('When the exception ends (RFC 3339).'),
+  reason: text('Why; it is audited.', { max: 512, min: 1 }),
+});
+
+const spec = object('What is wanted of the device.', {
+  segment: label('Name of a SegmentPolicy in this namespace: the one segment that the device belongs to. Changing it moves the device.'),
+  hardware: Type.Optional(hardware),
+  identity,
+  lifecycle: choice(
+    ['Active', 'Quarantined', 'Revoked'],
+    'Active: it may what its segment may. Quarantined: only firmware and recovery topics. Revoked: its certificates never work again; it can return with a new key. An Intervention can only make it stricter. Default: Active.',
+    { default: 'Active' },
+  ),
+  offlineBudget: Type.Optional(
+    duration(
+      'How long the device may be out of touch with its site, and the site with the hub, for example 72h. Refused when certificate or CRL would run out first.',
+      {
+        code: 'HR-API-007',
+      },
+    ),
+  ),
+  firmware: Type.Optional(
+    object('How the device takes part in rollouts.', {
+      hold: flag('true: stay out of rollouts. Default: false.', { default: false }),
+      pin: Type.Optional(
+        text('Stay at this version of the component app, for example 2.3.1. Default: empty, follow the releases.', { max: 64 }),
+      ),
+    }),
+  ),
+  grants: Type.Optional(list("Exceptions to the segment's topic rights. Default: none.", grant, { max: 16 })),
+});
+
+const firmwareRecord = object('What runs as one component.', {
+  version: text('Version that the device reported after booting it.', { max: 64 }),
+  digest: text('Digest of the running image, sha256:<64 hex digits>.', { max: 80 }),
+  securityCounter: Type.Optional(count('Anti-rollback counter of the running image.')),
+  release: Type.Optional(text('FirmwareRelease that brought it.', { max: 253 })),
+  result: Type.Optional(choice(['Confirmed', 'Failed', 'RolledBack', 'TimedOut', 'Lost'], 'How the last attempt ended.')),
+  confirmedAt: Type.Optional(time('When the device confirmed it, RFC 3339.')),
+});
+
+const status = object('What is true of the device. Written by the operator only, and only when a state changes.', {
+  observedGeneration: Type.Optional(observedGeneration),
+  identity: Type.Optional(
+    object('The newest certificate and, when revoked, what was done.', {
+      serialNumber: Type.Optional(text('Serial number of the certificate, hexadecimal.', { max: 128 })),
+      fingerprint: Type.Optional(text('SHA-256 of the certificate (DER), hexadecimal.', { max: 128 })),
+      notBefore: Type.Optional(time('Start of its validity, RFC 3339.')),
+      notAfter: Type.Optional(time('End of its validity, RFC 3339.')),
+      renewAt: Type.Optional(time('When it will be renewed, RFC 3339.')),
+      issuer: Type.Optional(text('Issuer that signed it, <kind>/<namespace>/<name>.', { max: 512 })),
+      revokedAt: Type.Optional(time('When the identity was first seen revoked, RFC 3339.')),
+      revocationSteps: Type.Optional(steps('What was done to revoke it: Ledger, Broker, later CRL.')),
+    }),
+  ),
+  certificate: Type.Optional(
+    text('The certificate chain in PEM; public. Enrollment CSR and EST: install it on the device.', { max: 65536 }),
+  ),
+  firmware: Type.Optional(map('What runs on the device, by component.', firmwareRecord, { max: 16 })),
+  conditions: Type.Optional(conditions),
+});
+
+export const deviceKind: KindDefinition = {
+  resource: DEVICES,
+  singular: 'device',
+  shortNames: ['dev'],
+  description:
+    'A Device is one thing of the fleet: its certificate from cert-manager, its MQTT identity at the broker, its place in one segment, its firmware record. Its name on the wire is <device>.<namespace>.',
+  spec,
+  status,
+  columns: [
+    { name: 'Segment', type: 'string', description: 'The segment that the device belongs to.', jsonPath: '.spec.segment' },
+    conditionColumn('Ready', 'Ready', 'status', 'Certified, in its segment and authorized at the broker.'),
+    conditionColumn('Reason', 'Ready', 'reason', 'Why it is or is not Ready.'),
+    { name: 'Expires', type: 'string', description: 'When its certificate ends.', jsonPath: '.status.identity.notAfter' },
+    { name: 'Lifecycle', type: 'string', description: 'Lifecycle that its manifest asks for.', jsonPath: '.spec.lifecycle' },
+    AGE,
+    {
+      name: 'Enrollment',
+      type: 'string',
+      description: 'How its first certificate comes.',
+      jsonPath: '.spec.identity.enrollment',
+      wide: true,
+    },
+    { name: 'Serial', type: 'string', description: 'Serial number of the hardware.', jsonPath: '.spec.hardware.serial', wide: true },
+    { name: 'Model', type: 'string', description: 'Model of the hardware.', jsonPath: '.spec.hardware.model', wide: true },
+    { ...conditionColumn('Message', 'Ready', 'message', 'What Ready says, in a sentence.'), wide: true },
+  ],
+};
+
+export type Device = KindObject<'Device', typeof spec, typeof status>;
+export type DeviceSpec = Static<typeof spec>;
+export type DeviceIdentity = Static<typeof identity>;
+export type DeviceStatus = Static<typeof status>;
+export type Lifecycle = DeviceSpec['lifecycle'];
+
+/** Printable text without control characters: it appears in messages and logs. */
+function plain(description: string) {
+  return text(description, {
+    max: 64,
+    min: 1,
+    pattern: '^[A-Za-z0-9]([A-Za-z0-9 ._:/+-]*[A-Za-z0-9])?$',
+    code: 'HR-API-015',
+    cure: 'use letters, digits, spaces and . _ : / + - and begin and end with a letter or digit',
+  });
+}

@@ -1,0 +1,110 @@
+// Building blocks for the schemas of the kinds: TypeBox for types and ajv, plus what an API server adds (list types, CEL rules).
+// A `pattern` that comes with a `cure` stays a pattern for ajv and becomes a CEL rule in the CRD, because the API server's own message for a
+// pattern is the pattern (crd.ts).
+import { type TProperties, type TSchema, Type } from 'typebox';
+import type { ApiCode } from './errors.ts';
+
+/** One CEL rule (KEP-2876). `message` says what is wrong and what to do. */
+export type Rule = { rule: string; message: string };
+
+/** The message of every rule of ours starts with its code, see errors.ts. */
+export function rule(code: ApiCode, expression: string, message: string): Rule {
+  return { rule: expression, message: `${code}: ${message}` };
+}
+
+type Common = { default?: unknown; rules?: Rule[] };
+
+type TextOptions = Common & {
+  /** Longest text in characters; every text has one, or CEL's cost estimate explodes. */
+  max: number;
+  min?: number;
+  format?: 'date-time';
+} & ({ pattern?: undefined } | { pattern: string; code: ApiCode; cure: string });
+
+export function text(description: string, options: TextOptions) {
+  return Type.String({
+    description,
+    ...(options.min === undefined ? {} : { minLength: options.min }),
+    maxLength: options.max,
+    ...(options.format === undefined ? {} : { format: options.format }),
+    ...(options.pattern === undefined ? {} : { pattern: options.pattern, 'x-cure': `${options.code}: ${options.cure}` }),
+    ...common(options),
+  });
+}
+
+/** RFC 3339 in UTC or with an offset. */
+export function time(description: string) {
+  return text(description, { max: 40, format: 'date-time' });
+}
+
+export function flag(description: string, options: Common = {}) {
+  return Type.Boolean({ description, ...common(options) });
+}
+
+export function count(description: string, options: Common & { min?: number; max?: number } = {}) {
+  return Type.Integer({
+    description,
+    minimum: options.min ?? 0,
+    ...(options.max === undefined ? {} : { maximum: options.max }),
+    ...(options.max !== undefined && options.max <= 0x7fff_ffff ? { format: 'int32' } : { format: 'int64' }),
+    ...common(options),
+  });
+}
+
+export function choice<const V extends string[]>(values: V, description: string, options: Common = {}) {
+  return Type.Enum(values, { type: 'string', description, ...common(options) });
+}
+
+export function object<P extends TProperties>(description: string, properties: P, options: Common & { atomic?: true } = {}) {
+  return Type.Object(properties, {
+    description,
+    ...(options.atomic ? { 'x-kubernetes-map-type': 'atomic' } : {}),
+    ...common(options),
+  });
+}
+
+type ListOptions = Common & { max: number; min?: number; keys?: string[]; set?: true };
+
+/** A list with its merge behaviour: by `keys`, as a `set` of scalars, or else replaced as a whole (atomic). */
+export function list<S extends TSchema>(description: string, items: S, options: ListOptions) {
+  return Type.Array(items, {
+    description,
+    ...(options.min === undefined ? {} : { minItems: options.min }),
+    maxItems: options.max,
+    'x-kubernetes-list-type': options.keys !== undefined ? 'map' : options.set ? 'set' : 'atomic',
+    ...(options.keys === undefined ? {} : { 'x-kubernetes-list-map-keys': options.keys }),
+    ...common(options),
+  });
+}
+
+/** A map with free keys. */
+export function map<S extends TSchema>(description: string, values: S, options: Common & { max: number; atomic?: true }) {
+  return Type.Unsafe<Record<string, Type.Static<S>>>({
+    type: 'object',
+    description,
+    additionalProperties: values,
+    maxProperties: options.max,
+    ...(options.atomic ? { 'x-kubernetes-map-type': 'atomic' } : {}),
+    ...common(options),
+  });
+}
+
+/** Go's duration in whole hours, minutes and seconds; read by `durationMs` of duration.ts. */
+export function duration(description: string, options: Common & { code: ApiCode }) {
+  return text(description, {
+    max: 32,
+    pattern: '^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$',
+    code: options.code,
+    cure: 'a duration is written in hours, minutes and seconds, for example 720h, 90m or 1h30m; there are no days',
+    ...common(options),
+    ...(options.rules === undefined ? {} : { rules: options.rules }),
+    min: 2,
+  });
+}
+
+function common(options: Common): Record<string, unknown> {
+  return {
+    ...(options.default === undefined ? {} : { default: options.default }),
+    ...(options.rules === undefined ? {} : { 'x-kubernetes-validations': options.rules }),
+  };
+}

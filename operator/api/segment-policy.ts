@@ -1,0 +1,339 @@
+// SegmentPolicy: one zone of the fleet. From one text follow topic rights at the broker and NetworkPolicies in the cluster.
+import { type Static, Type } from 'typebox';
+import { conditions, label, labelSelector, objectName, observedGeneration, SELECTS_SOMETHING } from './fields.ts';
+import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
+import { SEGMENT_POLICIES } from './resources.ts';
+import { choice, count, duration, flag, list, object, rule, text, time } from './schema.ts';
+import { MAX_TOPIC_LENGTH, topicRules } from './topic.ts';
+
+const namespaceName = (description: string) => label(description);
+
+function cidr(description: string) {
+  return text(description, {
+    max: 43,
+    min: 3,
+    rules: [
+      rule(
+        'HR-API-010',
+        'isCIDR(self) && cidr(self) == cidr(self).masked()',
+        'write the network address and the prefix length with no bits set behind it, for example 10.20.0.0/16',
+      ),
+    ],
+  });
+}
+
+const port = object('One port.', {
+  protocol: choice(['TCP', 'UDP', 'SCTP'], 'TCP, UDP or SCTP. Default: TCP.', { default: 'TCP' }),
+  port: count('Port number, 1 to 65535.', { min: 1, max: 65535 }),
+});
+
+const portKeys = ['port', 'protocol'];
+
+const podSelector = labelSelector('Labels of the pods.', {
+  rules: [
+    rule(
+      'HR-API-008',
+      SELECTS_SOMETHING,
+      'an empty podSelector would take in every pod of the namespace: name labels; to close a whole namespace its administrator labels it hedgerow.dev/site',
+    ),
+  ],
+});
+
+const workload = object('Pods that belong to the segment.', {
+  podSelector,
+  namespaceSelector: Type.Optional(
+    labelSelector("Labels of other namespaces whose pods belong to it. Default: this policy's namespace only."),
+  ),
+});
+
+const network = object('An address range where devices of the segment live.', {
+  cidr: cidr('The range, for example 10.20.0.0/16.'),
+  except: Type.Optional(
+    list('Ranges inside it that do not belong to the segment. Default: none.', cidr('One range.'), { max: 16, set: true }),
+  ),
+  preservesSourceIP: flag('Whether the devices are seen with these addresses in the cluster (no source NAT on the way). Default: false.', {
+    default: false,
+  }),
+});
+
+const publish = object('One right to publish.', {
+  topic: text('MQTT topic filter, at most 8 levels, for example dt/{segment}/{device}/#.', {
+    max: MAX_TOPIC_LENGTH,
+    min: 1,
+    rules: topicRules('publish'),
+  }),
+  qosMax: count('Highest quality of service, 0 to 2. Default: 1.', { max: 2, default: 1 }),
+  retain: flag('Whether it may publish retained messages. Default: false.', { default: false }),
+});
+
+const subscribe = object('One right to subscribe.', {
+  topic: text('MQTT topic filter, at most 8 levels, for example cmd/{segment}/{device}/#.', {
+    max: MAX_TOPIC_LENGTH,
+    min: 1,
+    rules: topicRules('subscribe'),
+  }),
+  qosMax: count('Highest quality of service, 0 to 2. Default: 1.', { max: 2, default: 1 }),
+});
+
+const topics = object(
+  'What each device of the segment may do at the broker. {device} stands for <device>.<namespace>, {segment} for <segment>.<namespace>; there are no other placeholders. Firmware and recovery topics are granted to every device and need not be repeated.',
+  {
+    publish: Type.Optional(list('What it may publish. Default: nothing.', publish, { max: 32, keys: ['topic'] })),
+    subscribe: Type.Optional(list('What it may subscribe to. Default: nothing.', subscribe, { max: 32, keys: ['topic'] })),
+  },
+);
+
+const conduitTarget = object(
+  'Where the conduit leads: exactly one of segment, workload and cidr.',
+  {
+    namespace: Type.Optional(namespaceName("Namespace of the segment. Default: the policy's own.")),
+    segment: Type.Optional(label('Name of a SegmentPolicy.')),
+    workload: Type.Optional(
+      object('Pods that belong to no segment.', {
+        podSelector: labelSelector('Labels of the pods.'),
+        namespaceSelector: Type.Optional(labelSelector("Labels of their namespaces. Default: the policy's own namespace.")),
+      }),
+    ),
+    cidr: Type.Optional(cidr('Addresses outside the cluster, for example 192.0.2.0/24.')),
+  },
+  {
+    rules: [
+      rule(
+        'HR-API-009',
+        '(has(self.segment) ? 1 : 0) + (has(self.workload) ? 1 : 0) + (has(self.cidr) ? 1 : 0) == 1',
+        'a conduit leads to exactly one of segment, workload and cidr: make one conduit for each',
+      ),
+      rule(
+        'HR-API-009',
+        '!has(self.__namespace__) || has(self.segment)',
+        'namespace goes with segment only: remove it, or name the segment',
+      ),
+    ],
+  },
+);
+
+const conduit = object('One way out of the segment, in one direction, named after who initiates.', {
+  name: label('Name of the conduit, unique in the policy.'),
+  to: conduitTarget,
+  ports: list('Ports at the other end; at least one.', port, { max: 16, min: 1, keys: portKeys }),
+  expires: Type.Optional(time('When the conduit closes by itself (RFC 3339). Required for maintenance. Default: never.')),
+  justification: Type.Optional(
+    text('Why it is needed. Required when trust rises other than to a gateway (trust 3). Default: empty.', { max: 512 }),
+  ),
+});
+
+const accepted = object(
+  "One segment whose flows this one accepts. A flow exists only when both sides grant it: the other side's conduit and this entry.",
+  {
+    namespace: Type.Optional(namespaceName("Namespace of the other segment. Default: the policy's own.")),
+    segment: label('Name of the other SegmentPolicy.'),
+    ports: Type.Optional(list('Ports of this segment that it may reach. Default: none.', port, { max: 16, keys: portKeys })),
+    topics: Type.Optional(
+      list(
+        'Topics of this segment that it may use. Default: none.',
+        object('One right.', {
+          topic: text("MQTT topic filter inside this segment's own prefix.", { max: MAX_TOPIC_LENGTH, min: 1 }),
+          action: choice(['publish', 'subscribe'], 'publish or subscribe.'),
+        }),
+        { max: 16, keys: ['topic', 'action'] },
+      ),
+    ),
+  },
+  {
+    rules: [
+      rule(
+        'HR-API-009',
+        '(has(self.ports) && self.ports.size() > 0) || (has(self.topics) && self.topics.size() > 0)',
+        'this acceptFrom entry grants nothing: name ports, or remove the entry',
+      ),
+    ],
+  },
+);
+
+const rate = (description: string, pattern: string, cure: string) =>
+  text(description, { max: 24, min: 2, pattern, code: 'HR-API-015', cure });
+
+const limits = object('What one device may use. Default: the broker listener limits only.', {
+  connectRate: Type.Optional(rate('Connections, for example 5/m.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 5/m')),
+  messages: Type.Optional(
+    rate('Messages it publishes, for example 10/s.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 10/s'),
+  ),
+  bytes: Type.Optional(
+    rate('Bytes it publishes, for example 20KiB/s.', '^[0-9]{1,6}(KiB|MiB)?/[smh]$', 'write bytes per s, m or h, for example 20KiB/s'),
+  ),
+  maxPacket: Type.Optional(rate('Largest packet, for example 16KiB.', '^[0-9]{1,6}(KiB|MiB)?$', 'write a size, for example 16KiB')),
+});
+
+const payload = object('What the payloads of its telemetry must look like; enforced at a gateway.', {
+  schemas: Type.Optional(
+    list(
+      'Schemas by topic. Default: none.',
+      object('One schema.', {
+        topic: text('MQTT topic filter it is for.', { max: MAX_TOPIC_LENGTH, min: 1 }),
+        schema: Type.Unsafe<Record<string, unknown>>({
+          type: 'object',
+          description: 'JSON Schema (draft 2020-12) of the payload.',
+          'x-kubernetes-preserve-unknown-fields': true,
+        }),
+      }),
+      { max: 16, keys: ['topic'] },
+    ),
+  ),
+  onViolation: choice(['Drop', 'Alert', 'Quarantine'], 'What happens to a message that does not fit. Default: Drop.', { default: 'Drop' }),
+  replay: Type.Optional(
+    object('Protection against messages sent again.', {
+      window: count('How many sequence numbers back are accepted out of order. Default: 64.', { min: 1, max: 4096, default: 64 }),
+      maxSkew: duration("How far a message's clock may be off. Default: 120s.", { default: '120s', code: 'HR-API-007' }),
+    }),
+  ),
+});
+
+const keyRef = (description: string) =>
+  object(description, {
+    name: objectName('Name of the object in this namespace.'),
+    key: text('Key in its data.', { max: 253, min: 1 }),
+  });
+
+const enrollment = object('Who may enrol by EST and become a Device just in time.', {
+  manufacturerCA: Type.Optional(
+    object("The manufacturer's CA of the factory certificates.", { secretRef: keyRef('The Secret with the CA certificates in PEM.') }),
+  ),
+  serials: Type.Optional(
+    object('The serial numbers that may enrol.', { configMapRef: keyRef('The ConfigMap with one serial number a line.') }),
+  ),
+  approval: choice(['Auto', 'Manual'], 'Auto: a device that qualifies is enrolled. Manual: a person approves each. Default: Manual.', {
+    default: 'Manual',
+  }),
+});
+
+const quarantine = object('What sends a device to quarantine without a person.', {
+  on: Type.Optional(
+    list(
+      'Observations that quarantine a device. Default: none.',
+      choice(['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials'], 'One observation.'),
+      { max: 3, set: true },
+    ),
+  ),
+  release: choice(['Manual', 'Automatic'], 'Who ends it. Default: Manual.', { default: 'Manual' }),
+});
+
+const spec = object(
+  'What is wanted of the segment.',
+  {
+    function: Type.Optional(label('What its devices do, for people and reports, for example office-sensor.')),
+    trust: count(
+      'Trust, 0 to 4: 0 quarantine, 1 unverified, 2 device, 3 gateway or workload, 4 control plane. At most what the label hedgerow.dev/max-trust on the namespace says (default 3). Default: 2.',
+      { max: 4, default: 2 },
+    ),
+    workloads: Type.Optional(list('Pods that belong to the segment. Default: none.', workload, { max: 16 })),
+    networks: Type.Optional(list('Where its devices live. Default: unknown.', network, { max: 16, keys: ['cidr'] })),
+    intraSegment: choice(
+      ['Isolated', 'Allow'],
+      'Whether members of the segment may reach each other: pods by network, devices by topics with a wildcard where {device} would stand. Default: Isolated.',
+      { default: 'Isolated' },
+    ),
+    topics: Type.Optional(topics),
+    conduits: Type.Optional(list('The only ways out. Default: none.', conduit, { max: 25, keys: ['name'] })),
+    acceptFrom: Type.Optional(list('Whose conduits this segment accepts. Default: nobody.', accepted, { max: 32 })),
+    limits: Type.Optional(limits),
+    payload: Type.Optional(payload),
+    egress: choice(
+      ['None', 'Alerts', 'Aggregates', 'Raw'],
+      'What may leave the site: None, Alerts, Aggregates (and alerts), or Raw. Default: Aggregates.',
+      { default: 'Aggregates' },
+    ),
+    rawEgress: Type.Optional(
+      object('Why and how long raw data may leave the site; goes with egress: Raw.', {
+        justification: text('Why.', { max: 512, min: 1 }),
+        expires: time('When it ends (RFC 3339).'),
+      }),
+    ),
+    enrollment: Type.Optional(enrollment),
+    quarantine: Type.Optional(quarantine),
+    mode: choice(['Enforce', 'Audit'], 'Enforce, or Audit: compile, prove and report, apply nothing. Default: Enforce.', {
+      default: 'Enforce',
+    }),
+  },
+  {
+    rules: [
+      rule(
+        'HR-API-004',
+        "self.intraSegment == 'Allow' || !has(self.topics) || !has(self.topics.publish) || self.topics.publish.all(t, !t.topic.matches('[{]segment[}]/([^{]*/)?[+#]'))",
+        'a topic of spec.topics.publish has a wildcard where {device} would stand, so one device could speak in the name of another: put {device} before it, or set intraSegment: Allow',
+      ),
+      rule(
+        'HR-API-004',
+        "self.intraSegment == 'Allow' || !has(self.topics) || !has(self.topics.subscribe) || self.topics.subscribe.all(t, !t.topic.matches('[{]segment[}]/([^{]*/)?[+#]'))",
+        'a topic of spec.topics.subscribe has a wildcard where {device} would stand, so one device could hear another: put {device} before it, or set intraSegment: Allow',
+      ),
+      rule(
+        'HR-API-009',
+        "(self.egress == 'Raw') == has(self.rawEgress)",
+        'egress: Raw goes with rawEgress.justification and rawEgress.expires',
+      ),
+    ],
+  },
+);
+
+const status = object('What is true of the segment. Written by the operator only.', {
+  observedGeneration: Type.Optional(observedGeneration),
+  conditions: Type.Optional(conditions),
+  counts: Type.Optional(
+    object('How much there is.', {
+      devices: Type.Optional(count('Devices that name this segment.')),
+      pods: Type.Optional(count('Pods that its workloads select.')),
+      conduits: Type.Optional(count('Conduits in force.')),
+      networkPolicies: Type.Optional(count('NetworkPolicies made for it.')),
+      brokerRules: Type.Optional(count('Topic rights it has at the broker.')),
+    }),
+  ),
+  reach: Type.Optional(
+    object('Who can reach whom through this policy.', {
+      pairs: Type.Optional(count('Reachable pairs of segments.')),
+      added: Type.Optional(count('Pairs that the last change added.')),
+      removed: Type.Optional(count('Pairs that the last change removed.')),
+      modelDigest: Type.Optional(text('Digest of the model this was proved on.', { max: 80 })),
+    }),
+  ),
+  gaps: Type.Optional(
+    list(
+      "What this cluster's network or broker cannot enforce.",
+      object('One gap.', {
+        surface: text('Where: network, broker or gateway.', { max: 63 }),
+        reason: text('One constant word.', { max: 63 }),
+        affects: text('Which flows or members.', { max: 1024 }),
+        mitigation: text('What to do about it.', { max: 1024 }),
+      }),
+      { max: 50 },
+    ),
+  ),
+});
+
+export const segmentPolicyKind: KindDefinition = {
+  resource: SEGMENT_POLICIES,
+  singular: 'segmentpolicy',
+  shortNames: ['seg'],
+  description:
+    'A SegmentPolicy is one segment of the fleet: who belongs to it, what its devices may do at the broker, and the only conduits in and out. Everything it does not grant is denied, also after it was deleted. Its name on the wire is <segment>.<namespace>.',
+  spec,
+  status,
+  columns: [
+    { name: 'Trust', type: 'integer', description: 'Trust of the segment.', jsonPath: '.spec.trust' },
+    conditionColumn('Ready', 'Ready', 'status', 'Accepted, compiled and enforced.'),
+    conditionColumn('Reason', 'Ready', 'reason', 'Why it is or is not Ready.'),
+    { name: 'Devices', type: 'integer', description: 'Devices that name it.', jsonPath: '.status.counts.devices' },
+    { name: 'Conduits', type: 'integer', description: 'Conduits in force.', jsonPath: '.status.counts.conduits' },
+    conditionColumn('Gaps', 'GapsPresent', 'status', 'Whether something cannot be enforced here.'),
+    AGE,
+    { name: 'Function', type: 'string', description: 'What its devices do.', jsonPath: '.spec.function', wide: true },
+    { name: 'Mode', type: 'string', description: 'Enforce or Audit.', jsonPath: '.spec.mode', wide: true },
+    { ...conditionColumn('Message', 'Ready', 'message', 'What Ready says, in a sentence.'), wide: true },
+  ],
+};
+
+export type SegmentPolicy = KindObject<'SegmentPolicy', typeof spec, typeof status>;
+export type SegmentPolicySpec = Static<typeof spec>;
+export type SegmentPolicyStatus = Static<typeof status>;
+export type Conduit = Static<typeof conduit>;
+export type AcceptFrom = Static<typeof accepted>;
+export type LabelSelector = Static<typeof podSelector>;
