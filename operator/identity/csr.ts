@@ -9,8 +9,8 @@ import { opensslCommand, relativeNames, type Subject } from './subject.ts';
 export type KeyKind = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';
 
 export type CsrVerdict =
-  /** `pem` is our own encoding of the DER that was checked: what cert-manager reads is what we read. `spki` = sha256 of the SubjectPublicKeyInfo, lower hex. */
-  | { ok: true; der: Buffer; pem: string; spki: string; keyKind: KeyKind }
+  /** `pem` is our own encoding of the DER that was checked: what cert-manager reads is what we read. `hash` = sha256 of that DER, `spki` = sha256 of the SubjectPublicKeyInfo, lower hex. */
+  | { ok: true; pem: string; hash: string; spki: string; keyKind: KeyKind }
   /** `spki` is there as soon as a well-formed key was found, so that a caller sees whether the key changed. */
   | { ok: false; code: IdentityCode; message: string; spki?: string };
 
@@ -33,7 +33,7 @@ export function verifyCsr(pem: string | undefined, subject: Subject): CsrVerdict
     checkSubject(request.certificationRequestInfo.subject, subject) ??
     checkAttributes([...request.certificationRequestInfo.attributes]);
   if (refusal !== undefined) return { ...refused(refusal, subject), spki: key.spki };
-  return { ok: true, der, pem: encodePem(der), spki: key.spki, keyKind: key.kind };
+  return { ok: true, pem: encodePem(der), hash: sha256(der), spki: key.spki, keyKind: key.kind };
 }
 
 function refused(refusal: Refusal, subject: Subject): { ok: false; code: IdentityCode; message: string } {
@@ -50,6 +50,10 @@ function decodePem(pem: string | undefined): Buffer | Refusal {
   const der = Buffer.from(text, 'base64');
   // Node skips what it does not understand; encoding again shows whether it skipped anything.
   return der.length > 0 && der.toString('base64') === text ? der : { code: 'HR-ID-002' };
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function encodePem(der: Buffer): string {
@@ -87,7 +91,7 @@ function readKey(spki: Buffer): Key | Refusal {
   } catch {
     return { code: 'HR-ID-006' };
   }
-  const hash = createHash('sha256').update(spki).digest('hex');
+  const hash = sha256(spki);
   const fixed = FIXED_FORMS.find((form) => spki.length === form.length && spki.subarray(0, form.prefix.length).equals(form.prefix));
   if (fixed !== undefined) return { object, kind: fixed.kind, spki: hash };
   if (object.asymmetricKeyType !== 'rsa')

@@ -5,6 +5,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { explain } from './errors.ts';
 import { decodeEntry, encodeEntry, type StoredEntry } from './ledger-entry.ts';
 import type { Page } from './ledger-index.ts';
+import { OUR_API_VERSION, OUR_LABELS } from './request-facts.ts';
 
 export type PagesClient = Pick<KubeClient, 'list' | 'get' | 'create' | 'mergePatch' | 'delete'>;
 
@@ -31,12 +32,12 @@ export function createPages(client: PagesClient, namespace: string) {
       return object === undefined ? undefined : readPage(object);
     },
     async create(number: number, entries: Iterable<StoredEntry>, signal?: AbortSignal): Promise<Page> {
-      const object = {
-        apiVersion: `${CERTIFICATE_LEDGERS.group}/${CERTIFICATE_LEDGERS.version}`,
-        kind: CERTIFICATE_LEDGERS.kind,
-        metadata: { name: pageName(number), namespace, labels: { 'app.kubernetes.io/managed-by': 'hedgerow' } },
+      const object: CertificateLedger = {
+        apiVersion: OUR_API_VERSION,
+        kind: 'CertificateLedger',
+        metadata: { name: pageName(number), namespace, labels: { ...OUR_LABELS } },
         spec: { entries: Object.fromEntries([...entries].map((entry) => [entry.id, encodeEntry(entry)])) },
-      } as CertificateLedger;
+      };
       return readPage(await client.create(CERTIFICATE_LEDGERS, object, signal));
     },
     /** Fails with a conflict when the page is not the one that was read. A merge patch sends only what changes. */

@@ -1,11 +1,10 @@
 // The one subject a device certificate may have. The broker takes the client id from CN and the segment from OU, so a `+`, `#`, `/` or `,` in
 // either would widen topic rules: both are checked here before anything is signed.
+import { LABEL_PATTERN, MAX_WIRE_NAME } from '../api/names.ts';
+
 export type Subject = { organization: 'hedgerow'; organizationalUnit: string; commonName: string };
 
-/** RFC 1123 label. */
-const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-/** ub-common-name and ub-organizational-unit-name, RFC 5280 appendix A.1. */
-const MAX_LENGTH = 64;
+const LABEL = new RegExp(LABEL_PATTERN);
 
 /** `O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace>`, or undefined when the names do not make one. */
 export function dictatedSubject(device: { name: string; namespace: string; segment: string }): Subject | undefined {
@@ -39,5 +38,5 @@ export function opensslCommand(subject: Subject): string {
 
 function wireName(label: string, namespace: string): string | undefined {
   const name = `${label}.${namespace}`;
-  return LABEL.test(label) && LABEL.test(namespace) && name.length <= MAX_LENGTH ? name : undefined;
+  return LABEL.test(label) && LABEL.test(namespace) && name.length <= MAX_WIRE_NAME ? name : undefined;
 }

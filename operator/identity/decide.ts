@@ -1,0 +1,163 @@
+// The next step of a Device's certificate, from plain data. Pure: no I/O, no clock. The controller takes the step, looks again and asks again.
+import { done, type Outcome } from '../runtime/outcome.ts';
+import { decideCsr } from './decide-csr.ts';
+import { decideManaged, unrecorded } from './decide-managed.ts';
+import type { DeviceFacts, IssuerRef } from './device-facts.ts';
+import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
+import type { LedgerEntry, PendingEntry, RevocationReason } from './ledger-entry.ts';
+import type { ManagedFacts } from './managed-facts.ts';
+import type { RequestFacts } from './request-facts.ts';
+
+export type Lifecycle = 'Active' | 'Quarantined' | 'Revoked';
+export type Verdict = { status: 'True' | 'False' | 'Unknown'; reason: string; message: string };
+export type IssuerFacts = { ref: IssuerRef; key: string; state: 'missing' | 'notReady' | 'ready'; message: string };
+
+export type Input = {
+  /** ms since the epoch. */
+  now: number;
+  device: DeviceFacts;
+  lifecycle: Lifecycle;
+  ledger: { synced: boolean; problem: string | undefined };
+  /** Entries of this Device's name; those of a namesake that is gone have another uid. */
+  ofDevice: LedgerEntry[];
+  /** Entries of any Device for a key. */
+  ofKey: (spki: string) => LedgerEntry[];
+  pendingOfKey: (spki: string) => PendingEntry | undefined;
+  /** Whoever has the serial number or the key of this Device and was first. */
+  firstWithSerial: string | undefined;
+  firstWithKey: string | undefined;
+  issuer: IssuerFacts;
+  /** Identities beside ours that may approve requests to this issuer. */
+  openApprovers: string[];
+  /** Requests that this Device, or its Certificate, owns. */
+  requests: RequestFacts[];
+  managed: ManagedFacts | undefined;
+  /** Our own user name at the API server, and cert-manager's. */
+  self: string;
+  certManager: string;
+  /** The caches were compared with the API server for this question. */
+  looked: boolean;
+};
+
+export type Answer = {
+  outcome: Outcome;
+  certified: Verdict;
+  /** The certificate that status.identity describes. */
+  entry?: LedgerEntry | undefined;
+  /** PEM for status.certificate. */
+  certificate?: string | undefined;
+  /** Requests to delete after the status was written. */
+  cleanup: RequestFacts[];
+};
+
+export type Decision =
+  | { do: 'create'; attempt: number }
+  | { do: 'approve'; request: RequestFacts }
+  /** Approve after the key was written down: cert-manager hands a Managed certificate out before we can see it. */
+  | { do: 'recordKey'; request: RequestFacts; spki: string }
+  | { do: 'record'; request: RequestFacts; pendingId?: string }
+  | { do: 'revoke'; ids: string[]; reason: RevocationReason }
+  | { do: 'delete'; request: RequestFacts }
+  | { do: 'applyCertificate' }
+  | { do: 'reissue' }
+  /** Compare the caches with the API server before something is concluded from absence. */
+  | { do: 'look' }
+  | { do: 'answer'; answer: Answer };
+
+export function decide(input: Input): Decision {
+  const { device, ledger } = input;
+  if (ledger.problem !== undefined) return stall(input, 'HR-ID-040', ledger.problem);
+  if (!ledger.synced) return wait(input, 'HR-ID-041', 2_000);
+  if (input.lifecycle === 'Revoked') return decideRevoked(input);
+  if (input.openApprovers.length > 0) return decideOpenApprovers(input);
+  if (device.subject === undefined) return stall(input, 'HR-ID-012');
+  if (device.enrollment === 'CSR') return decideCsr(input);
+  if (device.enrollment === 'Managed') return decideManaged(input);
+  return stall(input, 'HR-ID-060', `enrollment ${device.enrollment} is not supported yet`);
+}
+
+/** Everything the Device ever got is revoked; what is under way is stopped. Cleared only by another lifecycle and a new key. */
+function decideRevoked(input: Input): Decision {
+  if (input.device.enrollment === 'Managed') {
+    const seen = unrecorded(input);
+    if (seen?.do === 'record') return seen;
+  }
+  const open = valid(input);
+  if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
+  const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
+  const unfinished = input.requests.find((request) => request.owner?.kind === 'Device' && request.username === input.self);
+  if (unfinished !== undefined) return { do: 'delete', request: unfinished };
+  const revoked = mine.filter((entry) => entry.revoked !== undefined);
+  const message =
+    revoked.length === 0
+      ? 'the Device is revoked and never had a certificate'
+      : `${revoked.length} certificate(s) of this Device are revoked in the ledger`;
+  return {
+    do: 'answer',
+    answer: { outcome: done, certified: { status: 'False', reason: 'Revoked', message }, entry: latest(revoked), cleanup: [] },
+  };
+}
+
+/** Nothing that this issuer signs can be told from what somebody else had it sign, so even a good certificate does not make the Device Ready. */
+function decideOpenApprovers(input: Input): Decision {
+  const who = input.openApprovers.slice(0, 5).join(', ');
+  const message = explain('HR-ID-022', `${who} may approve requests to ${input.issuer.key}`);
+  const reason = reasonOf('HR-ID-022');
+  return answered(input, { kind: 'stalled', reason, message }, { status: 'False', reason, message });
+}
+
+/** Unrevoked, unexpired certificates of this very Device. */
+export function valid(input: Input): LedgerEntry[] {
+  return input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid && isValid(entry, input.now));
+}
+
+export function isValid(entry: LedgerEntry, now: number): boolean {
+  return entry.revoked === undefined && Date.parse(entry.notAfter) > now;
+}
+
+/** The certificate that the Device was given and that still holds. */
+export function current(input: Input): LedgerEntry | undefined {
+  const { device } = input;
+  if (device.enrollment !== 'CSR') return latest(valid(input));
+  return device.handedOut === undefined ? undefined : valid(input).find((entry) => entry.sha256 === device.handedOut);
+}
+
+export function latest(entries: LedgerEntry[]): LedgerEntry | undefined {
+  let last: LedgerEntry | undefined;
+  for (const entry of entries) if (last === undefined || Date.parse(entry.notBefore) >= Date.parse(last.notBefore)) last = entry;
+  return last;
+}
+
+/** When renewal begins, ms. An issuer that signs for less time than renewBefore must not make us renew for ever: then the last third counts. */
+export function renewAt(entry: { notBefore: string; notAfter: string }, renewBeforeMs: number): number {
+  const end = Date.parse(entry.notAfter);
+  const lifetime = end - Date.parse(entry.notBefore);
+  return end - (renewBeforeMs < lifetime ? renewBeforeMs : lifetime / 3);
+}
+
+/** Only a change helps. A certificate that is valid stays so: a renewal that fails withdraws nothing (design/api.md). */
+export function stall(input: Input, code: IdentityCode, found?: string, cure?: string): Decision {
+  const reason = reasonOf(code);
+  const message = found?.startsWith(code) ? found : explain(code, found, cure);
+  return answered(input, { kind: 'stalled', reason, message }, withholding(input, reason, message));
+}
+
+/** It goes on by itself. */
+export function wait(input: Input, code: IdentityCode | undefined, afterMs: number, found?: string, reason?: string): Decision {
+  const why = reason ?? (code === undefined ? 'Issuing' : ERRORS[code].title);
+  const message = code === undefined ? (found ?? '') : explain(code, found);
+  return answered(input, { kind: 'waiting', afterMs, reason: why, message }, withholding(input, why, message));
+}
+
+export function certifiedVerdict(entry: LedgerEntry): Verdict {
+  return { status: 'True', reason: 'Issued', message: `certificate ${entry.serial} is valid until ${entry.notAfter}` };
+}
+
+function withholding(input: Input, reason: string, message: string): Verdict {
+  const entry = current(input);
+  return entry === undefined ? { status: 'False', reason, message } : certifiedVerdict(entry);
+}
+
+function answered(input: Input, outcome: Outcome, certified: Verdict): Decision {
+  return { do: 'answer', answer: { outcome, certified, entry: current(input), certificate: input.device.certificate, cleanup: [] } };
+}

@@ -1,0 +1,93 @@
+// What identity needs to know of a Device: plain data, made once when the watch delivers it.
+import { createHash } from 'node:crypto';
+import type { Device } from '../api/device.ts';
+import { certificateLifetime } from '../api/duration.ts';
+import type { Key } from '../kube/object.ts';
+import { type CsrVerdict, verifyCsr } from './csr.ts';
+import { dictatedSubject, type Subject } from './subject.ts';
+
+export type IssuerKind = 'Issuer' | 'ClusterIssuer';
+export type IssuerRef = { name: string; kind: IssuerKind };
+export type Enrollment = 'CSR' | 'EST' | 'Managed' | 'Existing';
+
+export type DeviceFacts = {
+  key: Key;
+  uid: string;
+  resourceVersion: string;
+  name: string;
+  namespace: string;
+  /** ISO 8601. */
+  createdAt: string;
+  enrollment: Enrollment;
+  /** What the certificate must say; undefined when the names cannot be in one. */
+  subject: Subject | undefined;
+  serial: string | undefined;
+  /** The issuer that the manifest names; undefined = the operator's default. */
+  issuerRef: IssuerRef | undefined;
+  durationMs: number;
+  renewBeforeMs: number;
+  secretName: string;
+  /** enrollment CSR only. */
+  csr: CsrVerdict | undefined;
+  /** sha256 of the certificate in status.certificate, lower hex. */
+  handedOut: string | undefined;
+  /** status.certificate. */
+  certificate: string | undefined;
+};
+
+/** Verdicts kept, so that a status change of a Device does not verify its request again. About 1 KiB each. */
+const MOST_VERDICTS = 20_000;
+
+/** Indexes for the store of Devices: who else has this serial number, this key, this uid. */
+export const DEVICE_INDEXES: Record<string, (device: DeviceFacts) => string[]> = {
+  identitySerial: (device) => (device.serial === undefined ? [] : [`${device.namespace}/${device.serial}`]),
+  // Only a proven key makes a claim: a request that was copied or forged cannot block the owner of the key.
+  identityKey: (device) => (device.csr?.ok ? [device.csr.spki] : []),
+};
+
+/** A projection with a memory of verdicts. */
+export function createDeviceProjection(): (device: Device) => DeviceFacts {
+  const verdicts = new Map<string, CsrVerdict>();
+  return (device) => {
+    const { name = '', namespace = '', uid = '', resourceVersion = '', creationTimestamp = '' } = device.metadata;
+    const { identity, hardware } = device.spec;
+    const subject = dictatedSubject({ name, namespace, segment: device.spec.segment });
+    const enrollment: Enrollment = identity?.enrollment ?? 'CSR';
+    return {
+      key: `${namespace}/${name}`,
+      uid,
+      resourceVersion,
+      name,
+      namespace,
+      createdAt: creationTimestamp,
+      enrollment,
+      subject,
+      serial: hardware?.serial,
+      issuerRef:
+        identity?.issuerRef === undefined ? undefined : { name: identity.issuerRef.name, kind: identity.issuerRef.kind ?? 'Issuer' },
+      ...certificateLifetime(identity),
+      secretName: identity?.secretName ?? `${name}-tls`,
+      csr: enrollment === 'CSR' && subject !== undefined ? remembered(verdicts, identity?.csr, subject) : undefined,
+      handedOut: leafHash(device.status?.certificate),
+      certificate: device.status?.certificate,
+    };
+  };
+}
+
+function remembered(verdicts: Map<string, CsrVerdict>, csr: string | undefined, subject: Subject): CsrVerdict {
+  const key = createHash('sha256')
+    .update(`${subject.organizationalUnit}\n${subject.commonName}\n${csr ?? ''}`)
+    .digest('base64');
+  const known = verdicts.get(key);
+  if (known !== undefined) return known;
+  const verdict = verifyCsr(csr, subject);
+  if (verdicts.size >= MOST_VERDICTS) verdicts.clear();
+  verdicts.set(key, verdict);
+  return verdict;
+}
+
+/** sha256 of the first certificate's DER, without parsing it. */
+export function leafHash(chain: string | undefined): string | undefined {
+  const body = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/.exec(chain ?? '')?.[1];
+  return body === undefined ? undefined : createHash('sha256').update(Buffer.from(body, 'base64')).digest('hex');
+}
