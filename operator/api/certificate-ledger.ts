@@ -36,5 +36,5 @@ export const certificateLedgerKind: KindDefinition = {
   columns: [AGE],
 };
 
-export type CertificateLedger = KindObject<'CertificateLedger', typeof spec, typeof status>;
+export type CertificateLedger = KindObject<typeof spec, typeof status>;
 export type CertificateLedgerSpec = Static<typeof spec>;

@@ -197,7 +197,7 @@ export const deviceKind: KindDefinition = {
   ],
 };
 
-export type Device = KindObject<'Device', typeof spec, typeof status>;
+export type Device = KindObject<typeof spec, typeof status>;
 export type DeviceSpec = Static<typeof spec>;
 export type DeviceIdentity = Static<typeof identity>;
 export type DeviceStatus = Static<typeof status>;

@@ -70,6 +70,6 @@ export const interventionKind: KindDefinition = {
   ],
 };
 
-export type Intervention = KindObject<'Intervention', typeof spec, typeof status>;
+export type Intervention = KindObject<typeof spec, typeof status>;
 export type InterventionSpec = Static<typeof spec>;
 export type InterventionStatus = Static<typeof status>;

@@ -1,7 +1,6 @@
 // What one kind is made of; crd.ts turns it into a CustomResourceDefinition, and the type of its objects is derived from the same schemas.
 import type { Static, TSchema } from 'typebox';
 import type { ObjectMeta, ResourceType } from './meta.ts';
-import type { API_VERSION } from './names.ts';
 import type { Rule } from './schema.ts';
 
 /** An additional printer column: what `kubectl get` shows. `wide` = only with `-o wide`. */
@@ -20,9 +19,9 @@ export type KindDefinition = {
 };
 
 /** An object of a kind: what is written (`status` absent) and what is read. */
-export type KindObject<Kind extends string, Spec extends TSchema, Status extends TSchema> = {
-  apiVersion: typeof API_VERSION;
-  kind: Kind;
+export type KindObject<Spec extends TSchema, Status extends TSchema> = {
+  apiVersion: string;
+  kind: string;
   metadata: ObjectMeta;
   spec: Static<Spec>;
   status?: Static<Status>;

@@ -17,15 +17,15 @@ export const MAX_WIRE_NAME = 64;
 export const LABEL_PATTERN = '^[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?$';
 export const MAX_LABEL = 62;
 
-export const GROUP = 'hedgerow.dev';
-export const VERSION = 'v1alpha1';
-export const API_VERSION = `${GROUP}/${VERSION}`;
-
 /** On a namespace, by its administrator: this is a site, deny everything for every pod in it. */
 export const LABEL_SITE = 'hedgerow.dev/site';
 /** On a namespace, by its administrator: the highest `spec.trust` of a SegmentPolicy in it; without the label 3. */
 export const LABEL_MAX_TRUST = 'hedgerow.dev/max-trust';
 export const DEFAULT_MAX_TRUST = 3;
+
+/** On everything Hedgerow makes (the recommended labels of Kubernetes). */
+export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
+export const MANAGED_BY = 'hedgerow';
 
 /** The one field manager of everything Hedgerow applies. */
 export const FIELD_MANAGER = 'hedgerow';

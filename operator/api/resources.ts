@@ -1,6 +1,14 @@
 // Where the kinds that Hedgerow reads or writes live in the API server.
 import type { ResourceType } from './meta.ts';
-import { GROUP, VERSION } from './names.ts';
+
+export const GROUP = 'hedgerow.dev';
+const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** `cert-manager.io/v1`, `v1`: what stands in an object's `apiVersion`. */
+export function apiVersionOf(type: ResourceType): string {
+  return type.group === '' ? type.version : `${type.group}/${type.version}`;
+}
 
 export const DEVICES: ResourceType = ours('devices', 'Device');
 export const SEGMENT_POLICIES: ResourceType = ours('segmentpolicies', 'SegmentPolicy');

@@ -51,8 +51,8 @@ export function count(description: string, options: Common & { min?: number; max
   });
 }
 
-export function choice<const V extends string[]>(values: V, description: string, options: Common = {}) {
-  return Type.Enum(values, { type: 'string', description, ...common(options) });
+export function choice<const V extends readonly string[]>(values: V, description: string, options: Common = {}) {
+  return Type.Unsafe<V[number]>({ type: 'string', enum: [...values], description, ...common(options) });
 }
 
 export function object<P extends TProperties>(description: string, properties: P, options: Common & { atomic?: true } = {}) {

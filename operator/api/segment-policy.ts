@@ -331,7 +331,7 @@ export const segmentPolicyKind: KindDefinition = {
   ],
 };
 
-export type SegmentPolicy = KindObject<'SegmentPolicy', typeof spec, typeof status>;
+export type SegmentPolicy = KindObject<typeof spec, typeof status>;
 export type SegmentPolicySpec = Static<typeof spec>;
 export type SegmentPolicyStatus = Static<typeof status>;
 export type Conduit = Static<typeof conduit>;
