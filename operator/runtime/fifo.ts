@@ -4,8 +4,6 @@ export interface Fifo<T> {
   push(item: T): void;
   /** Drops items from the head until one satisfies `valid`, and takes that one. */
   shiftWhere(valid: (item: T) => boolean): T | undefined;
-  /** The same without taking it; what is not valid is dropped. */
-  peekWhere(valid: (item: T) => boolean): T | undefined;
 }
 
 /** Below this the memory is not worth a copy. */
@@ -30,7 +28,6 @@ export function createFifo<T>(): Fifo<T> {
     push: (item) => {
       items.push(item);
     },
-    peekWhere,
     shiftWhere(valid) {
       const item = peekWhere(valid);
       if (item === undefined) return undefined;

@@ -22,8 +22,6 @@ export interface WorkQueue {
   onReady(listener: () => void): void;
   /** Keys that wait, due or not, without those being worked on. */
   readonly size: number;
-  /** ms that the key at the head has been due without being taken; 0 when none is. */
-  oldestDueMs(): number;
   longestRunningMs(): number;
 }
 
@@ -186,11 +184,6 @@ export function createQueue(deps: { clock: Clock; metrics?: QueueMetrics }): Wor
     },
     get size() {
       return entries.size - running.size;
-    },
-    oldestDueMs() {
-      const now = clock.elapsed();
-      const heads = [due.user, due.background].map((line) => line.peekWhere((entry) => entry.state === 'due')?.dueAt ?? now);
-      return Math.max(0, now - Math.min(...heads));
     },
     longestRunningMs,
   };
