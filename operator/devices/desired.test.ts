@@ -19,7 +19,13 @@ const entry: LedgerEntry = {
   via: 'CSR',
 };
 const revoked: LedgerEntry = { ...entry, revoked: { at: '2026-11-24T11:00:00Z', reason: 'Revoked', by: 'alice' } };
-const rights = [{ segment: 'office.berlin', publish: [{ topic: 'dt/{segment}/{device}/#', qosMax: 1 as const, retain: false }], subscribe: [{ topic: 'cmd/{segment}/{device}/#' }] }];
+const rights = [
+  {
+    segment: 'office.berlin',
+    publish: [{ topic: 'dt/{segment}/{device}/#', qosMax: 1 as const, retain: false }],
+    subscribe: [{ topic: 'cmd/{segment}/{device}/#' }],
+  },
+];
 const desired = (devices: BrokerDevice[], entries: LedgerEntry[]) => desiredBroker({ devices, entries, rights, now: NOW });
 
 describe('what the broker should hold', () => {
@@ -60,7 +66,9 @@ describe('what the broker should hold', () => {
   });
 
   it('a device that moved to a segment which does not exist has no rights', () => {
-    expect(desired([{ ...device, segment: 'nowhere.berlin' }], [entry]).overrides).toEqual([{ client: device.name, kind: 'moved', rules: [] }]);
+    expect(desired([{ ...device, segment: 'nowhere.berlin' }], [entry]).overrides).toEqual([
+      { client: device.name, kind: 'moved', rules: [] },
+    ]);
   });
 });
 
@@ -71,7 +79,13 @@ describe('who is connected', () => {
     ['a certificate nobody recorded is unknown', device.name, undefined, undefined, 'unknown'],
     ['the certificate of another device is unknown', 'other.berlin', entry, device, 'unknown'],
     ['a revoked certificate is revoked', device.name, revoked, device, 'revoked'],
-    ['a device that is revoked now is revoked, before the ledger says so', device.name, entry, { ...device, lifecycle: 'Revoked' as const }, 'revoked'],
+    [
+      'a device that is revoked now is revoked, before the ledger says so',
+      device.name,
+      entry,
+      { ...device, lifecycle: 'Revoked' as const },
+      'revoked',
+    ],
     ['a certificate whose Device is gone is inactive', device.name, entry, undefined, 'inactive'],
     ['a certificate of an earlier Device of the same name is inactive', device.name, entry, { ...device, uid: 'u2' }, 'inactive'],
   ])('%s', (_name, client, one, living, expected) => {

@@ -26,7 +26,11 @@ export type Judgement = 'ok' | 'unknown' | 'revoked' | 'inactive';
 export function desiredBroker(input: DesiredInput): Omit<DesiredBroker, 'judge'> {
   const devices = [...input.devices];
   const entries = [...input.entries];
-  return { segments: input.rights, bans: [...certificateBans(entries, input.now), ...identityBans(devices)], overrides: overrides(devices, entries, input.rights, input.now) };
+  return {
+    segments: input.rights,
+    bans: [...certificateBans(entries, input.now), ...identityBans(devices)],
+    overrides: overrides(devices, entries, input.rights, input.now),
+  };
 }
 
 /** Is the holder of this certificate who it says, and should it be connected? `md5` is the user name that the broker forces from the certificate. */
@@ -41,7 +45,13 @@ export function judgeConnection(client: string, entry: LedgerEntry | undefined, 
 function certificateBans(entries: LedgerEntry[], now: number): DesiredBroker['bans'] {
   return entries
     .filter((entry) => entry.revoked !== undefined && Date.parse(entry.notAfter) > now)
-    .map((entry) => ({ as: 'username', who: entry.md5, until: entry.notAfter, reason: `certificate ${entry.revoked?.reason ?? 'Revoked'}`, by: `hedgerow/${entry.device}` }));
+    .map((entry) => ({
+      as: 'username',
+      who: entry.md5,
+      until: entry.notAfter,
+      reason: `certificate ${entry.revoked?.reason ?? 'Revoked'}`,
+      by: `hedgerow/${entry.device}`,
+    }));
 }
 
 /** A revoked Device is banned by name as long as it is revoked: this ban also closes the session at once (emqx.md §1.5). */
@@ -72,13 +82,15 @@ function renderedRights(device: BrokerDevice, rights: SegmentRights | undefined)
   if (rights === undefined) return [];
   const literal = (topic: string): string => topic.replaceAll('{device}', device.name).replaceAll('{segment}', device.segment);
   return [
-    ...rights.publish.map((right): ClientRule => ({
-      topic: literal(right.topic),
-      permission: 'allow',
-      action: 'publish',
-      ...(right.qosMax === undefined ? {} : { qos: ([0, 1, 2] as const).filter((qos) => qos <= (right.qosMax ?? 2)) }),
-      ...(right.retain === undefined || right.retain ? {} : { retain: false }),
-    })),
+    ...rights.publish.map(
+      (right): ClientRule => ({
+        topic: literal(right.topic),
+        permission: 'allow',
+        action: 'publish',
+        ...(right.qosMax === undefined ? {} : { qos: ([0, 1, 2] as const).filter((qos) => qos <= (right.qosMax ?? 2)) }),
+        ...(right.retain === undefined || right.retain ? {} : { retain: false }),
+      }),
+    ),
     ...rights.subscribe.map((right): ClientRule => ({ topic: literal(right.topic), permission: 'allow', action: 'subscribe' })),
   ];
 }

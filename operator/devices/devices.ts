@@ -82,11 +82,13 @@ export function createDevices(deps: DevicesDeps): Devices {
   async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
     const device = store.get(key);
     if (device === undefined) {
-      forget(key);
+      waitingSince.delete(key);
+      lastLifecycle.delete(key);
+      expectations.stale(key, undefined); // forgets it
       return done;
     }
     // The cache has not seen our own last write yet: its event is on the way and will come back here.
-    if (expectations.isStale(key, device)) return done;
+    if (expectations.stale(key, device)) return done;
 
     const effective = effectiveOf(device);
     noticeLifecycle(key, effective.lifecycle);
@@ -104,8 +106,8 @@ export function createDevices(deps: DevicesDeps): Devices {
       now: new Date(clock.now()).toISOString(),
     });
     if (staysQuiet(key, device, identity.outcome)) return identity.outcome;
-    const outcome = await writeStatus(deps.client, DEVICES, { ref: refOf(key), uid: device.uid, status: device.status }, status);
-    if (outcome === 'written') expectations.expect(key, device);
+    const target = { ref: refOf(key), uid: device.uid, status: device.status, resourceVersion: device.resourceVersion };
+    const outcome = await writeStatus(deps.client, DEVICES, target, status, { expectations, signal: ctx.signal });
     if (outcome !== 'gone') await identity.cleanup?.();
     return identity.outcome;
   }
@@ -125,12 +127,6 @@ export function createDevices(deps: DevicesDeps): Devices {
     if (before === lifecycle) return;
     lastLifecycle.set(key, lifecycle);
     deps.broker.wake(`${key} is ${lifecycle}`, true);
-  }
-
-  function forget(key: Key): void {
-    expectations.forget(key);
-    waitingSince.delete(key);
-    lastLifecycle.delete(key);
   }
 
   async function sweepOrphans(): Promise<Outcome> {

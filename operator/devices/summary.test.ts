@@ -9,7 +9,11 @@ const healthy: SummaryInput = {
   generation: 3,
   status: undefined,
   effective: { lifecycle: 'Active' },
-  identity: { outcome: { kind: 'done' }, certified: { status: 'True', reason: 'Issued', message: 'valid until 2026-12-24' }, certificate: 'PEM' },
+  identity: {
+    outcome: { kind: 'done' },
+    certified: { status: 'True', reason: 'Issued', message: 'valid until 2026-12-24' },
+    certificate: 'PEM',
+  },
   segmented: { status: 'True', reason: 'InSegment', message: 'office-sensors' },
   authorization: { state: 'ok', reason: 'Authorized', message: 'its segment is in force' },
   bannedAtBroker: false,
@@ -32,7 +36,13 @@ describe('the status of a Device', () => {
           certified: { status: 'False', reason: 'WrongSubject', message: 'HR-ID-004' },
         },
       },
-      expected: { Certified: 'False WrongSubject', Authorized: 'True Authorized', Segmented: 'True InSegment', Ready: 'False WrongSubject', Stalled: 'True WrongSubject' },
+      expected: {
+        Certified: 'False WrongSubject',
+        Authorized: 'True Authorized',
+        Segmented: 'True InSegment',
+        Ready: 'False WrongSubject',
+        Stalled: 'True WrongSubject',
+      },
     },
     'is reconciling while cert-manager works': {
       input: {
@@ -41,11 +51,22 @@ describe('the status of a Device', () => {
           certified: { status: 'Unknown', reason: 'Pending', message: 'asked cert-manager' },
         },
       },
-      expected: { Certified: 'Unknown Pending', Authorized: 'True Authorized', Segmented: 'True InSegment', Ready: 'Unknown Pending', Reconciling: 'True Pending' },
+      expected: {
+        Certified: 'Unknown Pending',
+        Authorized: 'True Authorized',
+        Segmented: 'True InSegment',
+        Ready: 'Unknown Pending',
+        Reconciling: 'True Pending',
+      },
     },
     'is not Ready without its segment': {
       input: { segmented: { status: 'False', reason: 'SegmentNotFound', message: '' } },
-      expected: { Certified: 'True Issued', Authorized: 'True Authorized', Segmented: 'False SegmentNotFound', Ready: 'False SegmentNotFound' },
+      expected: {
+        Certified: 'True Issued',
+        Authorized: 'True Authorized',
+        Segmented: 'False SegmentNotFound',
+        Ready: 'False SegmentNotFound',
+      },
     },
     'is Unknown while the broker cannot be reached, and everything else stays as it is': {
       input: { authorization: { state: 'unreachable', reason: 'BrokerUnreachable', message: '' } },
@@ -63,19 +84,44 @@ describe('the status of a Device', () => {
     },
     'is stalled at a broker with rules of others until they are adopted': {
       input: { authorization: { state: 'foreign', reason: 'ForeignAcl', message: '' } },
-      expected: { Certified: 'True Issued', Authorized: 'False ForeignAcl', Segmented: 'True InSegment', Ready: 'False ForeignAcl', Stalled: 'True ForeignAcl' },
+      expected: {
+        Certified: 'True Issued',
+        Authorized: 'False ForeignAcl',
+        Segmented: 'True InSegment',
+        Ready: 'False ForeignAcl',
+        Stalled: 'True ForeignAcl',
+      },
     },
     'is quarantined by an intervention although Git says Active': {
       input: { effective: { lifecycle: 'Quarantined', by: 'Intervention thermo-x', reason: 'beaconing' } },
-      expected: { Certified: 'True Issued', Authorized: 'False Quarantined', Segmented: 'True InSegment', Quarantined: 'True Quarantined', Ready: 'False Quarantined' },
+      expected: {
+        Certified: 'True Issued',
+        Authorized: 'False Quarantined',
+        Segmented: 'True InSegment',
+        Quarantined: 'True Quarantined',
+        Ready: 'False Quarantined',
+      },
     },
     'is being revoked until the broker shows the ban': {
       input: { effective: { lifecycle: 'Revoked' }, authorization: { state: 'unreachable', reason: 'BrokerUnreachable', message: '' } },
-      expected: { Certified: 'True Issued', Authorized: 'False Revoked', Segmented: 'True InSegment', Revoked: 'Unknown Revoking', Ready: 'False Revoked', Reconciling: 'True Revoking' },
+      expected: {
+        Certified: 'True Issued',
+        Authorized: 'False Revoked',
+        Segmented: 'True InSegment',
+        Revoked: 'Unknown Revoking',
+        Ready: 'False Revoked',
+        Reconciling: 'True Revoking',
+      },
     },
     'is revoked once the broker shows the ban': {
       input: { effective: { lifecycle: 'Revoked' }, bannedAtBroker: true },
-      expected: { Certified: 'True Issued', Authorized: 'False Revoked', Segmented: 'True InSegment', Revoked: 'True Revoked', Ready: 'False Revoked' },
+      expected: {
+        Certified: 'True Issued',
+        Authorized: 'False Revoked',
+        Segmented: 'True InSegment',
+        Revoked: 'True Revoked',
+        Ready: 'False Revoked',
+      },
     },
   };
   it.each(Object.entries(cases))('%s', (_name, { input, expected }) => {

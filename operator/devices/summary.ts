@@ -39,7 +39,9 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Reconciling', reconciling(input, authorized)],
     ['Stalled', stalled(input)],
   ];
-  let conditions: Condition[] = (input.status?.conditions ?? []).filter((old) => verdicts.some(([type, verdict]) => type === old.type && verdict !== undefined));
+  let conditions: Condition[] = (input.status?.conditions ?? []).filter((old) =>
+    verdicts.some(([type, verdict]) => type === old.type && verdict !== undefined),
+  );
   for (const [type, verdict] of verdicts) {
     if (verdict !== undefined) conditions = setCondition(conditions, { type, ...verdict, observedGeneration: input.generation }, input.now);
   }
@@ -86,16 +88,21 @@ function reconciling(input: SummaryInput, authorized: Verdict): Verdict | undefi
   const { identity, effective } = input;
   if (identity.outcome.kind === 'stalled') return undefined;
   if (identity.outcome.kind === 'waiting') return yes(identity.outcome.reason, identity.outcome.message);
-  if (effective.lifecycle === 'Revoked') return input.bannedAtBroker ? undefined : yes('Revoking', 'waiting until the broker shows the ban');
+  if (effective.lifecycle === 'Revoked')
+    return input.bannedAtBroker ? undefined : yes('Revoking', 'waiting until the broker shows the ban');
   return authorized.status === 'Unknown' ? yes(authorized.reason, authorized.message) : undefined;
 }
 
 function quarantined(input: SummaryInput): Verdict {
-  return input.authorization.state === 'ok' ? yes('Quarantined', because(input)) : { status: 'Unknown', reason: input.authorization.reason, message: input.authorization.message };
+  return input.authorization.state === 'ok'
+    ? yes('Quarantined', because(input))
+    : { status: 'Unknown', reason: input.authorization.reason, message: input.authorization.message };
 }
 
 function revoked(input: SummaryInput): Verdict {
-  return input.bannedAtBroker ? yes('Revoked', because(input)) : { status: 'Unknown', reason: 'Revoking', message: `${because(input)}; the ledger says so, the broker has not confirmed the ban yet` };
+  return input.bannedAtBroker
+    ? yes('Revoked', because(input))
+    : { status: 'Unknown', reason: 'Revoking', message: `${because(input)}; the ledger says so, the broker has not confirmed the ban yet` };
 }
 
 function because({ effective }: SummaryInput): string {

@@ -17,7 +17,9 @@ const RANK: Record<string, number> = {
   interventions: 3,
   devices: 4,
   cli: 5,
-  'main.ts': 6,
+  'options.ts': 0,
+  'standalone.ts': 6,
+  'main.ts': 7,
 };
 
 type Import = { file: string; specifier: string; target: string | undefined };

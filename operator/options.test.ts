@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { HELP, parseOptions } from './options.ts';
+
+const enough = ['--broker-url', 'https://emqx:18083/', '--broker-api-key-file', '/etc/key'];
+const options = (...argv: string[]) => {
+  const parsed = parseOptions([...enough, ...argv]);
+  if (parsed.kind !== 'options') throw new Error(JSON.stringify(parsed));
+  return parsed.options;
+};
+
+describe("the operator's flags", () => {
+  it('have sensible defaults', () => {
+    expect(options()).toMatchObject({
+      defaultIssuer: { kind: 'Issuer', name: 'hedgerow-devices' },
+      leaderElect: true,
+      metricsPort: 8080,
+      broker: { url: 'https://emqx:18083', port: 8883 },
+    });
+  });
+
+  it('read an issuer in each of its forms', () => {
+    expect(options('--default-issuer', 'ClusterIssuer/fleet').defaultIssuer).toEqual({ kind: 'ClusterIssuer', name: 'fleet' });
+    expect(options('--default-issuer', 'Issuer/berlin/site-ca').defaultIssuer).toEqual({
+      kind: 'Issuer',
+      namespace: 'berlin',
+      name: 'site-ca',
+    });
+  });
+
+  it.each([
+    [
+      'a URL with credentials, which every process list would show',
+      ['--broker-url', 'https://key:secret@emqx:18083'],
+      '--broker-api-key-file',
+    ],
+    ['a URL that is none', ['--broker-url', 'emqx'], 'no http or https URL'],
+    ['an issuer of an unknown kind', ['--default-issuer', 'Vault/x'], 'neither Issuer/NAME'],
+    ['a port out of range', ['--metrics-port', '70000'], 'is no port'],
+    ['an unknown flag', ['--wat'], '--wat'],
+  ])('refuse %s', (_name, argv, message) => {
+    const parsed = parseOptions([...enough, ...argv]);
+    expect(parsed.kind === 'wrong' && parsed.message).toContain(message);
+  });
+
+  it('never repeat a credential in the complaint', () => {
+    const parsed = parseOptions([...enough, '--broker-url', 'https://key:hunter2@emqx']);
+    expect(JSON.stringify(parsed)).not.toContain('hunter2');
+  });
+
+  it('are all in the help text', () => {
+    for (const flag of [
+      'kubeconfig',
+      'namespace',
+      'default-issuer',
+      'broker-url',
+      'broker-api-key-file',
+      'accept-approver',
+      'leader-elect',
+    ])
+      expect(HELP).toContain(`--${flag}`);
+  });
+});

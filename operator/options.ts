@@ -1,0 +1,119 @@
+// The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
+import { parseArgs } from 'node:util';
+
+export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string; namespace?: string };
+
+export type Options = {
+  kubeconfig: string | undefined;
+  namespace: string | undefined;
+  defaultIssuer: IssuerRef;
+  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number };
+  acceptedApprovers: string[];
+  metricsPort: number;
+  metricsHost: string;
+  leaderElect: boolean;
+  leaseName: string;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+};
+
+export type Parsed = { kind: 'options'; options: Options } | { kind: 'help' } | { kind: 'wrong'; message: string };
+
+export const HELP = `operator: reconciles Devices, SegmentPolicies and Interventions
+
+  --kubeconfig FILE            how to reach the API server (default: the pod's ServiceAccount)
+  --namespace NS               the operator's own namespace: ledger, Lease, broker report (default: the pod's)
+  --default-issuer REF         issuer of devices that name none: Issuer/NAME (in the device's namespace)
+                               or ClusterIssuer/NAME (default: Issuer/hedgerow-devices)
+  --broker-url URL             EMQX's REST API, https://host:18083 (required)
+  --broker-api-key-file FILE   a file holding key:secret (required)
+  --broker-ca-file FILE        CA of the REST API's certificate (default: the system's)
+  --broker-port PORT           the broker's MQTT port, for NetworkPolicies (default: 8883)
+  --accept-approver NAME       a user, group or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
+  --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
+  --metrics-host ADDRESS       address to listen on (default: all)
+  --leader-elect BOOL          one active replica by a Lease (default: true)
+  --lease-name NAME            (default: hedgerow-operator)
+  --log-level LEVEL            debug, info, warn, error (default: info)
+  --help
+`;
+
+const TEXT = { type: 'string' } as const;
+const FLAGS = {
+  kubeconfig: TEXT,
+  namespace: TEXT,
+  'default-issuer': TEXT,
+  'broker-url': TEXT,
+  'broker-api-key-file': TEXT,
+  'broker-ca-file': TEXT,
+  'broker-port': TEXT,
+  'accept-approver': { type: 'string', multiple: true },
+  'metrics-port': TEXT,
+  'metrics-host': TEXT,
+  'leader-elect': TEXT,
+  'lease-name': TEXT,
+  'log-level': TEXT,
+  help: { type: 'boolean' },
+} as const;
+
+export function parseOptions(argv: readonly string[]): Parsed {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: FLAGS, strict: true, allowPositionals: false });
+    if (values.help === true) return { kind: 'help' };
+    const options: Options = {
+      kubeconfig: values.kubeconfig,
+      namespace: values.namespace,
+      defaultIssuer: issuer(values['default-issuer'] ?? 'Issuer/hedgerow-devices'),
+      broker: {
+        url: url(required('broker-url', values['broker-url'])),
+        apiKeyFile: required('broker-api-key-file', values['broker-api-key-file']),
+        caFile: values['broker-ca-file'],
+        port: port('broker-port', values['broker-port'] ?? '8883'),
+      },
+      acceptedApprovers: values['accept-approver'] ?? [],
+      metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
+      metricsHost: values['metrics-host'] ?? '',
+      leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
+      leaseName: values['lease-name'] ?? 'hedgerow-operator',
+      logLevel: oneOf('log-level', values['log-level'] ?? 'info', ['debug', 'info', 'warn', 'error']),
+    };
+    return { kind: 'options', options };
+  } catch (error) {
+    return { kind: 'wrong', message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function required(flag: string, value: string | undefined): string {
+  if (value === undefined || value === '') throw new Error(`--${flag} is required`);
+  return value;
+}
+
+function url(text: string): string {
+  const parsed = URL.canParse(text) ? new URL(text) : undefined;
+  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
+    throw new Error(`--broker-url ${text} is no http or https URL`);
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new Error('--broker-url must not hold credentials: command lines are visible; use --broker-api-key-file');
+  return text.replace(/\/+$/, '');
+}
+
+function issuer(text: string): IssuerRef {
+  const [kind, first, second, ...rest] = text.split('/');
+  if ((kind !== 'Issuer' && kind !== 'ClusterIssuer') || first === undefined || first === '' || rest.length > 0 || second === '') {
+    throw new Error(`--default-issuer ${text} is neither Issuer/NAME, Issuer/NAMESPACE/NAME nor ClusterIssuer/NAME`);
+  }
+  if (second === undefined) return { kind, name: first };
+  if (kind === 'ClusterIssuer') throw new Error(`--default-issuer ${text}: a ClusterIssuer has no namespace`);
+  return { kind, namespace: first, name: second };
+}
+
+function port(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new Error(`--${flag} ${text} is no port`);
+  return value;
+}
+
+function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === text);
+  if (found === undefined) throw new Error(`--${flag} ${text} is none of ${allowed.join(', ')}`);
+  return found;
+}
