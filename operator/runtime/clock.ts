@@ -63,6 +63,7 @@ export class FakeClock implements Clock {
   /** Moves both clocks, fires what is due in order, and lets promises settle after each timer. */
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
+    await settle();
     for (;;) {
       const next = this.#earliest();
       if (next === undefined || next.at > end) break;
@@ -113,8 +114,7 @@ function sleepOn(clock: Pick<Clock, 'setTimer'>, ms: number, signal?: AbortSigna
   });
 }
 
-/** Two turns of the event loop: enough for the microtasks of what a timer woke, and for what those schedule with setImmediate. */
+/** Enough turns of the event loop for a chain of promises and of setImmediate to come to rest. */
 async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
