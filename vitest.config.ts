@@ -4,12 +4,30 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['operator/**/*.test.ts', 'edge-k3s/**/*.test.ts', 'scripts/**/*.test.ts', 'test/layers/**/*.test.ts', 'test/simulator/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'operator/**/*.test.ts',
+            'edge-k3s/**/*.test.ts',
+            'scripts/**/*.test.ts',
+            'test/layers/**/*.test.ts',
+            'test/simulator/**/*.test.ts',
+          ],
+        },
+      },
       { test: { name: 'broker', include: ['test/broker/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       {
         test: {
           name: 'system',
-          include: ['test/controlplane/**/*.test.ts', 'test/api/**/*.test.ts', 'test/scenarios/**/*.test.ts', 'test/faults/**/*.test.ts', 'test/scale/**/*.test.ts'],
+          globalSetup: ['test/controlplane/global-setup.ts'],
+          include: [
+            'test/controlplane/**/*.test.ts',
+            'test/api/**/*.test.ts',
+            'test/scenarios/**/*.test.ts',
+            'test/faults/**/*.test.ts',
+            'test/scale/**/*.test.ts',
+          ],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,

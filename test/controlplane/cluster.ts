@@ -1,11 +1,13 @@
 // A real control plane on loopback ports: every part an OS process of its own, TLS 1.3 everywhere, RBAC on, each part under its real identity.
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { bootstrap } from './bootstrap.ts';
 import { createCluster, writeKubectl } from './cluster-handle.ts';
 import type { Say } from './compile.ts';
 import { type Component, closure, componentsOf, type Feature, PORT_NAMES } from './components.ts';
 import type { Ran } from './helm.ts';
 import { type ClusterState, clusterDir, layoutOf, readState, writeState } from './layout.ts';
+import { authority } from './pki.ts';
 import { freePorts } from './ports.ts';
 import { isAlive } from './process.ts';
 import { program, sayOnStderr } from './programs.ts';
@@ -102,7 +104,7 @@ export async function attachCluster(name: string): Promise<Cluster | undefined> 
   const dir = clusterDir(name);
   const state = await readState(dir);
   if (state === undefined || aliveParts(state).length === 0) return undefined;
-  return createCluster(dir, state, await bootstrap(state, layoutOf(dir, state)));
+  return createCluster(dir, state, await authority(join(dir, 'pki'), 'ca'));
 }
 
 async function stateFor(options: ClusterOptions, before: ClusterState | undefined): Promise<ClusterState> {

@@ -1,5 +1,5 @@
 // Where a cluster keeps what: one folder, one state file that another program can attach by.
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheRoot } from './cache.ts';
 import type { Component, Feature, PortName } from './components.ts';
@@ -35,6 +35,11 @@ export function clusterDir(name: string): string {
   if (!/^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(name))
     throw new Error(`"${name}" cannot name a cluster: lower-case letters, digits and dashes, at most 42 characters`);
   return join(cacheRoot(), 'clusters', name);
+}
+
+/** Every cluster that has a folder, running or not. */
+export async function clusterNames(): Promise<string[]> {
+  return (await readdir(join(cacheRoot(), 'clusters')).catch(() => [])).sort();
 }
 
 export function layoutOf(dir: string, state: ClusterState): Layout {

@@ -1,5 +1,6 @@
 // A lock between processes: a file that holds the owner's process id. A dead owner's lock is taken over.
 import { open, readFile, rm } from 'node:fs/promises';
+import { pidExists } from './process.ts';
 
 export async function withLock<T>(file: string, options: { waiting(): void }, work: () => Promise<T>): Promise<T> {
   let told = false;
@@ -36,10 +37,5 @@ async function ownerIsDead(file: string): Promise<boolean> {
   const pid = Number(text);
   // Empty: created a moment ago and not written yet.
   if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return !pidExists(pid);
 }

@@ -33,12 +33,18 @@ export async function launch(options: Launch): Promise<Handle> {
   return { pid, born: born(pid) ?? '' };
 }
 
-export function isAlive(handle: Handle): boolean {
+export function pidExists(pid: number): boolean {
   try {
-    process.kill(handle.pid, 0);
-  } catch {
-    return false;
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, but is another user's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+export function isAlive(handle: Handle): boolean {
+  if (!pidExists(handle.pid)) return false;
   const seen = born(handle.pid);
   return seen === undefined ? handle.born === '' : seen === handle.born;
 }

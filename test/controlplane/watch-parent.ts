@@ -1,26 +1,18 @@
 // For programs that are not ours (KUBEBUILDER_ASSETS) and cannot be told to die with their parent: a small process beside them that sees to it.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { pidExists } from './process.ts';
 
 /** Ends `pid` soon after this program has ended, however it ended. */
 export function watchParent(pid: number): void {
   spawn(process.execPath, [fileURLToPath(import.meta.url), String(process.pid), String(pid)], { detached: true, stdio: 'ignore' }).unref();
 }
 
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 if (import.meta.main) {
   const [parent, watched] = process.argv.slice(2).map(Number);
   setInterval(() => {
-    if (parent === undefined || watched === undefined || !exists(watched)) process.exit(0);
-    if (exists(parent)) return;
+    if (parent === undefined || watched === undefined || !pidExists(watched)) process.exit(0);
+    if (pidExists(parent)) return;
     process.kill(watched, 'SIGKILL');
     process.exit(0);
   }, 500);
