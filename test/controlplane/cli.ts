@@ -19,7 +19,7 @@ const HELP = `npm run cluster -- COMMAND [--name NAME]
   start COMPONENT
   pause COMPONENT    SIGSTOP: it hangs with its connections open; \`resume COMPONENT\`
   resume COMPONENT
-  down [--keep-data] [--all]   stop in order and remove the data
+  down [--keep-data] [--all]   stop in order and remove the data; --all: every cluster that \`up\` started
   build [PROGRAM …]  only compile: cp, addons, netpol, helm (all of them when none is named)
 
 COMPONENT: ${COMPONENTS.join(', ')}
@@ -117,7 +117,7 @@ async function status(): Promise<void> {
 }
 
 async function down(flags: Flags): Promise<void> {
-  for (const name of flags.all ? await clusterNames() : [flags.name]) {
+  for (const name of flags.all ? await detachedClusters() : [flags.name]) {
     const cluster = await attachCluster(name);
     if (cluster !== undefined) await cluster.down({ keepData: flags.keepData });
     else if (!flags.keepData) await rm(clusterDir(name), { recursive: true, force: true });
@@ -125,6 +125,13 @@ async function down(flags: Flags): Promise<void> {
       cluster === undefined ? `${name} was not running` : `${name} is down${flags.keepData ? `, its data kept in ${cluster.dir}` : ''}`,
     );
   }
+}
+
+/** Those of running tests and demos belong to their programs. */
+async function detachedClusters(): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of await clusterNames()) if ((await readState(clusterDir(name)))?.detached === true) names.push(name);
+  return names;
 }
 
 async function build(_flags: Flags, names: string[]): Promise<void> {
@@ -173,7 +180,9 @@ function parts(list: string): Feature[] {
 
 function table(cluster: Cluster): string {
   return cluster.components
-    .map((component) => `  ${component.padEnd(24)} ${(cluster.status()[component] ?? 'down').padEnd(8)} ${cluster.pid(component) ?? ''}`)
+    .map((component) =>
+      `  ${component.padEnd(24)} ${(cluster.status()[component] ?? 'down').padEnd(8)} ${cluster.status()[component] === 'down' ? '' : (cluster.pid(component) ?? '')}`.trimEnd(),
+    )
     .join('\n');
 }
 

@@ -1,4 +1,5 @@
 // The Cluster that callers hold: identities, kubectl, helm, and the life and death of single components.
+import { existsSync } from 'node:fs';
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AdminApi, adminApi } from './api.ts';
@@ -62,10 +63,7 @@ export async function createCluster(dir: string, state: ClusterState, ca: Author
     pid: (component) => state.processes[component]?.pid,
     down: (options) => down(running, options?.keepData === true),
     kubectl: async (args, stdin) =>
-      runProcess(
-        [await kubectlBinary(), ...(await kubectlPrefix()), `--kubeconfig=${adminKubeconfig}`, ...args],
-        stdin === undefined ? {} : { stdin },
-      ),
+      runProcess([...(await kubectlWords()), `--kubeconfig=${adminKubeconfig}`, ...args], stdin === undefined ? {} : { stdin }),
     helm,
     helmTemplate: async (chart, values, namespace) =>
       (
@@ -79,19 +77,15 @@ export async function createCluster(dir: string, state: ClusterState, ca: Author
 
 /** The script that `kubectlCommand` names: people and scripts call it without settings. */
 export async function writeKubectl(cluster: Cluster): Promise<void> {
-  const words = [await kubectlBinary(), ...(await kubectlPrefix()), `--kubeconfig=${cluster.adminKubeconfig}`];
+  const words = [...(await kubectlWords()), `--kubeconfig=${cluster.adminKubeconfig}`];
   await writeFile(cluster.kubectlCommand, `#!/bin/sh\nexec ${words.map((word) => `'${word}'`).join(' ')} "$@"\n`);
   await chmod(cluster.kubectlCommand, 0o755);
 }
 
-async function kubectlBinary(): Promise<string> {
-  const assets = process.env.KUBEBUILDER_ASSETS;
-  return assets === undefined || assets === '' ? (await program('cp')).bin : join(assets, 'kubectl');
-}
-
-async function kubectlPrefix(): Promise<string[]> {
-  const assets = process.env.KUBEBUILDER_ASSETS;
-  return assets === undefined || assets === '' ? ['kubectl'] : [];
+/** kubectl of KUBEBUILDER_ASSETS where there is one (then no Go is needed), else the one that was compiled along. */
+async function kubectlWords(): Promise<[string, ...string[]]> {
+  const own = join(process.env.KUBEBUILDER_ASSETS ?? '', 'kubectl');
+  return process.env.KUBEBUILDER_ASSETS && existsSync(own) ? [own] : [(await program('cp')).bin, 'kubectl'];
 }
 
 type Access = { dir: string; name: string; server: string; ca: Authority; api: AdminApi };

@@ -74,7 +74,7 @@ export async function requestFor(namespace: string, name: string): Promise<{ man
 
 /**
  * Adds the condition Approved as the holder of this kubeconfig. The time has whole seconds: cert-manager reads and writes it so, and with a fraction its own
- * webhook refuses every later status ("'Approved' condition may not be modified once set"), so that the request is never signed.
+ * webhook refuses every later status ("'Approved' condition may not be modified once set"), so that the request never becomes Ready.
  */
 export function approve(cluster: Cluster, kubeconfig: string, namespace: string, name: string): ReturnType<Cluster['kubectl']> {
   const condition = {
