@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:https';
 import type { Pem } from './pki.ts';
 
-export type Answer = { status: number; body: string };
+type Answer = { status: number; body: string };
 export type Manifest = { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } };
 export type AdminApi = {
   send(method: string, path: string, body?: unknown, contentType?: string): Promise<Answer>;

@@ -52,7 +52,7 @@ export async function bootstrap(state: ClusterState, layout: Layout): Promise<Au
 }
 
 /** The user and groups of a ServiceAccount, as the API server derives them from its token. */
-export function serviceAccountSubject(namespace: string, name: string): Subject {
+function serviceAccountSubject(namespace: string, name: string): Subject {
   return { user: `system:serviceaccount:${namespace}:${name}`, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`] };
 }
 

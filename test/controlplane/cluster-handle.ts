@@ -8,7 +8,7 @@ import { COMPONENTS, type Component, componentsOf } from './components.ts';
 import { runHelm, runProcess } from './helm.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { type ClusterState, layoutOf, writeState } from './layout.ts';
-import { type Authority, clientCertificate } from './pki.ts';
+import { type Authority, clientCertificate, serverCertificate } from './pki.ts';
 import * as parts from './process.ts';
 import { program } from './programs.ts';
 import { type Running, startOne } from './start.ts';
@@ -43,6 +43,7 @@ export async function createCluster(dir: string, state: ClusterState, ca: Author
     components: componentsOf(state.features),
     kubectlCommand: join(dir, 'kubectl'),
     kubeconfigFor: (identity) => kubeconfigFor({ dir, name: state.name, server, ca, api }, identity),
+    serverCertificate: (commonName, names) => serverCertificate(ca, commonName, names),
     kill: async (component, signal) => {
       await parts.kill(handleOf(component), signal);
       state.paused = state.paused.filter((paused) => paused !== component);

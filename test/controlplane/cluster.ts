@@ -7,7 +7,7 @@ import type { Say } from './compile.ts';
 import { type Component, closure, componentsOf, type Feature, PORT_NAMES } from './components.ts';
 import type { Ran } from './helm.ts';
 import { type ClusterState, clusterDir, layoutOf, readState, writeState } from './layout.ts';
-import { authority } from './pki.ts';
+import { authority, type Pem } from './pki.ts';
 import { freePorts } from './ports.ts';
 import { isAlive } from './process.ts';
 import { program, sayOnStderr } from './programs.ts';
@@ -51,6 +51,8 @@ export interface Cluster {
    * Made anew on every call.
    */
   kubeconfigFor(identity: Identity): Promise<string>;
+  /** A serving certificate of the cluster's CA, e.g. a kubelet's: the API server accepts no other when it fetches logs. */
+  serverCertificate(commonName: string, names: readonly string[]): Promise<Pem>;
   /** Ends one component at once (default SIGKILL) and returns when it is gone. Its data and ports stay. */
   kill(component: Component, signal?: NodeJS.Signals): Promise<void>;
   /** Starts a component that is down, with the same data and ports, and returns when it answers. */

@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '../harness/wait.ts';
 import { attachCluster, type Cluster, startCluster } from './cluster.ts';
 import { clusterDir, readState } from './layout.ts';
 import { isAlive } from './process.ts';
+import { program } from './programs.ts';
 
+const OWNER = fileURLToPath(new URL('testdata/owner.ts', import.meta.url));
 const silent = (): void => undefined;
 const started: Cluster[] = [];
 async function start(name: string, options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<Cluster> {
@@ -104,12 +109,34 @@ describe('a cluster', () => {
 
   it('says what a component wrote last when it ends at its start', async () => {
     await expect(start('broken', { extraFlags: { 'kube-apiserver': ['--no-such-flag'] } })).rejects.toThrow('unknown flag: --no-such-flag');
+    // Kept for its logs.
+    await rm(clusterDir(`broken-${process.pid}`), { recursive: true });
+  });
+});
+
+describe('KUBEBUILDER_ASSETS', () => {
+  const assets = mkdtempSync(join(tmpdir(), 'assets-'));
+  afterAll(() => rm(assets, { recursive: true }));
+
+  it('names the folder whose etcd and kube-apiserver are run, which die with their program all the same', async () => {
+    const { bin } = await program('cp');
+    for (const name of ['etcd', 'kube-apiserver'])
+      writeFileSync(join(assets, name), `#!/bin/sh\necho ${name} >> '${assets}/started'\nexec '${bin}' ${name} "$@"\n`, { mode: 0o755 });
+    const name = `assets-${process.pid}`;
+    const owner = spawn(process.execPath, [OWNER, name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, KUBEBUILDER_ASSETS: assets },
+    });
+    await new Promise((resolve) => owner.stdout.once('data', resolve));
+    expect(readFileSync(join(assets, 'started'), 'utf8')).toBe('etcd\nkube-apiserver\n');
+    owner.kill('SIGKILL');
+    await componentsEnd(name);
+    await rm(clusterDir(name), { recursive: true });
   });
 });
 
 describe('a program that is killed with kill -9', () => {
   const name = `orphan-${process.pid}`;
-  const OWNER = fileURLToPath(new URL('testdata/owner.ts', import.meta.url));
   beforeAll(async () => {
     const owner = spawn(process.execPath, [OWNER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => owner.stdout.once('data', resolve));
@@ -117,11 +144,16 @@ describe('a program that is killed with kill -9', () => {
   });
   afterAll(async () => {
     await (await attachCluster(name))?.down();
+    await rm(clusterDir(name), { recursive: true, force: true });
   });
 
   it('takes its cluster along, also the component that is paused', async () => {
-    const handles = Object.values((await readState(clusterDir(name)))?.processes ?? {});
-    expect(handles).toHaveLength(2);
-    await waitFor('the components to end', () => (handles.every((handle) => !isAlive(handle)) ? true : undefined), { timeoutMs: 5_000 });
+    await componentsEnd(name);
   });
 });
+
+async function componentsEnd(name: string): Promise<void> {
+  const handles = Object.values((await readState(clusterDir(name)))?.processes ?? {});
+  expect(handles).toHaveLength(2);
+  await waitFor('the components to end', () => (handles.every((handle) => !isAlive(handle)) ? true : undefined), { timeoutMs: 5_000 });
+}

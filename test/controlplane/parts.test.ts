@@ -1,8 +1,15 @@
-import { describe, expect, it } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { pause } from '../harness/wait.ts';
 import { AUTO_APPROVED_SIGNERS } from './cert-manager.ts';
 import { remainingMs } from './compile.ts';
 import { closure, componentsOf } from './components.ts';
 import { clusterDir } from './layout.ts';
+import { withLock } from './lock.ts';
 import { programsOf } from './start.ts';
 import { isRecent } from './toolchain.ts';
 
@@ -60,5 +67,35 @@ describe('the estimate of a compile', () => {
 describe('the name of a cluster', () => {
   it.each(['', '..', 'a/b', '-a', 'a b', 'A', 'a'.repeat(43)])('cannot be "%s"', (name) => {
     expect(() => clusterDir(name)).toThrow('cannot name a cluster');
+  });
+});
+
+describe('the lock between compiling processes', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lock-'));
+  afterAll(() => rm(dir, { recursive: true }));
+
+  it('lets one work at a time, and the other afterwards', async () => {
+    const file = join(dir, 'one');
+    const seen: string[] = [];
+    const work = (name: string) => async (): Promise<void> => {
+      seen.push(`${name} begins`);
+      await pause(50);
+      seen.push(`${name} ends`);
+    };
+    const waiting = (): void => void seen.push('waiting');
+    await Promise.all([withLock(file, { waiting }, work('a')), withLock(file, { waiting }, work('b'))]);
+    const first = seen[0]?.startsWith('a') ? ['a', 'b'] : ['b', 'a'];
+    expect(seen).toEqual([`${first[0]} begins`, 'waiting', `${first[0]} ends`, `${first[1]} begins`, `${first[1]} ends`]);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('is taken over from an owner that died, and given back after a failure', async () => {
+    const file = join(dir, 'two');
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    writeFileSync(file, String(pid));
+    await expect(
+      withLock(file, { waiting: () => expect.fail('waited for the dead') }, () => Promise.reject(new Error('no compiler'))),
+    ).rejects.toThrow('no compiler');
+    expect(existsSync(file)).toBe(false);
   });
 });

@@ -30,6 +30,11 @@ export async function launch(options: Launch): Promise<Handle> {
     child.once('error', reject);
     child.once('spawn', () => resolve(child.pid ?? -1));
   });
+  return handleOn(pid);
+}
+
+/** A process that is known by its id only. */
+export function handleOn(pid: number): Handle {
   return { pid, born: born(pid) ?? '' };
 }
 

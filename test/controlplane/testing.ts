@@ -5,7 +5,7 @@ import { makeDeviceKey } from '../simulator/key.ts';
 import { ROOT_ISSUER } from './cert-manager.ts';
 import type { Cluster } from './cluster.ts';
 
-export type Condition = { type: string; status: string; reason?: string; message?: string };
+type Condition = { type: string; status: string; reason?: string; message?: string };
 export type CertificateRequest = {
   spec: { username?: string };
   status?: { conditions?: Condition[]; certificate?: string; ca?: string };

@@ -16,7 +16,7 @@ const NEEDED = [1, 26] as const;
 const FETCHED = 'go1.26.6';
 const PYPI_VERSION = '1.26.6';
 
-export const NO_TOOLCHAIN =
+const NO_TOOLCHAIN =
   'The control plane of the tests is compiled from Go modules and this machine has neither Go 1.26 nor Python 3 with pip: install Go 1.26 or newer (or python3 with pip), or set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver, or give `npm run demo -- --kubeconfig FILE` a cluster that exists.';
 
 export async function findToolchain(say: (line: string) => void): Promise<Toolchain> {

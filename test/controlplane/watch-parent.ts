@@ -1,7 +1,7 @@
 // For programs that are not ours (KUBEBUILDER_ASSETS) and cannot be told to die with their parent: a small process beside them that sees to it.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { pidExists } from './process.ts';
+import { handleOn, isAlive } from './process.ts';
 
 /** Ends `pid` soon after this program has ended, however it ended. */
 export function watchParent(pid: number): void {
@@ -9,11 +9,11 @@ export function watchParent(pid: number): void {
 }
 
 if (import.meta.main) {
-  const [parent, watched] = process.argv.slice(2).map(Number);
+  const [parent, watched] = process.argv.slice(2).map((pid) => handleOn(Number(pid)));
   setInterval(() => {
-    if (parent === undefined || watched === undefined || !pidExists(watched)) process.exit(0);
-    if (pidExists(parent)) return;
-    process.kill(watched, 'SIGKILL');
+    if (parent === undefined || watched === undefined || !isAlive(watched)) process.exit(0);
+    if (isAlive(parent)) return;
+    process.kill(watched.pid, 'SIGKILL');
     process.exit(0);
   }, 500);
 }
