@@ -1,0 +1,25 @@
+// What can stand between an Intervention and the world. Codes are stable: docs/reference/errors.md is generated from this table.
+export const ERRORS = {
+  'HR-IV-001': {
+    title: 'TargetNotFound',
+    cause: 'there is no Device of this name in the namespace of the intervention',
+    cure: 'correct spec.target.name in a new Intervention; this one holds as soon as a Device of that name appears',
+  },
+  'HR-IV-002': {
+    title: 'NotSupportedYet',
+    cause: 'this action or kind of target is part of the API but nothing honours it yet',
+    cure: 'use action Quarantine or Revoke on a Device',
+  },
+} as const;
+
+export type InterventionCode = keyof typeof ERRORS;
+
+/** The condition reason of a code. */
+export function reasonOf(code: InterventionCode): string {
+  return ERRORS[code].title;
+}
+
+/** `HR-IV-001: <what was found>. Cure: <cure>`. */
+export function explain(code: InterventionCode, found: string): string {
+  return `${code}: ${found}. Cure: ${ERRORS[code].cure}`;
+}

@@ -1,0 +1,59 @@
+// What the world shows of one Intervention, folded into its status. Pure.
+import type { InterventionStatus } from '../api/intervention.ts';
+import type { Condition } from '../api/meta.ts';
+import { findCondition, setCondition } from '../runtime/conditions.ts';
+import { holds } from './effective.ts';
+import { explain, reasonOf } from './errors.ts';
+import { type InterventionView, standingOf } from './view.ts';
+
+/** The Device as its own status shows it: the devices room says there what ledger and broker were seen to hold. */
+export type DeviceSight = { conditions: readonly Condition[]; revocationSteps: readonly { step: string; at: string }[] };
+
+type Said = { status: Condition['status']; reason: string; message: string };
+type Steps = NonNullable<InterventionStatus['steps']>;
+
+export function summarise(view: InterventionView, device: DeviceSight | undefined, nowMs: number): InterventionStatus {
+  const now = new Date(nowMs).toISOString();
+  const applied = appliedCondition(view, device, nowMs);
+  const said: readonly (readonly [type: string, said: Said | undefined])[] = [
+    ['Applied', applied],
+    ['Reconciling', applied.reason === 'InProgress' ? { ...applied, status: 'True' } : undefined],
+    ['Stalled', applied.reason === reasonOf('HR-IV-002') ? { ...applied, status: 'True' } : undefined],
+  ];
+  let conditions: Condition[] = (view.status?.conditions ?? []).filter((old) =>
+    said.some(([type, what]) => type === old.type && what !== undefined),
+  );
+  for (const [type, what] of said)
+    if (what !== undefined) conditions = setCondition(conditions, { type, ...what, observedGeneration: view.generation }, now);
+  const steps = stepsOf(view, device, applied, now);
+  return { observedGeneration: view.generation, conditions, ...(steps.length === 0 ? {} : { steps }) };
+}
+
+function appliedCondition(view: InterventionView, device: DeviceSight | undefined, now: number): Said {
+  const standing = standingOf(view);
+  const what = `${view.action} of ${view.target.kind} ${view.target.name}`;
+  if (standing === undefined) return no(reasonOf('HR-IV-002'), explain('HR-IV-002', what));
+  if (!holds(standing, now)) return no('Expired', `the ${view.action} ended at ${view.expires ?? ''}`);
+  if (device === undefined) return no(reasonOf('HR-IV-001'), explain('HR-IV-001', `${view.target.kind} ${view.target.name}`));
+  const wanted = standing.action === 'Revoke' ? 'Revoked' : 'Quarantined';
+  const shown = findCondition(device.conditions, wanted);
+  // A revoked Device is quarantined and more.
+  const revoked = findCondition(device.conditions, 'Revoked');
+  if (shown?.status === 'True') return yes(wanted, `the Device is ${wanted}`);
+  if (standing.action === 'Quarantine' && revoked?.status === 'True') return yes('Revoked', 'the Device is revoked, which is stricter');
+  return no('InProgress', shown?.message ?? `waiting until ledger and broker show that the Device is ${wanted}`);
+}
+
+/** History: a step keeps the time at which it was first seen, and is never a reason to skip work. */
+function stepsOf(view: InterventionView, device: DeviceSight | undefined, applied: Said, now: string): Steps {
+  const seen: Steps = [];
+  if (view.action === 'Revoke') seen.push(...(device?.revocationSteps ?? []).map(({ step, at }) => ({ step, at })));
+  if (applied.status === 'True') seen.push({ step: 'Applied', at: now });
+  if (applied.reason === 'Expired') seen.push({ step: 'Ended', at: now });
+  const before = view.status?.steps ?? [];
+  const all = new Map([...seen, ...before].map(({ step, at }) => [step, { step, at }]));
+  return [...all.values()].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+}
+
+const yes = (reason: string, message: string): Said => ({ status: 'True', reason, message });
+const no = (reason: string, message: string): Said => ({ status: 'False', reason, message });

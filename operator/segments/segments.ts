@@ -1,0 +1,180 @@
+// The door of the segments room: SegmentPolicies become topic rights for the broker room and NetworkPolicies in the cluster.
+import { NAMESPACES, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources.ts';
+import type { SegmentPolicy } from '../api/segment-policy.ts';
+import type { SegmentRights } from '../broker/broker.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
+import { createReflector, type Reflector } from '../kube/reflector.ts';
+import type { Change, Projected } from '../kube/store.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Controller } from '../runtime/controller.ts';
+import type { Recorder } from '../runtime/events.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { Random } from '../runtime/random.ts';
+import { type ActualPolicy, actualPolicy, type LivePolicy } from './actual-policy.ts';
+import { createSegmentController } from './controller.ts';
+import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
+import type { Membership } from './membership.ts';
+import { rightsOf } from './model.ts';
+import { createModelCache } from './model-cache.ts';
+import type { BrokerAccess, BrokerPeer } from './networkpolicy.ts';
+import { createPods } from './pods.ts';
+import { createSiteController } from './site.ts';
+import { type NamespaceView, namespaceView, type PolicyView, policyView } from './views.ts';
+
+export type SegmentsDeps = {
+  client: KubeClient;
+  /** A reflector of Devices, or what behaves like one; only for the number of devices in the status. */
+  devices: { subscribe(listener: (change: Change<DeviceOfSegment>) => void): void };
+  /** Where pods reach the broker. Without peers, pods of segments cannot reach it, and status.gaps says so. */
+  broker: BrokerAccess;
+  recorder: Pick<Recorder, 'event'>;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+};
+
+export type Segments = {
+  /** Topic rights of every segment in force. Throws before the caches are filled: an empty answer would take everybody's rights away. */
+  rights(): SegmentRights[];
+  /** The Segmented condition of a Device. */
+  membership(device: { name: string; namespace: string; segment: string }): { segmented: Membership };
+  /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
+  onChange(listener: (segments: Key[]) => void): void;
+  /** To be filled before anything of this room runs. */
+  reflectors: readonly Pick<Reflector<Projected>, 'kind' | 'store' | 'run' | 'whenSynced' | 'silentMs'>[];
+  /** To be run while this process leads. */
+  controllers: readonly Controller[];
+};
+
+/** Numbers in a status are not news: they are written at most this often. */
+const COUNTS_AFTER_MS = 10_000;
+/** A rollout changes many pods; two segments that share one are shut this soon. */
+const PODS_BURST_MS = 250;
+
+export function createSegments(deps: SegmentsDeps): Segments {
+  const { client, clock, random, log, metrics } = deps;
+  const shared = { client, clock, random, log, metrics };
+  const listeners: ((segments: Key[]) => void)[] = [];
+  const wake = (segments: Iterable<Key>, afterMs = 0): void => {
+    for (const segment of segments) segmentController.controller.queue.add(segment, afterMs > 0 ? { band: 'background', afterMs } : {});
+  };
+
+  const policies = createReflector<SegmentPolicy, PolicyView>({
+    ...shared,
+    type: SEGMENT_POLICIES,
+    project: policyView,
+    indexes: { namespace: (policy) => [policy.namespace] },
+    onChange: ({ key, before, after }) => {
+      if (concernsModel(before, after)) cache.invalidate();
+      wake([key]);
+    },
+  });
+  const namespaces = createReflector<KubeObject, NamespaceView>({
+    ...shared,
+    type: NAMESPACES,
+    metadataOnly: true,
+    project: namespaceView,
+    onChange: ({ key, before, after }) => {
+      if (before?.maxTrust !== after?.maxTrust) cache.invalidate();
+      if (before?.site !== after?.site || before?.terminating !== after?.terminating) {
+        siteController.queue.add(key);
+        wake(segmentController.orphansOf(key));
+      }
+    },
+  });
+  const networkPolicies = createReflector<LivePolicy, ActualPolicy>({
+    ...shared,
+    type: NETWORK_POLICIES,
+    project: actualPolicy,
+    indexes: {
+      namespace: (policy) => [policy.namespace],
+      segment: (policy) =>
+        policy.ours?.segment === undefined ? [] : [keyOfRef({ namespace: policy.namespace, name: policy.ours.segment })],
+    },
+    onChange: ({ before, after }) => {
+      for (const policy of [before, after]) if (policy !== undefined) wakeForPolicy(policy);
+    },
+  });
+  const pods = createPods(shared, (namespace) => {
+    wake(segmentController.orphansOf(namespace));
+    const withPods = policies.store.by('namespace', namespace).filter((policy) => (policy.spec.workloads ?? []).length > 0);
+    if (withPods.length > 1) cache.invalidate(PODS_BURST_MS);
+    wake(
+      withPods.map((policy) => policy.key),
+      COUNTS_AFTER_MS,
+    );
+  });
+  const reflectors = [policies, namespaces, networkPolicies, pods.reflector];
+
+  function wakeForPolicy(policy: ActualPolicy): void {
+    if (policy.ours?.role === 'site-deny') {
+      siteController.queue.add(policy.namespace);
+      wake(segmentController.orphansOf(policy.namespace));
+    } else if (policy.ours?.segment !== undefined) {
+      wake([keyOfRef({ namespace: policy.namespace, name: policy.ours.segment })]);
+    } else {
+      // A foreign policy may widen what segments reach, or one of ours lost its labels.
+      wake(policies.store.by('namespace', policy.namespace).map(({ key }) => key));
+    }
+  }
+
+  const counts = createDeviceCounts((segment) => {
+    if (policies.store.get(segment) !== undefined) wake([segment], COUNTS_AFTER_MS);
+  });
+  deps.devices.subscribe((change) => counts.changed(change));
+
+  const ready = (): boolean => reflectors.every((reflector) => reflector.store.synced);
+  const cache = createModelCache({
+    policies: policies.store,
+    namespaces: namespaces.store,
+    pods: (namespace) => pods.inNamespace(namespace),
+    ready,
+    clock,
+    onCompiled: (segments) => wake(segments),
+    onRights: (segments) => {
+      for (const listener of listeners) listener(segments);
+    },
+  });
+  const segmentController = createSegmentController({
+    ...deps,
+    policies: policies.store,
+    namespaces: namespaces.store,
+    networkPolicies: networkPolicies.store,
+    pods,
+    model: () => cache.current(),
+    devices: (segment) => counts.of(segment),
+  });
+  const siteController = createSiteController({ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store });
+
+  return {
+    rights() {
+      if (!ready()) throw new Error('the SegmentPolicies were not read from the API server yet');
+      return rightsOf(cache.current());
+    },
+    membership: ({ namespace, segment }) => ({ segmented: cache.membership(keyOfRef({ namespace, name: segment })) }),
+    onChange: (listener) => void listeners.push(listener),
+    reflectors,
+    controllers: [segmentController.controller, siteController],
+  };
+}
+
+/** Our own status writes come back as changes and change nothing. */
+function concernsModel(before: PolicyView | undefined, after: PolicyView | undefined): boolean {
+  if (before === undefined || after === undefined || before.uid !== after.uid || before.generation !== after.generation) return true;
+  return before.lastGood?.generation !== after.lastGood?.generation && after.lastGood?.generation !== after.generation;
+}
+
+/** `NAMESPACE`, `NAMESPACE/KEY=VALUE[,KEY=VALUE…]` or an address range; `undefined` when it is none of these. */
+export function brokerPeer(text: string): BrokerPeer | undefined {
+  if (/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(text)) return { cidr: text };
+  const match = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\/(.+))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, namespace = '', labels] = match;
+  if (labels === undefined) return { namespace };
+  const pairs = labels.split(',').map((pair) => /^([A-Za-z0-9._/-]+)=([A-Za-z0-9._-]*)$/.exec(pair));
+  if (pairs.some((pair) => pair === null)) return undefined;
+  return { namespace, podLabels: Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])) };
+}

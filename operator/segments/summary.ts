@@ -1,0 +1,139 @@
+// What is known of one SegmentPolicy, folded into its status. Pure: no I/O, no clock.
+import type { Condition } from '../api/meta.ts';
+import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
+import { setCondition } from '../runtime/conditions.ts';
+import { explain, type Finding, reasonOf } from './errors.ts';
+import type { Gap } from './gaps.ts';
+import type { Verdict } from './model.ts';
+
+export type SummaryInput = {
+  generation: number;
+  spec: SegmentPolicySpec;
+  status: SegmentPolicyStatus | undefined;
+  verdict: Verdict;
+  /** What became of the NetworkPolicies: all as wanted, or why not. */
+  network: { policies: number; refused?: Finding };
+  devices: number;
+  pods: number;
+  gaps: Gap[];
+  now: string;
+};
+
+type Said = { status: Condition['status']; reason: string; message: string };
+
+export function summarise(input: SummaryInput): SegmentPolicyStatus {
+  const said: readonly (readonly [type: string, said: Said | undefined])[] = [
+    ['Accepted', accepted(input)],
+    ['Compiled', compiled(input)],
+    ['Enforced', enforced(input)],
+    ['Conflicted', conflicted(input)],
+    ['GapsPresent', gapsPresent(input)],
+    ['Ready', ready(input)],
+    ['Reconciling', reconciling(input)],
+    ['Stalled', stalled(input)],
+  ];
+  let conditions: Condition[] = (input.status?.conditions ?? []).filter((old) =>
+    said.some(([type, what]) => type === old.type && what !== undefined),
+  );
+  for (const [type, what] of said)
+    if (what !== undefined) conditions = setCondition(conditions, { type, ...what, observedGeneration: input.generation }, input.now);
+  const { segment } = input.verdict;
+  const remembered = input.verdict.refused.length === 0 ? { generation: input.generation, spec: input.spec } : input.status?.accepted;
+  return {
+    observedGeneration: input.generation,
+    conditions,
+    ...(remembered === undefined ? {} : { accepted: remembered }),
+    counts: {
+      devices: input.devices,
+      pods: input.pods,
+      conduits: segment === undefined ? 0 : segment.outgoing.length + segment.outside.length,
+      networkPolicies: input.network.policies,
+      brokerRules: segment === undefined ? 0 : segment.rights.publish.length + segment.rights.subscribe.length,
+    },
+    ...(input.gaps.length === 0 ? {} : { gaps: input.gaps }),
+  };
+}
+
+function accepted({ verdict }: SummaryInput): Said {
+  const [first] = verdict.refused;
+  if (first === undefined) return yes('Accepted', 'the policy is accepted');
+  const instead =
+    verdict.segment === undefined
+      ? 'nothing is in force: its devices and pods are denied'
+      : `generation ${verdict.segment.generation} stays in force`;
+  return no(reasonOf(first.code), `${allOf(verdict.refused)}; ${instead}`);
+}
+
+function compiled({ verdict }: SummaryInput): Said {
+  const { segment, missing, expired } = verdict;
+  if (segment === undefined) return no(firstReason(verdict.refused), 'there is nothing to compile');
+  const [first] = missing;
+  if (first !== undefined) return no(reasonOf(first.code), allOf(missing));
+  const over = expired.length === 0 ? '' : `; expired: ${expired.join(', ')}`;
+  return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}`);
+}
+
+function enforced({ verdict, network, gaps }: SummaryInput): Said {
+  if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
+  if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
+  // Never more than what was seen: applying is not enforcing. See the gap NotProbed.
+  const untried = gaps.some(({ reason }) => reason === 'NotProbed');
+  return yes(
+    'AppliedNotProbed',
+    `${network.policies} NetworkPolicies are applied and read back${untried ? ', whether the network enforces them was not tried' : ''}; topic rights: see Authorized of the Devices`,
+  );
+}
+
+function conflicted({ verdict }: SummaryInput): Said {
+  if (verdict.conflictsWith.length === 0) return no('NoConflict', 'no pod belongs to another segment too');
+  return yes('Conflicted', explain(conflictOf(verdict)));
+}
+
+function gapsPresent({ gaps }: SummaryInput): Said {
+  const reasons = [...new Set(gaps.map((gap) => gap.reason))];
+  return gaps.length === 0
+    ? no('NoGaps', 'all of it can be enforced here')
+    : yes(reasons[0] ?? 'Gaps', `see status.gaps: ${reasons.join(', ')}`);
+}
+
+function ready(input: SummaryInput): Said {
+  for (const part of [accepted(input), enforced(input), compiled(input)]) if (part.status !== 'True') return part;
+  if (input.verdict.conflictsWith.length > 0) return no('Conflicted', explain(conflictOf(input.verdict)));
+  return yes('Ready', compiled(input).message);
+}
+
+/** Somebody else can make it go on: the other side of a conduit, the API server. */
+function reconciling({ verdict, network }: SummaryInput): Said | undefined {
+  if (verdict.refused.length > 0) return undefined;
+  const waiting = [
+    ...(network.refused === undefined ? [] : [network.refused]),
+    ...verdict.missing.filter((finding) => !isOwnFault(finding)),
+  ];
+  const [first] = waiting;
+  return first === undefined || verdict.missing.some(isOwnFault) ? undefined : yes(reasonOf(first.code), allOf(waiting));
+}
+
+/** Only a change of this manifest, of the namespace's label or of a pod's labels helps. */
+function stalled({ verdict }: SummaryInput): Said | undefined {
+  const own = [...verdict.refused, ...verdict.missing.filter(isOwnFault)];
+  const [first] = own;
+  if (first !== undefined) return yes(reasonOf(first.code), allOf(own));
+  return verdict.conflictsWith.length === 0 ? undefined : yes('Conflicted', explain(conflictOf(verdict)));
+}
+
+const isOwnFault = ({ code }: Finding): boolean => code === 'HR-SEG-013' || code === 'HR-SEG-014';
+
+function conflictOf(verdict: Verdict): Finding {
+  return { code: 'HR-SEG-015', path: 'spec.workloads', found: `pods of this segment belong to ${verdict.conflictsWith.join(', ')} too` };
+}
+
+/** Conditions stay readable: the first five, and how many there are. */
+const MOST = 5;
+function allOf(findings: readonly Finding[]): string {
+  const more = findings.length > MOST ? ` (and ${findings.length - MOST} more)` : '';
+  return findings.slice(0, MOST).map(explain).join(' · ') + more;
+}
+
+const firstReason = ([first]: readonly Finding[]): string => (first === undefined ? 'NotAccepted' : reasonOf(first.code));
+const yes = (reason: string, message: string): Said => ({ status: 'True', reason, message });
+const no = (reason: string, message: string): Said => ({ status: 'False', reason, message });
