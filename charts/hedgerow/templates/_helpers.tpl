@@ -1,0 +1,74 @@
+{{- define "hedgerow.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names of cluster-wide objects: two releases in two namespaces must not share them. */}}
+{{- define "hedgerow.clusterName" -}}
+{{- if eq .Release.Namespace "hedgerow-system" -}}
+{{- include "hedgerow.fullname" . -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Namespace (include "hedgerow.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name by which the API server knows the operator; the admission policies name it. */}}
+{{- define "hedgerow.operatorUser" -}}
+{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "hedgerow.fullname" .) -}}
+{{- end -}}
+
+{{- define "hedgerow.leaseName" -}}
+{{- printf "%s-operator" (include "hedgerow.fullname" .) -}}
+{{- end -}}
+
+{{- define "hedgerow.selectorLabels" -}}
+app.kubernetes.io/name: hedgerow
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "hedgerow.labels" -}}
+{{ include "hedgerow.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "hedgerow.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* KIND/[NAMESPACE/]NAME, as the operator's flag takes it. */}}
+{{- define "hedgerow.defaultIssuer" -}}
+{{- with .Values.identity.defaultIssuer -}}
+{{- if and (eq .kind "ClusterIssuer") .namespace -}}{{- fail "identity.defaultIssuer: a ClusterIssuer has no namespace" -}}{{- end -}}
+{{- if .namespace -}}{{- printf "%s/%s/%s" .kind .namespace .name -}}{{- else -}}{{- printf "%s/%s" .kind .name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the broker is, as a NetworkPolicyPeer; empty when it was not said. */}}
+{{- define "hedgerow.brokerPeer" -}}
+{{- if .Values.broker.cidr -}}
+ipBlock:
+  cidr: {{ .Values.broker.cidr }}
+{{- else if .Values.broker.namespace -}}
+namespaceSelector:
+  matchLabels:
+    kubernetes.io/metadata.name: {{ .Values.broker.namespace }}
+podSelector:
+  {{- if .Values.broker.podLabels }}
+  matchLabels:
+    {{- toYaml .Values.broker.podLabels | nindent 4 }}
+  {{- else }} {}
+  {{- end }}
+{{- end -}}
+{{- end -}}
