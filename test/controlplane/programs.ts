@@ -12,7 +12,7 @@ import { findToolchain, type Toolchain } from './toolchain.ts';
 
 const run = promisify(execFile);
 
-export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm';
+export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool';
 /** A compiled program and the files of its modules that go with it (charts, stages). */
 export type Program = { bin: string; assets: string };
 
@@ -51,6 +51,7 @@ const RECIPES: Record<ProgramName, Recipe> = {
   },
   netpol: { title: 'kube-router 2.10.0', coldMinutes: 3, stamps: {}, assets: [] },
   helm: { title: 'helm 4.2.4', coldMinutes: 1, stamps: {}, assets: [] },
+  podtool: { title: 'the pods of the node test', coldMinutes: 1, stamps: {}, assets: [] },
 };
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));

@@ -1,0 +1,99 @@
+// The program in the pods of the node test: static, standard library only, so that its image is this one file.
+//
+//	podtool pause                      waits for a signal (the sandbox of a pod)
+//	podtool serve PORT...              accepts connections and says which pod this is
+//	podtool connect TIMEOUT TARGET...  tries all targets at once; one line each: `TARGET open <pod>` or `TARGET shut <why>`
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fail("usage: podtool pause | serve PORT... | connect TIMEOUT TARGET...")
+	}
+	switch args := os.Args[2:]; os.Args[1] {
+	case "pause":
+		wait()
+	case "serve":
+		serve(args)
+		wait()
+	case "connect":
+		if len(args) < 2 {
+			fail("usage: podtool connect TIMEOUT TARGET...")
+		}
+		timeout, err := time.ParseDuration(args[0])
+		if err != nil {
+			fail(err.Error())
+		}
+		connect(timeout, args[1:])
+	default:
+		fail("unknown command " + os.Args[1])
+	}
+}
+
+func serve(ports []string) {
+	name, _ := os.Hostname()
+	for _, port := range ports {
+		listener, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			fail(err.Error())
+		}
+		go func() {
+			for {
+				connection, err := listener.Accept()
+				if err != nil {
+					fail(err.Error())
+				}
+				_, _ = fmt.Fprintln(connection, name)
+				_ = connection.Close()
+			}
+		}()
+	}
+}
+
+func connect(timeout time.Duration, targets []string) {
+	lines := make([]string, len(targets))
+	var all sync.WaitGroup
+	for at, target := range targets {
+		all.Go(func() { lines[at] = target + " " + try(target, timeout) })
+	}
+	all.Wait()
+	fmt.Println(strings.Join(lines, "\n"))
+}
+
+// try counts a target as open only when it answered: a connection that is accepted and then silent is shut.
+func try(target string, timeout time.Duration) string {
+	deadline := time.Now().Add(timeout)
+	connection, err := net.DialTimeout("tcp", target, timeout)
+	if err != nil {
+		return "shut " + err.Error()
+	}
+	defer connection.Close()
+	_ = connection.SetDeadline(deadline)
+	answer, err := io.ReadAll(io.LimitReader(connection, 256))
+	if len(answer) == 0 {
+		return fmt.Sprintf("shut no answer (%v)", err)
+	}
+	return "open " + strings.TrimSpace(string(answer))
+}
+
+func wait() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	<-signals
+}
+
+func fail(message string) {
+	fmt.Fprintln(os.Stderr, message)
+	os.Exit(1)
+}
