@@ -1,0 +1,128 @@
+// The chart as real helm renders it: rights, pod security, flags; against the real API server where that is the judge.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parseOptions } from '../../operator/options.ts';
+import type { Cluster } from '../controlplane/cluster.ts';
+import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
+import { CHART, podOf, type Rendered, render } from './chart.ts';
+
+let cluster: Cluster;
+let objects: Rendered[];
+
+beforeAll(async () => {
+  cluster = await sharedCluster();
+  objects = await render(cluster);
+});
+
+describe('the chart', () => {
+  it('passes helm lint', async () => {
+    const { stdout } = await cluster.helm(
+      ['lint', CHART, '--strict', '--values', '-'],
+      JSON.stringify({ broker: { url: 'https://emqx:18083' } }),
+    );
+    expect(stdout).toContain('0 chart(s) failed');
+  });
+
+  it('names every right: no wildcard, no Secret', () => {
+    const rules = objects.flatMap(({ rules = [] }) => rules);
+    expect(rules.length).toBeGreaterThan(5);
+    for (const { apiGroups, resources, verbs } of rules) {
+      expect([...apiGroups, ...resources, ...verbs]).not.toContain('*');
+      expect(resources).not.toContain('secrets');
+      expect(verbs).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(escalate|bind|impersonate)$/)]));
+    }
+  });
+
+  it('passes flags that the operator takes', () => {
+    const values = {
+      broker: { url: 'https://emqx.emqx:18083', port: 8884, ca: { configMap: 'broker-ca' } },
+      identity: { defaultIssuer: { kind: 'ClusterIssuer', name: 'fleet' } },
+    };
+    return render(cluster, values).then((rendered) => {
+      const container = podOf(rendered).containers[0];
+      expect(container?.command).toEqual(['operator']);
+      expect(parseOptions(container?.args ?? [])).toMatchObject({
+        kind: 'options',
+        options: {
+          namespace: 'hedgerow-system',
+          defaultIssuer: { kind: 'ClusterIssuer', name: 'fleet' },
+          broker: {
+            url: 'https://emqx.emqx:18083',
+            port: 8884,
+            apiKeyFile: '/etc/hedgerow/broker/api-key',
+            caFile: '/etc/hedgerow/broker-ca/ca.crt',
+          },
+          leaderElect: true,
+          leaseName: 'hedgerow-operator',
+        },
+      });
+    });
+  });
+
+  it('asks for the right to approve for a default ClusterIssuer by itself', async () => {
+    const rendered = await render(cluster, {
+      identity: { signers: ['issuers.cert-manager.io/berlin.devices'], defaultIssuer: { kind: 'ClusterIssuer', name: 'fleet' } },
+    });
+    const signers = rendered.flatMap(({ rules = [] }) => rules).find(({ resources }) => resources.includes('signers'));
+    expect(signers?.resourceNames).toEqual(['issuers.cert-manager.io/berlin.devices', 'clusterissuers.cert-manager.io/fleet']);
+  });
+
+  it('keeps its objects apart from those of another release', async () => {
+    const other = await render(cluster, {}, 'second');
+    const clusterWide = (list: Rendered[]): string[] =>
+      list.filter(({ kind }) => /^ClusterRole/.test(kind)).map(({ metadata }) => metadata.name);
+    expect(clusterWide(other).filter((name) => clusterWide(objects).includes(name))).toEqual([]);
+  });
+
+  it.each([
+    ['a value that is not there', { brokr: {} }, /additional properties 'brokr' not allowed/],
+    ['a password in the URL', { broker: { url: 'https://key:secret@emqx:18083' } }, /does not match pattern/],
+    ['an issuer of an unknown kind', { identity: { defaultIssuer: { kind: 'Vault', name: 'x' } } }, /identity\/defaultIssuer\/kind/],
+    [
+      'a ClusterIssuer with a namespace',
+      { identity: { defaultIssuer: { kind: 'ClusterIssuer', name: 'x', namespace: 'y' } } },
+      /a ClusterIssuer has no namespace/,
+    ],
+    ['no broker', { broker: { url: '' } }, /broker\.url is required/],
+    ['a signer of another kind', { identity: { signers: ['*'] } }, /does not match pattern/],
+  ])('refuses %s', (_what, values, message) => expect(render(cluster, values)).rejects.toThrow(message));
+});
+
+describe("the operator's pod", () => {
+  const pod = (namespace: string, spec: object): string =>
+    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'operator', namespace }, spec });
+
+  it('is admitted under restricted pod security, and less would not be', async () => {
+    const namespace = await ownNamespace(cluster, 'restricted');
+    await cluster.kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+    const { serviceAccountName: _, ...spec } = podOf(objects);
+    const admitted = await cluster.kubectl(['create', '--dry-run=server', '-f', '-'], pod(namespace, spec));
+    expect(admitted).toMatchObject({ code: 0, stderr: '' });
+    const loose = {
+      ...spec,
+      containers: spec.containers.map((one) => ({ ...one, securityContext: { ...one.securityContext, allowPrivilegeEscalation: true } })),
+    };
+    const refused = await cluster.kubectl(['create', '--dry-run=server', '-f', '-'], pod(namespace, loose));
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('violates PodSecurity "restricted') });
+    await cluster.kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  });
+
+  it('writes nowhere and is nobody', () => {
+    const { containers, securityContext } = podOf(objects);
+    expect(securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } });
+    expect(containers).toHaveLength(1);
+    expect(containers[0]?.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  it('gets the key of the broker as a file, never as an argument or a variable', () => {
+    const [container] = podOf(objects).containers;
+    expect(container?.volumeMounts).toEqual(
+      expect.arrayContaining([expect.objectContaining({ mountPath: '/etc/hedgerow/broker', readOnly: true })]),
+    );
+    expect(JSON.stringify(container)).not.toContain('secretKeyRef');
+  });
+});

@@ -1,0 +1,166 @@
+// What the chart's ServiceAccount may and may not do, asked of the real API server (SubjectAccessReview), under the names that the chart gives.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Cluster } from '../controlplane/cluster.ts';
+import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
+import { apply } from '../controlplane/testing.ts';
+import { type Rendered, render } from './chart.ts';
+
+const RBAC_KINDS = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
+const OWN = 'OWN';
+const SITE = 'SITE';
+
+/** verb, resource[/subresource][.group], where (own namespace, a site, or the whole cluster), name */
+type Question = readonly [verb: string, resource: string, where: typeof OWN | typeof SITE | '', name?: string];
+
+let cluster: Cluster;
+let own: string;
+let site: string;
+let objects: Rendered[];
+
+beforeAll(async () => {
+  cluster = await sharedCluster();
+  own = await ownNamespace(cluster, 'rbac-own');
+  site = await ownNamespace(cluster, 'rbac-site');
+  // A signer of our own: a role over all issuers would make this account a foreign approver for every other test of this cluster.
+  const rendered = await render(
+    cluster,
+    { fullnameOverride: 'hedgerow', identity: { signers: [`issuers.cert-manager.io/${site}.devices`] } },
+    own,
+  );
+  objects = rendered.filter(({ kind }) => RBAC_KINDS.includes(kind));
+  await apply(cluster, objects);
+});
+
+afterAll(async () => {
+  const names = objects.filter(({ metadata }) => metadata.namespace === undefined).map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+  await cluster.kubectl(['delete', '--ignore-not-found', ...names]);
+  await cluster.kubectl(['delete', 'namespace', own, site, '--wait=false']);
+});
+
+const MAY: readonly Question[] = [
+  ['watch', 'devices.hedgerow.dev', ''],
+  ['watch', 'segmentpolicies.hedgerow.dev', ''],
+  ['watch', 'interventions.hedgerow.dev', ''],
+  ['patch', 'devices/status.hedgerow.dev', SITE],
+  ['patch', 'segmentpolicies/status.hedgerow.dev', SITE],
+  ['patch', 'interventions/status.hedgerow.dev', SITE],
+  ['create', 'certificaterequests.cert-manager.io', SITE],
+  ['delete', 'certificaterequests.cert-manager.io', SITE],
+  ['patch', 'certificaterequests/status.cert-manager.io', SITE],
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.devices'],
+  ['patch', 'certificates.cert-manager.io', SITE],
+  ['patch', 'certificates/status.cert-manager.io', SITE],
+  ['list', 'issuers.cert-manager.io', ''],
+  ['list', 'clusterissuers.cert-manager.io', ''],
+  ['create', 'networkpolicies.networking.k8s.io', SITE],
+  ['delete', 'networkpolicies.networking.k8s.io', SITE],
+  ['watch', 'namespaces', ''],
+  ['watch', 'pods', ''],
+  ['list', 'clusterroles.rbac.authorization.k8s.io', ''],
+  ['list', 'clusterrolebindings.rbac.authorization.k8s.io', ''],
+  ['create', 'events.events.k8s.io', SITE],
+  ['create', 'certificateledgers.hedgerow.dev', OWN],
+  ['create', 'leases.coordination.k8s.io', OWN],
+  ['update', 'leases.coordination.k8s.io', OWN, 'hedgerow-operator'],
+];
+
+const MAY_NOT: readonly Question[] = [
+  // Keys and tokens
+  ['get', 'secrets', OWN],
+  ['get', 'secrets', OWN, 'hedgerow-broker'],
+  ['list', 'secrets', SITE],
+  ['watch', 'secrets', ''],
+  ['create', 'secrets', SITE],
+  ['create', 'serviceaccounts/token', OWN, 'hedgerow'],
+  ['get', 'configmaps', OWN],
+  // What people keep in Git or do by hand
+  ['create', 'devices.hedgerow.dev', SITE],
+  ['update', 'devices.hedgerow.dev', SITE],
+  ['patch', 'devices.hedgerow.dev', SITE],
+  ['delete', 'devices.hedgerow.dev', SITE],
+  ['patch', 'segmentpolicies.hedgerow.dev', SITE],
+  ['delete', 'segmentpolicies.hedgerow.dev', SITE],
+  ['create', 'interventions.hedgerow.dev', SITE],
+  ['delete', 'interventions.hedgerow.dev', SITE],
+  // Certificates beyond the device issuers
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/*'],
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.another'],
+  ['approve', 'signers.cert-manager.io', '', 'clusterissuers.cert-manager.io/platform'],
+  ['approve', 'signers.cert-manager.io', '', 'clusterissuers.cert-manager.io/*'],
+  ['sign', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.devices'],
+  ['create', 'issuers.cert-manager.io', SITE],
+  ['patch', 'clusterissuers.cert-manager.io', ''],
+  ['delete', 'certificates.cert-manager.io', SITE],
+  ['approve', 'certificatesigningrequests.certificates.k8s.io', ''],
+  // Its own records, elsewhere
+  ['create', 'certificateledgers.hedgerow.dev', SITE],
+  ['list', 'certificateledgers.hedgerow.dev', ''],
+  ['update', 'leases.coordination.k8s.io', OWN, 'another'],
+  ['create', 'leases.coordination.k8s.io', 'SITE'],
+  ['update', 'leases.coordination.k8s.io', ''],
+  // More rights for itself or others
+  ['create', 'clusterroles.rbac.authorization.k8s.io', ''],
+  ['patch', 'clusterroles.rbac.authorization.k8s.io', ''],
+  ['escalate', 'clusterroles.rbac.authorization.k8s.io', ''],
+  ['bind', 'clusterroles.rbac.authorization.k8s.io', ''],
+  ['create', 'clusterrolebindings.rbac.authorization.k8s.io', ''],
+  ['create', 'rolebindings.rbac.authorization.k8s.io', SITE],
+  ['impersonate', 'users', ''],
+  ['impersonate', 'serviceaccounts', ''],
+  // Workloads and the cluster itself
+  ['create', 'pods', SITE],
+  ['delete', 'pods', SITE],
+  ['create', 'pods/exec', SITE],
+  ['get', 'pods/log', SITE],
+  ['create', 'deployments.apps', SITE],
+  ['patch', 'namespaces', ''],
+  ['delete', 'namespaces', ''],
+  ['get', 'nodes', ''],
+  ['proxy', 'nodes', ''],
+  ['patch', 'customresourcedefinitions.apiextensions.k8s.io', ''],
+  ['patch', 'validatingadmissionpolicies.admissionregistration.k8s.io', ''],
+  ['create', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', ''],
+];
+
+describe("the chart's ServiceAccount", () => {
+  for (const question of MAY) it(`may ${say(question)}`, async () => expect(await allowed(question)).toBe(true));
+  for (const question of MAY_NOT) it(`may not ${say(question)}`, async () => expect(await allowed(question)).toBe(false));
+
+  it('is the account that the API server knows: its own token says so', async () => {
+    const kubeconfig = await cluster.kubeconfigFor({ serviceAccount: `${own}/hedgerow` });
+    const { stdout } = await cluster.kubectl(['--kubeconfig', kubeconfig, 'auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']);
+    expect(stdout).toBe(`system:serviceaccount:${own}:hedgerow`);
+    const secrets = await cluster.kubectl(['--kubeconfig', kubeconfig, 'get', 'secrets', '-A']);
+    expect(secrets).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot list resource "secrets"') });
+  });
+});
+
+function say([verb, resource, where, name]: Question): string {
+  const place = { [OWN]: 'in its own namespace', [SITE]: 'in a site', '': 'in the whole cluster' }[where];
+  return `${verb} ${resource}${name === undefined ? '' : ` ${name}`} ${place}`;
+}
+
+async function allowed([verb, resource, where, name]: Question): Promise<boolean> {
+  const [path = '', ...group] = resource.split('.');
+  const [plural = '', subresource] = path.split('/');
+  const namespace = { [OWN]: own, [SITE]: site, '': undefined }[where];
+  const review = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: {
+      user: `system:serviceaccount:${own}:hedgerow`,
+      groups: ['system:serviceaccounts', `system:serviceaccounts:${own}`, 'system:authenticated'],
+      resourceAttributes: {
+        verb,
+        group: group.join('.'),
+        resource: plural,
+        ...(subresource === undefined ? {} : { subresource }),
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(name === undefined ? {} : { name: name.replace(SITE, site) }),
+      },
+    },
+  };
+  const { stdout, stderr, code } = await cluster.kubectl(['create', '-f', '-', '-o', 'jsonpath={.status.allowed}'], JSON.stringify(review));
+  if (code !== 0) throw new Error(stderr);
+  return stdout === 'true';
+}
