@@ -27,6 +27,17 @@ describe("the operator's flags", () => {
     });
   });
 
+  it('say where the broker is, for NetworkPolicies', () => {
+    expect(options().broker.peers).toEqual([]);
+    expect(options('--broker-peer', 'cidr=10.0.0.1/32', '--broker-peer', 'namespace=emqx').broker.peers).toEqual([
+      { cidr: '10.0.0.1/32' },
+      { namespace: 'emqx' },
+    ]);
+    expect(options('--broker-peer=namespace=emqx,app.kubernetes.io/name=emqx,tier=core').broker.peers).toEqual([
+      { namespace: 'emqx', podLabels: { 'app.kubernetes.io/name': 'emqx', tier: 'core' } },
+    ]);
+  });
+
   it.each([
     [
       'a URL with credentials, which every process list would show',
@@ -36,6 +47,9 @@ describe("the operator's flags", () => {
     ['a URL that is none', ['--broker-url', 'emqx'], 'no http or https URL'],
     ['an issuer of an unknown kind', ['--default-issuer', 'Vault/x'], 'neither Issuer/NAME'],
     ['a port out of range', ['--metrics-port', '70000'], 'is no port'],
+    ['a peer that is an address without a length', ['--broker-peer', 'cidr=10.0.0.1'], 'neither cidr='],
+    ['a peer with a label that has no value', ['--broker-peer', 'namespace=emqx,app'], 'neither cidr='],
+    ['a peer without a name', ['--broker-peer', 'namespace='], 'neither cidr='],
     ['an unknown flag', ['--wat'], '--wat'],
   ])('refuse %s', (_name, argv, message) => {
     const parsed = parseOptions([...enough, ...argv]);

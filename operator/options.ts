@@ -3,11 +3,14 @@ import { parseArgs } from 'node:util';
 
 export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string; namespace?: string };
 
+/** Where the broker is, for NetworkPolicies. */
+export type BrokerPeer = { namespace: string; podLabels?: Record<string, string> } | { cidr: string };
+
 export type Options = {
   kubeconfig: string | undefined;
   namespace: string | undefined;
   defaultIssuer: IssuerRef;
-  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number };
+  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[] };
   acceptedApprovers: string[];
   metricsPort: number;
   metricsHost: string;
@@ -28,6 +31,8 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-api-key-file FILE   a file holding key:secret (required)
   --broker-ca-file FILE        CA of the REST API's certificate (default: the system's)
   --broker-port PORT           the broker's MQTT port, for NetworkPolicies (default: 8883)
+  --broker-peer PEER           where the broker is, for NetworkPolicies: cidr=RANGE or namespace=NS[,LABEL=VALUE…];
+                               may be repeated; without it no NetworkPolicy opens a way to the broker
   --accept-approver NAME       a user, group or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
@@ -46,6 +51,7 @@ const FLAGS = {
   'broker-api-key-file': TEXT,
   'broker-ca-file': TEXT,
   'broker-port': TEXT,
+  'broker-peer': { type: 'string', multiple: true },
   'accept-approver': { type: 'string', multiple: true },
   'metrics-port': TEXT,
   'metrics-host': TEXT,
@@ -68,6 +74,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         apiKeyFile: required('broker-api-key-file', values['broker-api-key-file']),
         caFile: values['broker-ca-file'],
         port: port('broker-port', values['broker-port'] ?? '8883'),
+        peers: (values['broker-peer'] ?? []).map(brokerPeer),
       },
       acceptedApprovers: values['accept-approver'] ?? [],
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
@@ -104,6 +111,16 @@ function issuer(text: string): IssuerRef {
   if (second === undefined) return { kind, name: first };
   if (kind === 'ClusterIssuer') throw new Error(`--default-issuer ${text}: a ClusterIssuer has no namespace`);
   return { kind, namespace: first, name: second };
+}
+
+function brokerPeer(text: string): BrokerPeer {
+  const [[key, value = ''] = [], ...labels] = text.split(',').map((pair) => pair.split('='));
+  const labelled = labels.every((pair) => pair.length === 2 && pair.every((word) => word !== ''));
+  if (key === 'cidr' && /^[\da-fA-F.:]+\/\d{1,3}$/.test(value) && labels.length === 0) return { cidr: value };
+  if (key === 'namespace' && value !== '' && labelled) {
+    return { namespace: value, ...(labels.length === 0 ? {} : { podLabels: Object.fromEntries(labels) as Record<string, string> }) };
+  }
+  throw new Error(`--broker-peer ${text} is neither cidr=RANGE nor namespace=NAME[,LABEL=VALUE…]`);
 }
 
 function port(flag: string, text: string): number {

@@ -58,6 +58,24 @@ describe('the chart', () => {
     });
   });
 
+  it.each([
+    [
+      { namespace: 'emqx', podLabels: { tier: 'core' } },
+      { namespace: 'emqx', podLabels: { tier: 'core' } },
+    ],
+    [{ cidr: '10.0.0.1/32' }, { cidr: '10.0.0.1/32' }],
+  ])('tells operator and NetworkPolicy alike where the broker is: %o', async (broker, peer) => {
+    const rendered = await render(cluster, { broker: { url: 'https://emqx.emqx:18083', ...broker } });
+    expect(parseOptions(podOf(rendered).containers[0]?.args ?? [])).toMatchObject({ options: { broker: { peers: [peer] } } });
+    const policy = rendered.find(({ kind }) => kind === 'NetworkPolicy')?.spec as { egress: { to: object[]; ports: { port: number }[] }[] };
+    const toBroker = policy.egress.find(({ ports }) => ports.some(({ port }) => port === 18083));
+    expect(toBroker?.to).toEqual([
+      'cidr' in peer
+        ? { ipBlock: { cidr: peer.cidr } }
+        : { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'emqx' } }, podSelector: { matchLabels: { tier: 'core' } } },
+    ]);
+  });
+
   it('asks for the right to approve for a default ClusterIssuer by itself', async () => {
     const rendered = await render(cluster, {
       identity: { signers: ['issuers.cert-manager.io/berlin.devices'], defaultIssuer: { kind: 'ClusterIssuer', name: 'fleet' } },
