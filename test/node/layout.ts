@@ -2,6 +2,9 @@
 import { join } from 'node:path';
 
 export const LAB_DIR = '/var/lib/hedgerow-node-test';
+/** Where the test inside leaves its counts. */
+export const RESULT_FILE = join(LAB_DIR, 'result.json');
+export const CLUSTER_NAME = 'node-test';
 /** Holds the control plane, the broker and the bridge. */
 export const CENTRE = 'hedgerow-centre';
 export const CENTRE_IP = '10.99.0.1';

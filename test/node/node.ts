@@ -1,13 +1,16 @@
 // A real node: kubelet, kube-proxy and kube-router as processes inside its network namespace.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { findCommand } from '../../scripts/bootstrap/debian.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { POD_CIDR, SERVICE_CIDR } from '../controlplane/components.ts';
-import { launch } from '../controlplane/process.ts';
+import { type Handle, launch } from '../controlplane/process.ts';
 import { program } from '../controlplane/programs.ts';
-import { inside } from './host.ts';
+import { inside, run } from './host.ts';
 import type { NodePlace } from './layout.ts';
+
+export type Started = { handle: Handle; logFile: string };
 
 /** Made before the kubelets start: so the pods' subnets are known in advance, also to CNI. */
 export function nodeObject(node: NodePlace): object {
@@ -20,7 +23,7 @@ export function nodeObject(node: NodePlace): object {
 }
 
 /** Its identity is the node's own: group system:nodes, judged by the Node authorizer and NodeRestriction. */
-export async function startKubelet(cluster: Cluster, node: NodePlace): Promise<void> {
+export async function startKubelet(cluster: Cluster, node: NodePlace): Promise<Started> {
   const dir = join(node.dir, 'kubelet');
   mkdirSync(join(dir, 'pki'), { recursive: true });
   const serving = await cluster.serverCertificate(`system:node:${node.name}`, [node.ip, node.name]);
@@ -31,7 +34,7 @@ export async function startKubelet(cluster: Cluster, node: NodePlace): Promise<v
   const config = join(dir, 'config.yaml');
   writeFileSync(config, stringify(kubeletConfig(node, files)));
   const kubeconfig = await cluster.kubeconfigFor({ user: `system:node:${node.name}`, groups: ['system:nodes'] });
-  await start(node, 'cp', 'kubelet', [
+  return start(node, 'cp', 'kubelet', [
     `--config=${config}`,
     `--kubeconfig=${kubeconfig}`,
     `--root-dir=${join(dir, 'root')}`,
@@ -41,7 +44,7 @@ export async function startKubelet(cluster: Cluster, node: NodePlace): Promise<v
   ]);
 }
 
-export async function startKubeProxy(cluster: Cluster, node: NodePlace): Promise<void> {
+export async function startKubeProxy(cluster: Cluster, node: NodePlace): Promise<Started> {
   const config = join(node.dir, 'kube-proxy.yaml');
   writeFileSync(
     config,
@@ -59,13 +62,16 @@ export async function startKubeProxy(cluster: Cluster, node: NodePlace): Promise
       metricsBindAddress: '127.0.0.1:10249',
     }),
   );
-  await start(node, 'cp', 'kube-proxy', [`--config=${config}`]);
+  return start(node, 'cp', 'kube-proxy', [`--config=${config}`]);
 }
 
 /** Enforces NetworkPolicies and nothing else. A new pod is shut until its policies are in place: otherwise it would stand open for up to half a second. */
-export async function startKubeRouter(cluster: Cluster, node: NodePlace): Promise<void> {
-  await start(node, 'netpol', undefined, [
-    `--kubeconfig=${await cluster.kubeconfigFor({ serviceAccount: 'kube-system/kube-router' })}`,
+export async function startKubeRouter(cluster: Cluster, node: NodePlace): Promise<Started> {
+  // In the node's folder, by which the clean-up knows this process.
+  const kubeconfig = join(node.dir, 'kube-router.kubeconfig');
+  copyFileSync(await cluster.kubeconfigFor({ serviceAccount: 'kube-system/kube-router' }), kubeconfig);
+  return start(node, 'netpol', undefined, [
+    `--kubeconfig=${kubeconfig}`,
     `--hostname-override=${node.name}`,
     `--service-cluster-ip-range=${SERVICE_CIDR}`,
     '--run-firewall=true',
@@ -75,9 +81,13 @@ export async function startKubeRouter(cluster: Cluster, node: NodePlace): Promis
     '--enable-cni=false',
     '--netpol-default-deny=true',
     '--health-port=0',
-    // Names the node's folder, by which the clean-up knows this process.
-    `--log_file=${join(node.dir, 'kube-router.klog')}`,
   ]);
+}
+
+/** Its chains are in place: from now on no pod starts unguarded. */
+export async function enforces(node: NodePlace): Promise<true | undefined> {
+  const [program = '', ...args] = [...inside(node.netns), findCommand('iptables-save') ?? 'iptables-save', '-t', 'filter'];
+  return /-A FORWARD .*-j KUBE-ROUTER-FORWARD/.test(await run(program, ...args)) || undefined;
 }
 
 /** kube-router's account and its rights, as its documentation lists them for the firewall alone. */
@@ -106,10 +116,11 @@ export function kubeRouterObjects(): object[] {
   ];
 }
 
-async function start(node: NodePlace, name: 'cp' | 'netpol', part: string | undefined, flags: readonly string[]): Promise<void> {
+async function start(node: NodePlace, name: 'cp' | 'netpol', part: string | undefined, flags: readonly string[]): Promise<Started> {
   const { bin } = await program(name);
   const [first = '', ...rest] = [...inside(node.netns), bin, ...(part === undefined ? [] : [part]), ...flags];
-  await launch({ command: [first, ...rest], logFile: join(node.dir, `${part ?? 'kube-router'}.log`), dieWithParent: true });
+  const logFile = join(node.dir, `${part ?? 'kube-router'}.log`);
+  return { handle: await launch({ command: [first, ...rest], logFile, dieWithParent: true }), logFile };
 }
 
 function kubeletConfig(node: NodePlace, files: { cert: string; key: string; ca: string }): object {

@@ -3,7 +3,8 @@ export type Step = {
   sentence: string;
   /** What comes later is pointless when this does not hold. */
   foundation?: boolean;
-  run(): Promise<void>;
+  /** A text that it gives stands behind the sentence: what was measured. */
+  run(): Promise<unknown>;
 };
 
 export type Counts = { passed: number; failed: number };
@@ -13,10 +14,10 @@ export async function runSteps(steps: readonly Step[], aborted: () => boolean, p
   for (const [at, step] of steps.entries()) {
     const startedAt = performance.now();
     try {
-      await step.run();
+      const note = await step.run();
       if (aborted()) throw new Error('stopped by a signal');
       counts.passed += 1;
-      print(`ok      ${step.sentence} (${seconds(startedAt)})`);
+      print(`ok      ${step.sentence} (${seconds(startedAt)}${typeof note !== 'string' ? '' : `; ${note}`})`);
     } catch (error) {
       counts.failed += 1;
       print(`FAILED  ${step.sentence} (${seconds(startedAt)})\n${indented(error)}`);

@@ -1,0 +1,28 @@
+// The pods of the policy test and the rules that hold for them at the moment.
+import type { Lab } from './lab.ts';
+import { CENTRE_IP } from './layout.ts';
+import type { PolicyText } from './oracle.ts';
+import type { Address, Outside } from './places.ts';
+import { opensNothing, reachIsExactly } from './reach.ts';
+
+/** What the steps about policies and about the operator's fate look at. */
+export type Fleet = {
+  addresses: Address[];
+  rules: { policies: PolicyText[]; gone: PolicyText[]; sites: Set<string> };
+  outside(): Outside;
+  /** The pods reach exactly what is granted; `open/all` as text. */
+  isExact(): Promise<string>;
+  /** Nothing is open that is not granted while `work` runs, and at its end. */
+  opensNothing(work: () => Promise<unknown>): Promise<string>;
+};
+
+export function createFleet(lab: Lab): Fleet {
+  const fleet: Fleet = {
+    addresses: [],
+    rules: { policies: [], gone: [], sites: new Set() },
+    outside: () => ({ broker: `${CENTRE_IP}:${lab.broker().mqttPort}`, other: new URL(lab.cluster().server).host }),
+    isExact: () => reachIsExactly(lab.cluster(), fleet.addresses, fleet.outside(), fleet.rules),
+    opensNothing: (work) => opensNothing(lab.cluster(), fleet.addresses, fleet.outside(), fleet.rules, work),
+  };
+  return fleet;
+}

@@ -1,0 +1,102 @@
+// The pods of the policy test: two of every segment that has workloads, one on each node, and strangers. Segments come from the sample and from here, so that every
+// kind of flow occurs whatever the sample holds.
+
+import { NODES } from './layout.ts';
+import { type Endpoint, mayReach, mayReachBroker, mayReachOutside, type PolicyText, type Rules } from './oracle.ts';
+import type { TestPod } from './pods.ts';
+
+/** Every pod listens on every port: what is shut is shut by policies. The last one is granted to nobody. */
+const NEVER_GRANTED = 7777;
+/** A site: its administrator labelled it, so that every pod in it is shut that no segment opens. */
+export const HARBOUR = 'harbour';
+/** No site: pods without a segment are open here. */
+export const ARCHIVE = 'archive';
+
+export function ownPolicies(): PolicyText[] {
+  const policy = (namespace: string, name: string, spec: object): PolicyText =>
+    ({
+      apiVersion: 'hedgerow.dev/v1alpha1',
+      kind: 'SegmentPolicy',
+      metadata: { namespace, name },
+      spec: { function: name, workloads: [{ podSelector: { matchLabels: { app: name } } }], ...spec },
+    }) as PolicyText;
+  return [
+    policy(HARBOUR, 'crane', {
+      trust: 2,
+      conduits: [
+        { name: 'to-gateway', to: { segment: 'gateway' }, ports: [{ port: 8883 }, { port: 9100 }] },
+        // The historian does not accept cranes: both sides have to grant.
+        { name: 'to-historian', to: { namespace: ARCHIVE, segment: 'historian' }, ports: [{ port: 5432 }] },
+      ],
+    }),
+    policy(HARBOUR, 'gateway', {
+      trust: 3,
+      intraSegment: 'Allow',
+      // Of the two ports that cranes ask for, one.
+      acceptFrom: [{ segment: 'crane', ports: [{ port: 8883 }] }],
+      conduits: [{ name: 'to-historian', to: { namespace: ARCHIVE, segment: 'historian' }, ports: [{ port: 5432 }] }],
+    }),
+    policy(ARCHIVE, 'historian', {
+      trust: 3,
+      // Cranes are accepted on a port that no conduit of theirs leads to.
+      acceptFrom: [
+        { namespace: HARBOUR, segment: 'gateway', ports: [{ port: 5432 }] },
+        { namespace: HARBOUR, segment: 'crane', ports: [{ port: 8883 }] },
+      ],
+    }),
+  ];
+}
+
+export function ownNamespaces(): object[] {
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: HARBOUR, labels: { 'hedgerow.dev/site': '' } } },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ARCHIVE } },
+  ];
+}
+
+export function podsFor(policies: readonly PolicyText[]): TestPod[] {
+  const ports = portsOf(policies);
+  const pod = (name: string, namespace: string, labels: Record<string, string>, at: 0 | 1): TestPod => ({
+    name,
+    namespace,
+    labels,
+    node: NODES[at].name,
+    ports,
+  });
+  const members = policies.flatMap(({ metadata, spec }) =>
+    (spec.workloads ?? []).flatMap(({ podSelector }, n) =>
+      ([0, 1] as const).map((at) => pod(`${metadata.name}-${n}-${at}`, metadata.namespace, { ...podSelector.matchLabels }, at)),
+    ),
+  );
+  return [...members, pod('stranger', HARBOUR, {}, 0), pod('bystander', ARCHIVE, {}, 1), pod('visitor', 'default', {}, 0)];
+}
+
+export function portsOf(policies: readonly PolicyText[]): number[] {
+  const granted = policies.flatMap(({ spec }) => [...(spec.conduits ?? []), ...(spec.acceptFrom ?? [])].flatMap(({ ports = [] }) => ports));
+  return [...new Set([...granted.filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(({ port }) => port), NEVER_GRANTED])].sort(
+    (a, b) => a - b,
+  );
+}
+
+export type Address = { name: string; ip: string; pod: TestPod };
+export type Outside = { broker: string; other: string };
+
+/** `from → target` of every connection that has to work; every other one of `allTargets` has to fail. */
+export function expected(from: Address, all: readonly Address[], outside: Outside, rules: Rules): Set<string> {
+  const end = (address: Address): Endpoint => ({ namespace: address.pod.namespace, labels: address.pod.labels });
+  const open = all
+    .filter((to) => to !== from)
+    .flatMap((to) => to.pod.ports.filter((port) => mayReach(end(from), end(to), port, rules)).map((port) => `${to.ip}:${port}`));
+  if (mayReachBroker(end(from), rules)) open.push(outside.broker);
+  if (mayReachOutside(end(from), rules)) open.push(outside.other);
+  return new Set(open);
+}
+
+/** A pod's way to itself is no network. */
+export function targetsOf(from: Address, all: readonly Address[], outside: Outside): string[] {
+  return [
+    ...all.filter((to) => to !== from).flatMap((to) => to.pod.ports.map((port) => `${to.ip}:${port}`)),
+    outside.broker,
+    outside.other,
+  ];
+}

@@ -1,0 +1,48 @@
+// What has to be the same before and after anything that happens to the operator.
+import type { Cluster } from '../controlplane/cluster.ts';
+import { get } from '../controlplane/testing.ts';
+
+type Item = {
+  kind: string;
+  metadata: { name: string; namespace?: string; uid: string; generation?: number };
+  spec?: unknown;
+  status?: unknown;
+};
+type List = { items: Item[] };
+
+/** NetworkPolicies of Hedgerow, Devices and SegmentPolicies with their status: one line each, with the uid, so that something deleted and made again shows. */
+export async function stateOf(cluster: Cluster): Promise<string[]> {
+  const lists = await Promise.all([
+    get<List>(cluster, 'networkpolicies', '-A', '-l', 'app.kubernetes.io/managed-by=hedgerow'),
+    get<List>(cluster, 'devices.hedgerow.dev', '-A'),
+    get<List>(cluster, 'segmentpolicies.hedgerow.dev', '-A'),
+  ]);
+  return lists
+    .flatMap(({ items }) => items)
+    .map(
+      ({ kind, metadata, spec, status }) =>
+        `${kind} ${metadata.namespace}/${metadata.name} ${metadata.uid} ${JSON.stringify({ spec, status })}`,
+    )
+    .sort();
+}
+
+/** The kinds and the admission policies: what stays when the release goes. */
+export async function lastingParts(cluster: Cluster): Promise<string[]> {
+  const lists = await Promise.all(
+    ['customresourcedefinitions', 'validatingadmissionpolicies', 'validatingadmissionpolicybindings'].map((plural) =>
+      get<List>(cluster, plural),
+    ),
+  );
+  return lists
+    .flatMap(({ items }) => items)
+    .filter(({ metadata }) => /hedgerow/.test(metadata.name))
+    .map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.uid}`)
+    .sort();
+}
+
+/** Throws with the first differences. */
+export function expectSame(what: string, before: readonly string[], after: readonly string[]): void {
+  const gone = before.filter((line) => !after.includes(line)).map((line) => `- ${line.slice(0, 400)}`);
+  const come = after.filter((line) => !before.includes(line)).map((line) => `+ ${line.slice(0, 400)}`);
+  if (gone.length + come.length > 0) throw new Error(`${what} changed:\n${[...gone, ...come].slice(0, 8).join('\n')}`);
+}
