@@ -173,6 +173,7 @@ export const deviceKind: KindDefinition = {
   resource: DEVICES,
   singular: 'device',
   shortNames: ['dev'],
+  selectable: ['.spec.segment', '.spec.lifecycle'],
   description:
     'A Device is one thing of the fleet: its certificate from cert-manager, its MQTT identity at the broker, its place in one segment, its firmware record. Its name on the wire is <device>.<namespace>.',
   spec,

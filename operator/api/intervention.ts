@@ -54,6 +54,7 @@ export const interventionKind: KindDefinition = {
   resource: INTERVENTIONS,
   singular: 'intervention',
   shortNames: ['iv'],
+  selectable: ['.spec.action', '.spec.target.name'],
   description:
     'An Intervention is an incident response by hand: quarantine, revoke, rotate, pause, approve, abort, roll back. It lives outside the manifests in Git, and the stricter of the two holds.',
   spec,

@@ -15,6 +15,8 @@ export type KindDefinition = {
   spec: TSchema;
   status: TSchema;
   columns: Column[];
+  /** Fields that `--field-selector` can name; strings only. */
+  selectable?: string[];
   rules?: Rule[];
 };
 

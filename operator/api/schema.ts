@@ -1,6 +1,6 @@
 // Building blocks for the schemas of the kinds: TypeBox for types and ajv, plus what an API server adds (list types, CEL rules).
-// A `pattern` that comes with a `cure` stays a pattern for ajv and becomes a CEL rule in the CRD, because the API server's own message for a
-// pattern is the pattern (crd.ts).
+// A `pattern` is for ajv; the CRD gets a CEL rule in its place, because the API server's own message for a pattern is the pattern, and it repeats the
+// whole value (crd.ts). The rule is made from `cure`, or is among `rules`.
 import { type TProperties, type TSchema, Type } from 'typebox';
 import type { ApiCode } from './errors.ts';
 
@@ -19,7 +19,7 @@ type TextOptions = Common & {
   max: number;
   min?: number;
   format?: 'date-time';
-} & ({ pattern?: undefined } | { pattern: string; code: ApiCode; cure: string });
+} & ({ pattern?: undefined } | { pattern: string; code: ApiCode; cure: string } | { pattern: string; code?: undefined; rules: Rule[] });
 
 export function text(description: string, options: TextOptions) {
   return Type.String({
@@ -27,7 +27,8 @@ export function text(description: string, options: TextOptions) {
     ...(options.min === undefined ? {} : { minLength: options.min }),
     maxLength: options.max,
     ...(options.format === undefined ? {} : { format: options.format }),
-    ...(options.pattern === undefined ? {} : { pattern: options.pattern, 'x-cure': `${options.code}: ${options.cure}` }),
+    ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
+    ...(options.code === undefined ? {} : { 'x-cure': `${options.code}: ${options.cure}` }),
     ...common(options),
   });
 }

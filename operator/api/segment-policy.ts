@@ -1,33 +1,11 @@
 // SegmentPolicy: one zone of the fleet. From one text follow topic rights at the broker and NetworkPolicies in the cluster.
 import { type Static, Type } from 'typebox';
+import { accepted, cidr, conduit } from './conduit.ts';
 import { conditions, label, labelSelector, objectName, observedGeneration, SELECTS_SOMETHING } from './fields.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
 import { SEGMENT_POLICIES } from './resources.ts';
 import { choice, count, duration, flag, list, object, rule, text, time } from './schema.ts';
-import { MAX_TOPIC_LENGTH, topicRules } from './topic.ts';
-
-const namespaceName = (description: string) => label(description);
-
-function cidr(description: string) {
-  return text(description, {
-    max: 43,
-    min: 3,
-    rules: [
-      rule(
-        'HR-API-010',
-        'isCIDR(self) && cidr(self) == cidr(self).masked()',
-        'write the network address and the prefix length with no bits set behind it, for example 10.20.0.0/16',
-      ),
-    ],
-  });
-}
-
-const port = object('One port.', {
-  protocol: choice(['TCP', 'UDP', 'SCTP'], 'TCP, UDP or SCTP. Default: TCP.', { default: 'TCP' }),
-  port: count('Port number, 1 to 65535.', { min: 1, max: 65535 }),
-});
-
-const portKeys = ['port', 'protocol'];
+import { MAX_TOPIC_LENGTH, topicPattern, topicRules } from './topic.ts';
 
 const podSelector = labelSelector('Labels of the pods.', {
   rules: [
@@ -56,13 +34,21 @@ const network = object('An address range where devices of the segment live.', {
   }),
 });
 
+const qosMax = Type.Unsafe<0 | 1 | 2>({
+  type: 'integer',
+  enum: [0, 1, 2],
+  description: 'Highest quality of service, 0 to 2. Default: 1.',
+  default: 1,
+});
+
 const publish = object('One right to publish.', {
   topic: text('MQTT topic filter, at most 8 levels, for example dt/{segment}/{device}/#.', {
     max: MAX_TOPIC_LENGTH,
     min: 1,
+    pattern: topicPattern('publish'),
     rules: topicRules('publish'),
   }),
-  qosMax: count('Highest quality of service, 0 to 2. Default: 1.', { max: 2, default: 1 }),
+  qosMax,
   retain: flag('Whether it may publish retained messages. Default: false.', { default: false }),
 });
 
@@ -70,9 +56,10 @@ const subscribe = object('One right to subscribe.', {
   topic: text('MQTT topic filter, at most 8 levels, for example cmd/{segment}/{device}/#.', {
     max: MAX_TOPIC_LENGTH,
     min: 1,
+    pattern: topicPattern('subscribe'),
     rules: topicRules('subscribe'),
   }),
-  qosMax: count('Highest quality of service, 0 to 2. Default: 1.', { max: 2, default: 1 }),
+  qosMax,
 });
 
 const topics = object(
@@ -80,73 +67,6 @@ const topics = object(
   {
     publish: Type.Optional(list('What it may publish. Default: nothing.', publish, { max: 32, keys: ['topic'] })),
     subscribe: Type.Optional(list('What it may subscribe to. Default: nothing.', subscribe, { max: 32, keys: ['topic'] })),
-  },
-);
-
-const conduitTarget = object(
-  'Where the conduit leads: exactly one of segment, workload and cidr.',
-  {
-    namespace: Type.Optional(namespaceName("Namespace of the segment. Default: the policy's own.")),
-    segment: Type.Optional(label('Name of a SegmentPolicy.')),
-    workload: Type.Optional(
-      object('Pods that belong to no segment.', {
-        podSelector: labelSelector('Labels of the pods.'),
-        namespaceSelector: Type.Optional(labelSelector("Labels of their namespaces. Default: the policy's own namespace.")),
-      }),
-    ),
-    cidr: Type.Optional(cidr('Addresses outside the cluster, for example 192.0.2.0/24.')),
-  },
-  {
-    rules: [
-      rule(
-        'HR-API-009',
-        '(has(self.segment) ? 1 : 0) + (has(self.workload) ? 1 : 0) + (has(self.cidr) ? 1 : 0) == 1',
-        'a conduit leads to exactly one of segment, workload and cidr: make one conduit for each',
-      ),
-      rule(
-        'HR-API-009',
-        '!has(self.__namespace__) || has(self.segment)',
-        'namespace goes with segment only: remove it, or name the segment',
-      ),
-    ],
-  },
-);
-
-const conduit = object('One way out of the segment, in one direction, named after who initiates.', {
-  name: label('Name of the conduit, unique in the policy.'),
-  to: conduitTarget,
-  ports: list('Ports at the other end; at least one.', port, { max: 16, min: 1, keys: portKeys }),
-  expires: Type.Optional(time('When the conduit closes by itself (RFC 3339). Required for maintenance. Default: never.')),
-  justification: Type.Optional(
-    text('Why it is needed. Required when trust rises other than to a gateway (trust 3). Default: empty.', { max: 512 }),
-  ),
-});
-
-const accepted = object(
-  "One segment whose flows this one accepts. A flow exists only when both sides grant it: the other side's conduit and this entry.",
-  {
-    namespace: Type.Optional(namespaceName("Namespace of the other segment. Default: the policy's own.")),
-    segment: label('Name of the other SegmentPolicy.'),
-    ports: Type.Optional(list('Ports of this segment that it may reach. Default: none.', port, { max: 16, keys: portKeys })),
-    topics: Type.Optional(
-      list(
-        'Topics of this segment that it may use. Default: none.',
-        object('One right.', {
-          topic: text("MQTT topic filter inside this segment's own prefix.", { max: MAX_TOPIC_LENGTH, min: 1 }),
-          action: choice(['publish', 'subscribe'], 'publish or subscribe.'),
-        }),
-        { max: 16, keys: ['topic', 'action'] },
-      ),
-    ),
-  },
-  {
-    rules: [
-      rule(
-        'HR-API-009',
-        '(has(self.ports) && self.ports.size() > 0) || (has(self.topics) && self.topics.size() > 0)',
-        'this acceptFrom entry grants nothing: name ports, or remove the entry',
-      ),
-    ],
   },
 );
 
@@ -278,6 +198,16 @@ const spec = object(
 const status = object('What is true of the segment. Written by the operator only.', {
   observedGeneration: Type.Optional(observedGeneration),
   conditions: Type.Optional(conditions),
+  accepted: Type.Optional(
+    object('The last spec that was accepted; it stays in force while a newer one is refused.', {
+      generation: count('metadata.generation of that spec.'),
+      spec: Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        description: 'The spec as it was accepted.',
+        'x-kubernetes-preserve-unknown-fields': true,
+      }),
+    }),
+  ),
   counts: Type.Optional(
     object('How much there is.', {
       devices: Type.Optional(count('Devices that name this segment.')),

@@ -11,7 +11,9 @@ export const MAX_TOPIC_LEVELS = 8;
 /** `pattern` must match, or with `not` must not match. RE2 and JavaScript read all of them alike: no look-around, no classes but plain ones. */
 type Check = { code: ApiCode; pattern: string; not?: true; only?: TopicAction; cure: string };
 
-const LEVEL = '([A-Za-z0-9._:@~=-]+|[{]device[}]|[{]segment[}]|[+])';
+const WORD = '[A-Za-z0-9._:@~=-]+';
+const SAFE_LAST_LEVEL = `(${WORD}|[{]device[}]|[{]segment[}])`;
+const LEVEL = `(${WORD}|[{]device[}]|[{]segment[}]|[+])`;
 
 const CHECKS: readonly Check[] = [
   { code: 'HR-API-003', pattern: '^[$]', not: true, cure: 'topics that begin with $ belong to the broker: begin with a word of your own' },
@@ -86,8 +88,11 @@ export function topicRules(action: TopicAction): Rule[] {
   );
 }
 
-/** The whole grammar as one expression, for the property test: what passes the checks is exactly what the compiler can read. */
-export const TOPIC_GRAMMAR = `^${LEVEL}(/${LEVEL})*(/#)?$`;
+/** The same language as one JavaScript pattern, for ajv. That it is the same is a property test. */
+export function topicPattern(action: TopicAction): string {
+  const last = action === 'publish' ? LEVEL : SAFE_LAST_LEVEL;
+  return `^(?!(ota|recovery)/)(${WORD}/[{]segment[}]|agg/[a-z0-9-]+|alert/[a-z0-9-]+)(/${LEVEL}){0,${MAX_TOPIC_LEVELS - 3}}/(${last}|#)$`;
+}
 
 function checksOf(action: TopicAction): Check[] {
   return CHECKS.filter((check) => check.only === undefined || check.only === action);

@@ -1,0 +1,161 @@
+// ValidatingAdmissionPolicies: what a CRD's own CEL cannot see, that is namespace, user and namespace labels. Pure; scripts/generate.ts writes the result.
+import { celString } from './crd.ts';
+import type { ApiCode } from './errors.ts';
+import { DEFAULT_MAX_TRUST, LABEL_MAX_TRUST, LABEL_PATTERN, MAX_LABEL, MAX_WIRE_NAME } from './names.ts';
+import { API_VERSION, CERTIFICATE_LEDGERS, DEVICES, FIRMWARE_WAVES, GROUP, INTERVENTIONS, SEGMENT_POLICIES } from './resources.ts';
+
+type Operation = 'CREATE' | 'UPDATE' | 'DELETE';
+type Validation = { expression: string; code: ApiCode; message: string; messageExpression?: string };
+type Policy = {
+  name: string;
+  resources: string[];
+  operations: Operation[];
+  variables?: { name: string; expression: string }[];
+  validations: Validation[];
+};
+
+/** User name of the operator where the manifests in crds/ are applied as they stand; the chart puts its own in its place. */
+export const DEFAULT_OPERATOR_USER = 'system:serviceaccount:hedgerow-system:hedgerow';
+
+const CURE = 'shorten the name or the namespace: it becomes the CN or OU of certificates';
+
+/** Names on the wire. Checked on every write, because a Device may name another segment later. */
+const names: Policy = {
+  name: 'hedgerow-names',
+  resources: [DEVICES.plural, SEGMENT_POLICIES.plural],
+  operations: ['CREATE', 'UPDATE'],
+  validations: [
+    {
+      code: 'HR-API-002',
+      expression: `object.metadata.name.matches(${celString(LABEL_PATTERN)})`,
+      message: `metadata.name must be an RFC 1123 label of at most ${MAX_LABEL} characters: use a-z, 0-9 and - only, and start and end with a letter or digit (a dot would separate name and namespace in the certificate)`,
+    },
+    {
+      code: 'HR-API-002',
+      expression: `object.metadata.namespace.matches('^[a-z0-9-]{1,${MAX_LABEL}}$')`,
+      message: `the namespace has more than ${MAX_LABEL} characters: use a namespace with a shorter name`,
+    },
+    tooLong('object.metadata.name', 'true'),
+    tooLong('object.spec.segment', `object.kind == ${celString(DEVICES.kind)}`),
+  ],
+};
+
+/** What a SegmentPolicy may grant depends on the namespace it stands in. */
+const segments: Policy = {
+  name: 'hedgerow-segments',
+  resources: [SEGMENT_POLICIES.plural],
+  operations: ['CREATE', 'UPDATE'],
+  variables: [
+    { name: 'label', expression: `namespaceObject.metadata.?labels[?${celString(LABEL_MAX_TRUST)}]` },
+    {
+      name: 'maxTrust',
+      // A label that is no number closes instead of opening.
+      expression: `!variables.label.hasValue() ? ${DEFAULT_MAX_TRUST} : (variables.label.value().matches('^[0-4]$') ? int(variables.label.value()) : -1)`,
+    },
+    {
+      name: 'topics',
+      expression: 'object.spec.?topics.?publish.orValue([]).map(t, t.topic) + object.spec.?topics.?subscribe.orValue([]).map(t, t.topic)',
+    },
+  ],
+  validations: [
+    {
+      code: 'HR-API-014',
+      expression: 'object.spec.trust <= variables.maxTrust',
+      message: `spec.trust is above what the label ${LABEL_MAX_TRUST} of the namespace allows (without it ${DEFAULT_MAX_TRUST}): lower spec.trust, or ask the administrator of the namespace to set the label to a number of 0 to 4`,
+      messageExpression: `'HR-API-014: spec.trust ' + string(object.spec.trust) + ' is above ' + (variables.maxTrust < 0 ? 'nothing, because the label ${LABEL_MAX_TRUST} of the namespace is no number of 0 to 4' : string(variables.maxTrust) + ', which the label ${LABEL_MAX_TRUST} of the namespace allows (without it ${DEFAULT_MAX_TRUST})') + ': lower spec.trust, or ask the administrator of the namespace to set the label to a number of 0 to 4'`,
+    },
+    {
+      code: 'HR-API-004',
+      expression: ['agg', 'alert']
+        .map((word) => `variables.topics.all(t, !t.startsWith('${word}/') || t.startsWith('${word}/' + object.metadata.namespace + '/'))`)
+        .join(' && '),
+      message: 'topics under agg/ and alert/ go on with the name of the namespace of the policy: agg/<namespace>/…',
+      messageExpression: `'HR-API-004: topics under agg/ and alert/ belong to one site each: begin with agg/' + object.metadata.namespace + '/ or alert/' + object.metadata.namespace + '/'`,
+    },
+  ],
+};
+
+/** The audit names who did it. The operator's own interventions carry its own name, so there is no exception. */
+const interventions: Policy = {
+  name: 'hedgerow-interventions',
+  resources: [INTERVENTIONS.plural],
+  operations: ['CREATE'],
+  validations: [
+    {
+      code: 'HR-API-012',
+      expression: 'object.spec.requestedBy == request.userInfo.username',
+      message: 'spec.requestedBy must be the user who makes the request (kubectl auth whoami)',
+      messageExpression: `'HR-API-012: spec.requestedBy is ' + object.spec.requestedBy + ' but you are ' + request.userInfo.username + ': set spec.requestedBy to ' + request.userInfo.username`,
+    },
+  ],
+};
+
+/** The operator's own records. Deleting goes on for the garbage collector and in a namespace that is being deleted: nothing of ours may keep a namespace alive. */
+function operatorOnly(operatorUser: string): Policy {
+  return {
+    name: 'hedgerow-operator-only',
+    resources: [CERTIFICATE_LEDGERS, FIRMWARE_WAVES].flatMap(({ plural }) => [plural, `${plural}/status`]),
+    operations: ['CREATE', 'UPDATE', 'DELETE'],
+    variables: [
+      { name: 'operator', expression: celString(operatorUser) },
+      {
+        name: 'cleaningUp',
+        expression:
+          "request.operation == 'DELETE' && (namespaceObject.metadata.?deletionTimestamp.hasValue() || request.userInfo.username in ['system:serviceaccount:kube-system:generic-garbage-collector', 'system:serviceaccount:kube-system:namespace-controller', 'system:kube-controller-manager'])",
+      },
+    ],
+    validations: [
+      {
+        code: 'HR-API-013',
+        expression: 'request.userInfo.username == variables.operator || variables.cleaningUp',
+        message: 'CertificateLedger and FirmwareWave are written by the operator only: act on the Device or make an Intervention',
+        messageExpression: `'HR-API-013: ' + request.resource.resource + ' are written by the operator only (' + variables.operator + '): act on the Device or make an Intervention; to restore a backup use kubectl --as=' + variables.operator`,
+      },
+    ],
+  };
+}
+
+/** Policies and their bindings, in the order of their files: file name without extension → the two objects. */
+export function admissionOf(operatorUser: string): Map<string, object[]> {
+  return new Map(
+    [names, segments, interventions, operatorOnly(operatorUser)].map((policy) => [policy.name, [policyObject(policy), binding(policy)]]),
+  );
+}
+
+function policyObject(policy: Policy): object {
+  const [group, version] = [GROUP, API_VERSION.slice(GROUP.length + 1)];
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: policy.name },
+    spec: {
+      failurePolicy: 'Fail',
+      matchConstraints: {
+        resourceRules: [
+          { apiGroups: [group], apiVersions: [version], operations: policy.operations, resources: policy.resources, scope: 'Namespaced' },
+        ],
+      },
+      ...(policy.variables === undefined ? {} : { variables: policy.variables }),
+      validations: policy.validations.map(({ code, message, ...rest }) => ({ ...rest, message: `${code}: ${message}`, reason: 'Invalid' })),
+    },
+  };
+}
+
+function binding(policy: Policy): object {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: policy.name },
+    spec: { policyName: policy.name, validationActions: ['Deny'] },
+  };
+}
+
+function tooLong(field: string, when: string): Validation {
+  const wire = `(${field} + '.' + object.metadata.namespace)`;
+  return {
+    code: 'HR-API-002',
+    expression: `!(${when}) || ${wire}.size() <= ${MAX_WIRE_NAME}`,
+    message: `${field.replace('object.', '')} and namespace together have more than ${MAX_WIRE_NAME - 1} characters: ${CURE}`,
+    messageExpression: `'HR-API-002: ' + ${wire} + ' has ' + string(${wire}.size()) + ' characters, the limit is ${MAX_WIRE_NAME}: ${CURE}'`,
+  };
+}

@@ -1,0 +1,85 @@
+// The one table of what the API has and nothing honours yet. Each row becomes a CEL rule of the CRD, so that such a field is refused and never silently
+// ignored. Whoever makes a field work deletes its row here, and its case in test/api/bad-manifests.ts.
+import { DEVICES, FIRMWARE_RELEASES, INTERVENTIONS, SEGMENT_POLICIES } from './resources.ts';
+import { type Rule, rule } from './schema.ts';
+
+export type NotSupported = {
+  kind: string;
+  /** Schema node that the rule stands on: property names, `[]` for the items of a list; empty for the whole object. */
+  at: string;
+  /** What the message names. */
+  path: string;
+  /** CEL over that node: true where the field is used. */
+  used: string;
+  cure: string;
+};
+
+const REMOVE = 'remove it';
+const device = row(DEVICES.kind);
+const segment = row(SEGMENT_POLICIES.kind);
+const intervention = row(INTERVENTIONS.kind);
+
+export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
+  device('spec.identity', 'enrollment: EST', "self.enrollment == 'EST'", 'use enrollment: CSR or Managed'),
+  device('spec.identity', 'enrollment: Existing', "self.enrollment == 'Existing'", 'use enrollment: CSR or Managed'),
+  device('spec.identity', 'est', 'has(self.est)', 'remove it and use enrollment: CSR or Managed'),
+  device('spec', 'offlineBudget', 'has(self.offlineBudget)', `${REMOVE}; certificates last spec.identity.duration`),
+  device('spec.firmware', 'hold: true', 'self.hold', 'remove it; there are no rollouts to stay out of'),
+  device('spec.firmware', 'pin', "has(self.pin) && self.pin != ''", 'remove it; there are no rollouts to stay out of'),
+  device('spec', 'grants', 'has(self.grants) && self.grants.size() > 0', 'remove it and put the topic into the SegmentPolicy'),
+
+  segment(
+    'spec.workloads[]',
+    'namespaceSelector',
+    'has(self.namespaceSelector)',
+    'remove it and write a SegmentPolicy in the namespace of the pods',
+  ),
+  segment('spec', 'networks', 'has(self.networks) && self.networks.size() > 0', REMOVE),
+  segment('spec.conduits[].to', 'workload', 'has(self.workload)', 'give the pods a SegmentPolicy and lead the conduit to that segment'),
+  segment('spec.acceptFrom[]', 'topics', 'has(self.topics) && self.topics.size() > 0', 'remove it; a segment uses its own topics only'),
+  segment('spec', 'limits', 'has(self.limits)', "remove it and set limits at the broker's listener"),
+  segment('spec', 'payload', 'has(self.payload)', `${REMOVE}; payloads are not checked`),
+  segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
+  segment('spec', 'enrollment', 'has(self.enrollment)', 'remove it and make a Device for each thing'),
+  segment(
+    'spec.quarantine',
+    'on',
+    'has(self.on) && self.on.size() > 0',
+    'remove it and quarantine by an Intervention or by spec.lifecycle of the Device',
+  ),
+  segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
+  segment('spec', 'mode: Audit', "self.mode == 'Audit'", 'use mode: Enforce'),
+
+  ...['Rotate', 'Pause', 'Approve', 'Abort', 'Rollback'].map((action) =>
+    intervention('spec', `action: ${action}`, `self.action == '${action}'`, 'use action: Quarantine or Revoke on a Device'),
+  ),
+  intervention(
+    'spec.target',
+    'kind: SegmentPolicy',
+    "self.kind == 'SegmentPolicy'",
+    'make one Intervention for each Device of the segment',
+  ),
+  intervention('spec.target', 'kind: FirmwareRelease', "self.kind == 'FirmwareRelease'", 'use kind: Device'),
+
+  {
+    kind: FIRMWARE_RELEASES.kind,
+    at: '',
+    path: 'FirmwareRelease',
+    used: 'true',
+    cure: 'nothing rolls firmware out yet; keep the manifest out of the cluster',
+  },
+];
+
+export function notSupportedRule(entry: NotSupported): Rule {
+  return rule('HR-API-001', `!(${entry.used})`, `not supported yet: ${entry.path}; ${entry.cure}`);
+}
+
+function row(kind: string) {
+  return (at: string, field: string, used: string, cure: string): NotSupported => ({
+    kind,
+    at,
+    path: `${at}.${field}`,
+    used,
+    cure,
+  });
+}

@@ -1,0 +1,300 @@
+// The door of the identity room: a Device's certificate from request to revocation. Observe, decide, act, until there is an answer.
+import type { DeviceStatus } from '../api/device.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Key } from '../kube/object.ts';
+import type { KubeMetrics, Random } from '../kube/ports.ts';
+import type { Change } from '../kube/store.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Outcome } from '../runtime/outcome.ts';
+import { type Answer, decide, type Input, type IssuerFacts, type Lifecycle, renewAt, type Verdict } from './decide.ts';
+import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
+import { createApprovers, createCertificates, createIssuers } from './foreign.ts';
+import { type Ledger as CertificateLedger, CertificateLedgerLog } from './ledger.ts';
+import type { LedgerEntry as Entry } from './ledger-entry.ts';
+import type { ManagedFacts } from './managed-facts.ts';
+import { createRequests } from './requests.ts';
+import { retireOrphans } from './retire.ts';
+import { firstOf } from './rivals.ts';
+import { whoAmI } from './self.ts';
+import { deleteRequest, takeStep } from './steps.ts';
+
+export type LedgerEntry = Entry;
+export type Ledger = CertificateLedger & { onChange(listener: () => void): void };
+/** What the store of Devices must hold for this room; the composing room may add to it. */
+export type DeviceFacts = Facts;
+export const deviceIndexes = DEVICE_INDEXES;
+export const deviceProjection = createDeviceProjection;
+
+export type DeviceStore = {
+  readonly synced: boolean;
+  get(key: Key): DeviceFacts | undefined;
+  values(): Iterable<DeviceFacts>;
+  /** Indexes of `deviceIndexes`. */
+  by(index: string, value: string): DeviceFacts[];
+};
+
+export type IdentityDeps = {
+  client: KubeClient;
+  /** The operator's own namespace: the ledger lives there. */
+  namespace: string;
+  /** A reflector of Devices, or what behaves like one. */
+  devices: { readonly store: DeviceStore; subscribe(listener: (change: Change<DeviceFacts>) => void): void };
+  defaultIssuer: IssuerRef;
+  /** Identities beside the operator and system:masters that may approve device requests (`--accepted-approver`). */
+  acceptedApprovers?: string[];
+  /** cert-manager's user name; only its requests are approved for Managed devices. */
+  certManagerUser?: string;
+  /** How long the first entry of a group commit waits for others. */
+  lingerMs?: number;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: KubeMetrics;
+};
+
+export type IdentityResult = {
+  outcome: Outcome;
+  certified: Verdict;
+  identity?: DeviceStatus['identity'];
+  /** PEM for status.certificate, also when it is the one that stands there already. */
+  certificate?: string;
+  /** After the status was written: deletes the requests that have served. */
+  cleanup?: () => Promise<void>;
+};
+
+export type EnsureContext = {
+  signal?: AbortSignal;
+  /** Who made the Device revoked, for the ledger: an Intervention, or spec.lifecycle. */
+  by?: string;
+};
+
+export interface Identity {
+  readonly ledger: Ledger;
+  /** Brings the certificate of one Device as far as it goes now. Single flight per Device is the caller's. */
+  ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult>;
+  /** Revokes the certificates of Devices that are gone. Runs by itself; callable for tests and for haste. */
+  retireOrphans(signal?: AbortSignal): Promise<void>;
+  /** Watches and the ledger, until the signal. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Called when something that a Device waits for may have come. */
+  onDeviceWake(wake: (device: Key) => void): void;
+}
+
+/** An issuance takes five steps; more than this is a decision that never ends. */
+const MOST_STEPS = 16;
+const RETIRE_EVERY_MS = 60_000;
+/** Deletions come in groups (a namespace): compare once for all of them. */
+const RETIRE_AFTER_MS = 150;
+const CERT_MANAGER = 'system:serviceaccount:cert-manager:cert-manager';
+
+export function createIdentity(deps: IdentityDeps): Identity {
+  const { client, clock, log, devices } = deps;
+  const certManager = deps.certManagerUser ?? CERT_MANAGER;
+  let self: string | undefined;
+  const wakers: ((device: Key) => void)[] = [];
+  const wake = (device: Key): void => {
+    for (const waker of wakers) waker(device);
+  };
+  /** Devices whose last answer was no certificate, and the issuer they would have it from. */
+  const blocked = new Map<Key, string>();
+  const wakeBlocked = (issuer?: string): void => {
+    for (const [device, wants] of [...blocked]) if (issuer === undefined || wants === issuer) wake(device);
+  };
+
+  const shared = { client, clock, random: deps.random, log, metrics: deps.metrics };
+  const ledger = new CertificateLedgerLog({
+    client,
+    namespace: deps.namespace,
+    clock,
+    log,
+    ...(deps.lingerMs === undefined ? {} : { lingerMs: deps.lingerMs }),
+  });
+  const requests = createRequests(shared, (request, gone) => {
+    // Our own request is news only when cert-manager has answered it; a deletion only to who waits.
+    const key = `${request.namespace}/${request.owner?.name ?? ''}`;
+    const underWay = request.username === self && (request.state === 'new' || request.state === 'approved');
+    if (gone ? blocked.has(key) : !underWay) wake(key);
+  });
+  const certificatesAhead = new Map<Key, ManagedFacts>();
+  const certificates = createCertificates(shared, (key) => {
+    certificatesAhead.delete(key);
+    wake(key);
+  });
+  const issuers = createIssuers(shared, (issuer) => wakeBlocked(issuer));
+  const accepted = (): ReadonlySet<string> =>
+    new Set(['group:system:masters', ...(self === undefined ? [] : [self]), ...(deps.acceptedApprovers ?? [])]);
+  const openNow = new Map<string, string>();
+  const approvers = createApprovers(shared, accepted, () => wakeWhereApproversChanged());
+  const reflectors = [requests.reflector, certificates, ...issuers.reflectors, ...approvers.reflectors];
+  const ready = (): boolean => self !== undefined && devices.store.synced && reflectors.every((reflector) => reflector.store.synced);
+
+  function issuerOf(device: DeviceFacts): IssuerFacts {
+    return issuers.state(device.issuerRef ?? deps.defaultIssuer, device.namespace);
+  }
+
+  function wakeWhereApproversChanged(): void {
+    if (!ready()) return;
+    for (const [issuer, before] of openNow) {
+      const now = approvers.open(issuer).join();
+      if (now === before) continue;
+      openNow.set(issuer, now);
+      for (const device of devices.store.values()) if (issuerOf(device).key === issuer) wake(device.key);
+    }
+  }
+
+  function observe(device: DeviceFacts, lifecycle: Lifecycle, looked: boolean): Input {
+    const issuer = issuerOf(device);
+    const openApprovers = approvers.open(issuer.key);
+    if (!openNow.has(issuer.key)) openNow.set(issuer.key, openApprovers.join());
+    const shown = certificates.store.get(device.key);
+    const managed = device.enrollment === 'Managed' ? (certificatesAhead.get(device.key) ?? shown) : undefined;
+    const hasCertificate = (other: DeviceFacts): boolean =>
+      ledger.byDevice(`${other.name}.${other.namespace}`).some((entry) => entry.deviceUid === other.uid && entry.revoked === undefined);
+    const withSerial = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
+    const withKey = device.csr?.ok ? devices.store.by('identityKey', device.csr.spki) : [];
+    return {
+      now: clock.now(),
+      device,
+      lifecycle,
+      ledger: { synced: ledger.synced, problem: ledger.problem },
+      ofDevice: ledger.byDevice(`${device.name}.${device.namespace}`),
+      ofKey: (spki) => ledger.bySpki(spki),
+      pendingOfKey: (spki) => ledger.pending().find((entry) => entry.spki === spki),
+      firstWithSerial: firstOf(device, withSerial, hasCertificate),
+      firstWithKey: firstOf(device, withKey, hasCertificate),
+      issuer,
+      openApprovers,
+      requests: [...requests.ownedBy(device.uid), ...(managed === undefined ? [] : requests.ownedBy(managed.uid))],
+      managed,
+      self: self ?? '',
+      certManager,
+      looked,
+    };
+  }
+
+  async function ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult> {
+    if (!ready()) return notReady(device, blocked);
+    let looked = false;
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      const input = observe(device, lifecycle, looked);
+      const decision = decide(input);
+      if (decision.do === 'answer') return finish(device, input.issuer.key, decision.answer);
+      looked = decision.do === 'look';
+      log.debug({ device: device.key, step: decision.do }, 'identity step');
+      const taken = await takeStep(
+        decision,
+        { device, issuer: input.issuer, managed: input.managed, by: context.by ?? 'hedgerow', signal: context.signal },
+        { client, clock, ledger, requests, noteCertificate: (certificate) => certificatesAhead.set(certificate.key, certificate) },
+      );
+      if (taken === 'behind') return notReady(device, blocked);
+    }
+    throw new Error(`the certificate of ${device.key} did not come to an answer in ${MOST_STEPS} steps`);
+  }
+
+  function finish(device: DeviceFacts, issuer: string, answer: Answer): IdentityResult {
+    if (answer.outcome.kind === 'waiting' || answer.outcome.kind === 'stalled') blocked.set(device.key, issuer);
+    else blocked.delete(device.key);
+    const { entry, certificate, cleanup } = answer;
+    return {
+      outcome: answer.outcome,
+      certified: answer.certified,
+      ...(entry === undefined ? {} : { identity: statusIdentity(entry, device) }),
+      ...(certificate === undefined ? {} : { certificate }),
+      ...(cleanup.length === 0
+        ? {}
+        : {
+            cleanup: async () =>
+              void (await Promise.all(cleanup.map((request) => deleteRequest(request, undefined, { client, requests })))),
+          }),
+    };
+  }
+
+  async function retire(signal?: AbortSignal): Promise<void> {
+    const dead = await retireOrphans({ client, ledger, devices: devices.store }, clock.now(), signal);
+    for (const entry of dead) for (const device of devices.store.by('identityKey', entry.spki)) wake(device.key);
+    if (dead.length > 0) log.info({ certificates: dead.length }, 'certificates of Devices that are gone were revoked');
+  }
+
+  let retireSoon: { cancel(): void } | undefined;
+  const tryRetire = (): void => {
+    retireSoon = undefined;
+    retire().catch((error: unknown) => log.warn({ err: error }, 'could not retire certificates yet'));
+  };
+  devices.subscribe(({ before, after }) => {
+    if (before === undefined) return;
+    if (after === undefined) {
+      blocked.delete(before.key);
+      certificatesAhead.delete(before.key);
+      retireSoon ??= clock.setTimer(RETIRE_AFTER_MS, tryRetire);
+    }
+    // Whoever stood behind this Device may move up.
+    if (before.serial !== undefined && before.serial !== after?.serial)
+      wakeAll(devices.store.by('identitySerial', `${before.namespace}/${before.serial}`));
+    const key = before.csr?.ok ? before.csr.spki : undefined;
+    if (key !== undefined && !(after?.csr?.ok && after.csr.spki === key)) wakeAll(devices.store.by('identityKey', key));
+  });
+  const wakeAll = (list: DeviceFacts[]): void => {
+    for (const device of list) wake(device.key);
+  };
+
+  let healthy = false;
+  ledger.onChange(() => {
+    const now = ledger.synced && ledger.problem === undefined;
+    if (now !== healthy) wakeBlocked();
+    healthy = now;
+  });
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const watching = [...reflectors.map((reflector) => reflector.run(signal)), ledger.run(signal)];
+    await Promise.all([...watching, learnSelf(signal), retireNowAndThen(signal)]);
+  }
+
+  async function learnSelf(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && self === undefined) {
+      try {
+        self = await whoAmI(client, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ err: error }, 'cannot ask the API server who this process is');
+        await clock.sleep(2_000, signal).catch(() => undefined);
+      }
+    }
+    await Promise.all(reflectors.map((reflector) => reflector.whenSynced(signal))).catch(() => undefined);
+    if (!signal.aborted) wakeBlocked();
+  }
+
+  async function retireNowAndThen(signal: AbortSignal): Promise<void> {
+    await Promise.all(reflectors.map((reflector) => reflector.whenSynced(signal))).catch(() => undefined);
+    while (!signal.aborted) {
+      tryRetire();
+      const pauseMs = devices.store.synced && ledger.synced ? RETIRE_EVERY_MS : 500;
+      await clock.sleep(pauseMs, signal).catch(() => undefined);
+    }
+  }
+
+  return { ledger, ensure, retireOrphans: retire, run, onDeviceWake: (waker) => void wakers.push(waker) };
+}
+
+/** A short pause in which the watches catch up. What the status says of the certificate stays as it is. */
+function notReady(device: DeviceFacts, blocked: Map<Key, string>): IdentityResult {
+  blocked.set(device.key, '');
+  const message = 'the operator has not read everything it needs from the API server yet';
+  return {
+    outcome: { kind: 'waiting', afterMs: 500, reason: 'CachesNotSynced', message },
+    certified: { status: 'Unknown', reason: 'CachesNotSynced', message },
+    ...(device.certificate === undefined ? {} : { certificate: device.certificate }),
+  };
+}
+
+function statusIdentity(entry: Entry, device: DeviceFacts): NonNullable<DeviceStatus['identity']> {
+  return {
+    serialNumber: entry.serial,
+    fingerprint: entry.sha256,
+    notBefore: entry.notBefore,
+    notAfter: entry.notAfter,
+    renewAt: new Date(renewAt(entry, device.renewBeforeMs)).toISOString(),
+    issuer: entry.issuer,
+    ...(entry.revoked === undefined ? {} : { revokedAt: entry.revoked.at, revocationSteps: [{ step: 'Ledger', at: entry.revoked.at }] }),
+  };
+}

@@ -1,0 +1,72 @@
+// CertificateRequests of ours as the watch shows them, and as our own last write left them where the watch is behind.
+import { CERTIFICATE_REQUESTS } from '../api/resources.ts';
+import { createReflector, type Reflector, type ReflectorOptions } from '../kube/reflector.ts';
+import { type CertificateRequest, OUR_LABELS, type RequestFacts, requestFacts } from './request-facts.ts';
+
+export const OUR_SELECTOR = Object.entries(OUR_LABELS)
+  .map(([label, value]) => `${label}=${value}`)
+  .join(',');
+
+export type Requests = {
+  /** Requests whose controller is the Device or Certificate of this uid. */
+  ownedBy(uid: string): RequestFacts[];
+  /** What a write or a live read returned. */
+  note(request: RequestFacts): void;
+  forget(request: RequestFacts): void;
+  readonly reflector: Reflector<RequestFacts>;
+};
+
+type Shared = Omit<ReflectorOptions<CertificateRequest, RequestFacts>, 'type' | 'project' | 'labelSelector' | 'indexes' | 'onChange'>;
+
+export function createRequests(shared: Shared, onNews: (request: RequestFacts, gone: boolean) => void): Requests {
+  /** By owner, then by uid: only what the watch has not shown yet, so a handful. */
+  const ahead = new Map<string, Map<string, RequestFacts>>();
+  /** uids that we deleted and the watch still shows. */
+  const deleted = new Set<string>();
+  const reflector = createReflector<CertificateRequest, RequestFacts>({
+    ...shared,
+    type: CERTIFICATE_REQUESTS,
+    labelSelector: OUR_SELECTOR,
+    project: requestFacts,
+    indexes: { owner: (request) => (request.owner === undefined ? [] : [request.owner.uid]) },
+    onChange: ({ before, after }) => {
+      const request = after ?? before;
+      if (request === undefined) return;
+      const byUs = after === undefined && deleted.delete(request.uid);
+      const mine = ahead.get(request.owner?.uid ?? '');
+      const known = mine?.get(request.uid);
+      if (known !== undefined && (after === undefined || !isOlder(after, known))) {
+        mine?.delete(request.uid);
+        if (mine?.size === 0) ahead.delete(request.owner?.uid ?? '');
+      }
+      if (!byUs) onNews(request, after === undefined);
+    },
+  });
+  return {
+    reflector,
+    ownedBy(uid) {
+      const newest = new Map(reflector.store.by('owner', uid).map((request) => [request.uid, request]));
+      for (const request of ahead.get(uid)?.values() ?? []) {
+        const shown = newest.get(request.uid);
+        if (shown === undefined || isOlder(shown, request)) newest.set(request.uid, request);
+      }
+      return [...newest.values()].filter((request) => !deleted.has(request.uid));
+    },
+    note(request) {
+      const owner = request.owner?.uid ?? '';
+      const shown = reflector.store.get(request.key);
+      if (shown?.uid === request.uid && !isOlder(shown, request)) return;
+      const mine = ahead.get(owner) ?? new Map<string, RequestFacts>();
+      ahead.set(owner, mine.set(request.uid, request));
+    },
+    forget(request) {
+      ahead.get(request.owner?.uid ?? '')?.delete(request.uid);
+      if (reflector.store.get(request.key)?.uid === request.uid) deleted.add(request.uid);
+    },
+  };
+}
+
+/** Resource versions of one kind may be compared as numbers (KEP-5504). */
+function isOlder(a: RequestFacts, b: RequestFacts): boolean {
+  return a.uid === b.uid && Number(a.resourceVersion) < Number(b.resourceVersion);
+}

@@ -1,0 +1,206 @@
+// Takes one step that was decided. Each is small, idempotent, and harmless when it was taken before.
+
+import type { Device } from '../api/device.ts';
+import { FIELD_MANAGER } from '../api/names.ts';
+import { CERTIFICATE_REQUESTS, CERTIFICATES, DEVICES } from '../api/resources.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../kube/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Decision, IssuerFacts } from './decide.ts';
+import { type DeviceFacts, leafHash } from './device-facts.ts';
+import type { CertificateLedgerLog } from './ledger.ts';
+import { certificateEntryId, type LedgerEntry, type PendingEntry, pendingEntryId } from './ledger-entry.ts';
+import { type Change, drop, put } from './ledger-plan.ts';
+import { type Certificate, desiredCertificate, isAsDesired, type ManagedFacts, managedFacts } from './managed-facts.ts';
+import { approvalPatch, type CertificateRequest, newRequest, type RequestFacts, requestFacts } from './request-facts.ts';
+import { OUR_SELECTOR, type Requests } from './requests.ts';
+import { readCertificate } from './x509.ts';
+
+export type StepDeps = {
+  client: KubeClient;
+  clock: Clock;
+  ledger: CertificateLedgerLog;
+  requests: Requests;
+  noteCertificate: (certificate: ManagedFacts) => void;
+};
+export type StepContext = {
+  device: DeviceFacts;
+  issuer: IssuerFacts;
+  managed: ManagedFacts | undefined;
+  by: string;
+  signal: AbortSignal | undefined;
+};
+type Step = Exclude<Decision, { do: 'answer' }>;
+
+/** `behind`: the store of Devices is older than the API server; come again shortly. */
+export async function takeStep(step: Step, context: StepContext, deps: StepDeps): Promise<'taken' | 'behind'> {
+  switch (step.do) {
+    case 'create':
+      return await createRequest(step.attempt, context, deps);
+    case 'approve':
+      return await approve(step.request, context, deps);
+    case 'delete':
+      return await deleteRequest(step.request, context.signal, deps);
+    case 'record':
+      return await record(step.request, step.pendingId, context, deps);
+    case 'recordKey':
+      await deps.ledger.commit([put(pendingEntry(step.request, step.spki, context.device))]);
+      return 'taken';
+    case 'revoke':
+      await deps.ledger.revoke(step.ids, { reason: step.reason, by: context.by });
+      return 'taken';
+    case 'applyCertificate':
+      return await applyCertificate(context, deps);
+    case 'reissue':
+      return await reissue(context, deps);
+    case 'look':
+      return await look(context, deps);
+  }
+}
+
+async function createRequest(attempt: number, { device, issuer, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+  if (device.csr === undefined || !device.csr.ok) throw new Error('a request was decided for a Device without a good CSR');
+  const wanted = newRequest(device, device.csr, issuer.ref, attempt);
+  try {
+    deps.requests.note(requestFacts(await deps.client.create<CertificateRequest>(CERTIFICATE_REQUESTS, wanted, signal)));
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    await reread({ name: wanted.metadata.name ?? '', namespace: device.namespace }, signal, deps);
+  }
+  return 'taken';
+}
+
+async function approve(request: RequestFacts, { device, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+  const ref = { name: request.name, namespace: request.namespace };
+  const patch = approvalPatch(request, `requested by Hedgerow for Device ${device.name}`, new Date(deps.clock.now()).toISOString());
+  try {
+    deps.requests.note(
+      requestFacts(await deps.client.mergePatch<CertificateRequest>(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' }, signal)),
+    );
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+    if ((await reread(ref, signal, deps)) !== request.uid) deps.requests.forget(request);
+  }
+  return 'taken';
+}
+
+export async function deleteRequest(
+  request: RequestFacts,
+  signal: AbortSignal | undefined,
+  deps: Pick<StepDeps, 'client' | 'requests'>,
+): Promise<'taken'> {
+  try {
+    await deps.client.delete(CERTIFICATE_REQUESTS, { name: request.name, namespace: request.namespace }, { uid: request.uid }, signal);
+  } catch (error) {
+    // Another object has the name now, so ours is gone.
+    if (!isConflict(error)) throw error;
+  }
+  deps.requests.forget(request);
+  return 'taken';
+}
+
+async function record(request: RequestFacts, pendingId: string | undefined, { device }: StepContext, deps: StepDeps): Promise<'taken'> {
+  const facts = readCertificate(request.certificate ?? '');
+  if (facts === undefined) throw new Error('a certificate that does not read was to be recorded');
+  const entry: LedgerEntry = {
+    id: certificateEntryId(facts.sha256),
+    device: `${device.name}.${device.namespace}`,
+    deviceUid: device.uid,
+    segment: /^OU=(.+)$/m.exec(facts.subject)?.[1] ?? '',
+    issuer: request.issuer,
+    serial: facts.serial,
+    md5: facts.md5,
+    sha256: facts.sha256,
+    spki: facts.spki,
+    notBefore: facts.notBefore,
+    notAfter: facts.notAfter,
+    via: device.enrollment === 'Managed' ? 'Managed' : 'CSR',
+  };
+  const changes: Change[] = [put(entry), ...(pendingId === undefined ? [] : [drop(pendingId)])];
+  await deps.ledger.commit(changes);
+  return 'taken';
+}
+
+function pendingEntry(request: RequestFacts, spki: string, device: DeviceFacts): PendingEntry {
+  // cert-manager may sign any time after the approval; a day is more than it ever waits without asking again.
+  const latest = Date.parse(request.createdAt) + (request.durationMs ?? device.durationMs) + 86_400_000;
+  return {
+    id: pendingEntryId(spki),
+    pending: true,
+    device: `${device.name}.${device.namespace}`,
+    deviceUid: device.uid,
+    segment: device.subject?.organizationalUnit ?? '',
+    issuer: request.issuer,
+    spki,
+    notAfter: new Date(latest).toISOString(),
+    via: 'Managed',
+  };
+}
+
+async function applyCertificate({ device, issuer, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+  if (device.subject === undefined) throw new Error('a Certificate was decided for names that cannot be in one');
+  const desired = desiredCertificate(device, device.subject, issuer.ref);
+  const ref = { name: device.name, namespace: device.namespace };
+  let live = await deps.client.get<Certificate>(CERTIFICATES, ref, signal);
+  if (live === undefined) {
+    live = await deps.client.apply<Certificate>(CERTIFICATES, desired, { fieldManager: FIELD_MANAGER }, signal);
+  } else if (managedFacts(live).ownerUid === device.uid && !isAsDesired(managedFacts(live), desired)) {
+    live = await deps.client.apply<Certificate>(CERTIFICATES, desired, { fieldManager: FIELD_MANAGER }, signal);
+    // Names that somebody added belong to their field manager and survive an apply; they would end up in the certificate.
+    if (!isAsDesired(managedFacts(live), desired))
+      live = await deps.client.update<Certificate>(CERTIFICATES, { ...live, spec: desired.spec }, {}, signal);
+  }
+  deps.noteCertificate(managedFacts(live));
+  return 'taken';
+}
+
+/** What `cmctl renew` does: cert-manager then makes a new key (rotationPolicy Always) and asks again. */
+async function reissue({ managed, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+  if (managed === undefined) throw new Error('a reissue was decided without a Certificate');
+  const issuing = {
+    type: 'Issuing',
+    status: 'True',
+    reason: 'HedgerowReissue',
+    message: 'the certificate in the Secret is not one that the ledger knows as valid',
+    lastTransitionTime: new Date(deps.clock.now()).toISOString(),
+  };
+  const conditions = [...managed.conditions.filter((condition) => condition.type !== 'Issuing'), issuing];
+  const ref = { name: managed.name, namespace: managed.namespace };
+  const patch = { metadata: { resourceVersion: managed.resourceVersion }, status: { conditions } };
+  try {
+    deps.noteCertificate(
+      managedFacts(await deps.client.mergePatch<Certificate>(CERTIFICATES, ref, patch, { subresource: 'status' }, signal)),
+    );
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+    const live = await deps.client.get<Certificate>(CERTIFICATES, ref, signal);
+    if (live !== undefined) deps.noteCertificate(managedFacts(live));
+  }
+  return 'taken';
+}
+
+/** Absence in a cache is not absence: the status and the requests as the API server has them now. */
+async function look({ device, managed, signal }: StepContext, deps: StepDeps): Promise<'taken' | 'behind'> {
+  const live = await deps.client.get<Device>(DEVICES, { name: device.name, namespace: device.namespace }, signal);
+  if (live?.metadata.uid !== device.uid || leafHash(live.status?.certificate) !== device.handedOut) return 'behind';
+  const owners = new Set([device.uid, managed?.uid]);
+  const requests = await deps.client.list<CertificateRequest>(
+    CERTIFICATE_REQUESTS,
+    { namespace: device.namespace, labelSelector: OUR_SELECTOR },
+    signal,
+  );
+  for (const request of requests.map(requestFacts))
+    if (request.owner !== undefined && owners.has(request.owner.uid)) deps.requests.note(request);
+  return 'taken';
+}
+
+async function reread(
+  ref: { name: string; namespace: string },
+  signal: AbortSignal | undefined,
+  deps: StepDeps,
+): Promise<string | undefined> {
+  const live = await deps.client.get<CertificateRequest>(CERTIFICATE_REQUESTS, ref, signal);
+  if (live === undefined) return undefined;
+  deps.requests.note(requestFacts(live));
+  return live.metadata.uid;
+}
