@@ -16,8 +16,18 @@ export type Figure = {
 export type Bench = { name: string; about: string; run(args: { n?: number; progress: (line: string) => void }): AsyncIterable<Figure> };
 
 export function printFigure(bench: string, figure: Figure): void {
-  const ratio = figure.referenceValue === undefined || figure.referenceValue === 0 ? {} : { ratio: round(figure.value / figure.referenceValue) };
-  console.log(JSON.stringify({ bench, ...figure, value: round(figure.value), ...(figure.referenceValue === undefined ? {} : { referenceValue: round(figure.referenceValue) }), ...ratio, commit: commit() }));
+  const ratio =
+    figure.referenceValue === undefined || figure.referenceValue === 0 ? {} : { ratio: round(figure.value / figure.referenceValue) };
+  console.log(
+    JSON.stringify({
+      bench,
+      ...figure,
+      value: round(figure.value),
+      ...(figure.referenceValue === undefined ? {} : { referenceValue: round(figure.referenceValue) }),
+      ...ratio,
+      commit: commit(),
+    }),
+  );
 }
 
 function commit(): string {

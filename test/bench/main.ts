@@ -6,7 +6,10 @@ import { readyBench } from './ready.ts';
 
 const BENCHES: readonly Bench[] = [readyBench];
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { list: { type: 'boolean' }, help: { type: 'boolean' }, n: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { list: { type: 'boolean' }, help: { type: 'boolean' }, n: { type: 'string' } },
+});
 const bench = BENCHES.find((one) => one.name === positionals[0]);
 if (values.list === true) {
   for (const one of BENCHES) console.log(`${one.name.padEnd(12)} ${one.about}`);
@@ -15,5 +18,6 @@ if (values.list === true) {
   process.exit(values.help === true ? 0 : 2);
 } else {
   const n = values.n === undefined ? undefined : Number(values.n);
-  for await (const figure of bench.run({ ...(n === undefined ? {} : { n }), progress: (line) => console.error(line) })) printFigure(bench.name, figure);
+  for await (const figure of bench.run({ ...(n === undefined ? {} : { n }), progress: (line) => console.error(line) }))
+    printFigure(bench.name, figure);
 }

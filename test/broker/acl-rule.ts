@@ -7,7 +7,15 @@ import { matches } from './topic.ts';
 
 export type Permission = 'allow' | 'deny';
 export type Access = { action: 'publish' | 'subscribe'; topic: string; qos: 0 | 1 | 2; retain: boolean };
-export type AclClient = { clientid: string; username?: string; cn?: string; dn?: string; peerhost: string; zone: string; attrs: Record<string, string> };
+export type AclClient = {
+  clientid: string;
+  username?: string;
+  cn?: string;
+  dn?: string;
+  peerhost: string;
+  zone: string;
+  attrs: Record<string, string>;
+};
 
 type Who = (client: AclClient) => boolean;
 type Topics = 'all' | ((client: AclClient, topic: string) => boolean)[];
@@ -46,7 +54,13 @@ function ruleMatches(rule: Rule, client: AclClient, access: Access): boolean {
 }
 
 /** One rule of a built-in record: always for the record's own client. `eq ` in front of a topic makes it literal. */
-export function builtInRule(record: { permission: Permission; action: Action['type']; topic: string; qos?: number[]; retain?: 'all' | boolean }): Rule {
+export function builtInRule(record: {
+  permission: Permission;
+  action: Action['type'];
+  topic: string;
+  qos?: number[];
+  retain?: 'all' | boolean;
+}): Rule {
   const literal = record.topic.startsWith('eq ');
   return {
     permission: record.permission,

@@ -1,7 +1,7 @@
 /** The broker's core: sessions, routing, retained and delayed messages, bans, flapping. Everything here lives in memory only. */
 
 import { randomBytes } from 'node:crypto';
-import { type AclClient } from './acl-rule.ts';
+import type { AclClient } from './acl-rule.ts';
 import { Authorizer } from './authorizer.ts';
 import { type Config, durationMs } from './config.ts';
 import type { Connection } from './connection.ts';

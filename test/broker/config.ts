@@ -35,9 +35,21 @@ export type GlobalZone = {
 };
 
 export type Listener = { type: 'ssl' | 'tcp' | 'ws' | 'wss'; enable: boolean; bind: string; ssl_options?: SslOptions } & JsonObject;
-export type SslOptions = { verify: string; fail_if_no_peer_cert: boolean; versions: string[]; enable_crl_check: boolean; cacertfile: string; certfile: string; keyfile: string } & JsonObject;
+export type SslOptions = {
+  verify: string;
+  fail_if_no_peer_cert: boolean;
+  versions: string[];
+  enable_crl_check: boolean;
+  cacertfile: string;
+  certfile: string;
+  keyfile: string;
+} & JsonObject;
 
-export type Settings = { cache: { enable: boolean; excludes: string[]; max_size: number; ttl: string }; deny_action: string; no_match: string };
+export type Settings = {
+  cache: { enable: boolean; excludes: string[]; max_size: number; ttl: string };
+  deny_action: string;
+  no_match: string;
+};
 
 export type Config = {
   global_zone: GlobalZone;
@@ -64,7 +76,11 @@ export function bootConfig(profile: Profile, files: BootFiles): Config {
       force_shutdown: { enable: true, max_heap_size: '32MB', max_mailbox_size: 1000 },
       mqtt: { ...MQTT_DEFAULTS, ...(hedgerow ? HEDGEROW_IDENTITY : RECORDED_IDENTITY) },
     },
-    authorization: { cache: { enable: true, excludes: [], max_size: 32, ttl: hedgerow ? '30s' : '1m' }, deny_action: 'ignore', no_match: 'deny' },
+    authorization: {
+      cache: { enable: true, excludes: [], max_size: 32, ttl: hedgerow ? '30s' : '1m' },
+      deny_action: 'ignore',
+      no_match: 'deny',
+    },
     sources: [
       { type: 'built_in_database', enable: true, max_rules: 100 },
       { type: 'file', enable: true, rules: BOOT_TEXT },
@@ -91,7 +107,9 @@ const HEDGEROW_IDENTITY = {
 };
 
 const RECORDED_IDENTITY = {
-  client_attrs_init: [{ expression: "nth(1, regex_extract(dn, '^CN=[A-Za-z0-9][A-Za-z0-9_-]{0,62},OU=([a-z0-9-]{1,63}),O=acme$'))", set_as_attr: 'seg' }],
+  client_attrs_init: [
+    { expression: "nth(1, regex_extract(dn, '^CN=[A-Za-z0-9][A-Za-z0-9_-]{0,62},OU=([a-z0-9-]{1,63}),O=acme$'))", set_as_attr: 'seg' },
+  ],
 };
 
 export const MQTT_DEFAULTS: MqttConfig = {
@@ -144,7 +162,13 @@ const DURABLE_SESSIONS: JsonObject = {
 
 const RETAINER: JsonObject = {
   allow_never_expire: true,
-  backend: { enable: true, index_specs: [[1, 2, 3], [1, 3], [2, 3], [3]], max_retained_messages: 0, storage_type: 'ram', type: 'built_in_database' },
+  backend: {
+    enable: true,
+    index_specs: [[1, 2, 3], [1, 3], [2, 3], [3]],
+    max_retained_messages: 0,
+    storage_type: 'ram',
+    type: 'built_in_database',
+  },
   delivery_rate: '1000/s',
   enable: true,
   max_payload_size: '1MB',
@@ -205,7 +229,13 @@ function bootListeners(hedgerow: boolean, files: BootFiles): Record<string, List
     versions: hedgerow ? ['tlsv1.3'] : ['tlsv1.3', 'tlsv1.2'],
   };
   return {
-    'ssl:default': { ...common('ssl', files.sslBind), enable: true, max_conn_rate: hedgerow ? '500/s' : 'infinity', max_connections: hedgerow ? 100000 : 15000, ssl_options },
+    'ssl:default': {
+      ...common('ssl', files.sslBind),
+      enable: true,
+      max_conn_rate: hedgerow ? '500/s' : 'infinity',
+      max_connections: hedgerow ? 100000 : 15000,
+      ssl_options,
+    },
     'tcp:default': { ...common('tcp', files.tcpBind ?? '127.0.0.1:1883'), enable: files.tcpBind !== undefined },
     'ws:default': common('ws', '127.0.0.1:8083'),
     'wss:default': common('wss', '127.0.0.1:8084'),
@@ -219,7 +249,10 @@ export function durationMs(text: Json | undefined): number | undefined {
   if (text === 'infinity') return Number.POSITIVE_INFINITY;
   if (typeof text === 'number') return text;
   if (typeof text !== 'string' || !/^(\d+(\.\d+)?(ms|s|m|h|d))+$/i.test(text)) return undefined;
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/gi)].reduce((sum, found) => sum + Number(found[1]) * (UNITS[found[2]?.toLowerCase() ?? ''] ?? 0), 0);
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/gi)].reduce(
+    (sum, found) => sum + Number(found[1]) * (UNITS[found[2]?.toLowerCase() ?? ''] ?? 0),
+    0,
+  );
 }
 
 /** `"256KB"` in bytes. */

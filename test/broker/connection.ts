@@ -1,8 +1,15 @@
 /** One MQTT connection: packets in, packets out (MQTT 3.1.1 and 5), with EMQX 5.8's answers. */
 
 import type { Socket } from 'node:net';
-import mqttPacket, { type IConnectPacket, type IDisconnectPacket, type IPublishPacket, type ISubscribePacket, type IUnsubscribePacket, type Packet } from 'mqtt-packet';
-import { type Access } from './acl-rule.ts';
+import mqttPacket, {
+  type IConnectPacket,
+  type IDisconnectPacket,
+  type IPublishPacket,
+  type ISubscribePacket,
+  type IUnsubscribePacket,
+  type Packet,
+} from 'mqtt-packet';
+import type { Access } from './acl-rule.ts';
 import { AccessCache } from './authorizer.ts';
 import type { Broker } from './broker.ts';
 import { bytes, durationMs } from './config.ts';
@@ -63,12 +70,20 @@ export class Connection {
 
   deliver(message: Message, how: { qos: 0 | 1 | 2; retain: boolean; subscriptionId?: number; packetId?: number; dup?: boolean }): void {
     if (how.qos === 0 && this.#socket.writableLength > MAX_UNSENT_BYTES) return;
-    const packet: IPublishPacket = { cmd: 'publish', topic: message.topic, payload: message.payload, qos: how.qos, retain: how.retain, dup: how.dup ?? false };
+    const packet: IPublishPacket = {
+      cmd: 'publish',
+      topic: message.topic,
+      payload: message.payload,
+      qos: how.qos,
+      retain: how.retain,
+      dup: how.dup ?? false,
+    };
     if (how.packetId !== undefined) packet.messageId = how.packetId;
     if (this.#protocol === 5) {
       const properties: NonNullable<IPublishPacket['properties']> = { ...message.properties };
       if (how.subscriptionId !== undefined) properties.subscriptionIdentifier = how.subscriptionId;
-      if (message.expiresAt !== undefined) properties.messageExpiryInterval = Math.max(0, Math.ceil((message.expiresAt - Date.now()) / 1000));
+      if (message.expiresAt !== undefined)
+        properties.messageExpiryInterval = Math.max(0, Math.ceil((message.expiresAt - Date.now()) / 1000));
       packet.properties = properties;
     }
     this.stats.send_msg++;
@@ -179,7 +194,11 @@ export class Connection {
   }
 
   #refuse(code: number): void {
-    this.send(this.#protocol === 5 ? { cmd: 'connack', sessionPresent: false, reasonCode: code } : { cmd: 'connack', sessionPresent: false, returnCode: code });
+    this.send(
+      this.#protocol === 5
+        ? { cmd: 'connack', sessionPresent: false, reasonCode: code }
+        : { cmd: 'connack', sessionPresent: false, returnCode: code },
+    );
     this.#end('refused');
     this.#socket.end();
   }
@@ -209,13 +228,36 @@ export class Connection {
     const will = packet.will;
     if (!will) return undefined;
     const { willDelayInterval, ...properties } = will.properties ?? {};
-    const message = this.#message(client, will.topic, Buffer.from(will.payload ?? ''), will.qos ?? 0, will.retain ?? false, properties as IPublishPacket['properties']);
+    const message = this.#message(
+      client,
+      will.topic,
+      Buffer.from(will.payload ?? ''),
+      will.qos ?? 0,
+      will.retain ?? false,
+      properties as IPublishPacket['properties'],
+    );
     return { message, delaySeconds: willDelayInterval ?? 0 };
   }
 
-  #message(client: ClientRecord, topic: string, payload: Buffer, qos: 0 | 1 | 2, retain: boolean, properties: IPublishPacket['properties']): Message {
+  #message(
+    client: ClientRecord,
+    topic: string,
+    payload: Buffer,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    properties: IPublishPacket['properties'],
+  ): Message {
     const { messageExpiryInterval, topicAlias: _alias, subscriptionIdentifier: _id, ...forwarded } = properties ?? {};
-    const message: Message = { id: this.#broker.nextMessageId(), topic, payload, qos, retain, from: client.clientid, fromUsername: client.username ?? '', publishedAt: Date.now() };
+    const message: Message = {
+      id: this.#broker.nextMessageId(),
+      topic,
+      payload,
+      qos,
+      retain,
+      from: client.clientid,
+      fromUsername: client.username ?? '',
+      publishedAt: Date.now(),
+    };
     if (Object.keys(forwarded).length > 0) message.properties = forwarded;
     if (messageExpiryInterval !== undefined) message.expiresAt = Date.now() + messageExpiryInterval * 1000;
     return message;
@@ -236,7 +278,9 @@ export class Connection {
     const repeated = packet.qos === 2 && session.awaitingRelease.has(packet.messageId ?? 0);
     if (packet.qos === 2) session.awaitingRelease.add(packet.messageId ?? 0);
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
-    const reached = repeated ? 1 : this.#broker.publish(this.#message(client, topic, payload, packet.qos, packet.retain, packet.properties));
+    const reached = repeated
+      ? 1
+      : this.#broker.publish(this.#message(client, topic, payload, packet.qos, packet.retain, packet.properties));
     this.#acknowledge(packet, reached > 0 ? 0 : 0x10);
   }
 
@@ -306,7 +350,8 @@ export class Connection {
       const { existed } = this.#broker.subscribe(session, { session, raw: asked.topic, ...parsed, options });
       if (parsed.group === undefined) fresh.push({ raw: asked.topic, filter: parsed.filter, options, existed });
     }
-    if (granted.includes(NOT_AUTHORIZED) && this.#broker.config.authorization.deny_action === 'disconnect') return this.#fail(NOT_AUTHORIZED);
+    if (granted.includes(NOT_AUTHORIZED) && this.#broker.config.authorization.deny_action === 'disconnect')
+      return this.#fail(NOT_AUTHORIZED);
     const codes = this.#protocol === 5 ? granted : granted.map((code) => (code > 2 ? 0x80 : code));
     this.send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted: codes, reasonCode: 0 });
     for (const { raw, filter, options, existed } of fresh) {
@@ -386,5 +431,13 @@ function sessionExpiry(packet: IConnectPacket, defaultMs = 7_200_000): number {
 
 function eventOf(client: ClientRecord): Record<string, unknown> {
   const { clientid, username, attrs, peerhost, port } = client;
-  return { clientid, username, client_attrs: attrs, peerhost, peername: `${peerhost}:${port}`, proto_ver: client.protocol, timestamp: Date.now() };
+  return {
+    clientid,
+    username,
+    client_attrs: attrs,
+    peerhost,
+    peername: `${peerhost}:${port}`,
+    proto_ver: client.protocol,
+    timestamp: Date.now(),
+  };
 }

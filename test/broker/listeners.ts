@@ -1,9 +1,9 @@
 /** The MQTT ports: TLS with client certificates (`ssl:default`), and the plain port that is off unless somebody opens it. */
 
+import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
-import { constants } from 'node:crypto';
 import type { Broker } from './broker.ts';
 import type { Listener } from './config.ts';
 import { Connection } from './connection.ts';
@@ -94,7 +94,11 @@ export class Listeners {
         socket.destroy();
         return;
       }
-      this.#accept(id, socket, { ...peerOf(socket), ...(certificate ? { certificate } : {}), ...(socket.servername ? { sni: String(socket.servername) } : {}) });
+      this.#accept(id, socket, {
+        ...peerOf(socket),
+        ...(certificate ? { certificate } : {}),
+        ...(socket.servername ? { sni: String(socket.servername) } : {}),
+      });
     });
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;

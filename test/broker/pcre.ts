@@ -13,7 +13,11 @@ export function compilePattern(source: string): Pattern {
   const regexp = toRegExp(source);
   return {
     test: (text) => regexp.test(text),
-    capture: (text) => regexp.exec(text)?.slice(1).map((group) => group ?? ''),
+    capture: (text) =>
+      regexp
+        .exec(text)
+        ?.slice(1)
+        .map((group) => group ?? ''),
   };
 }
 

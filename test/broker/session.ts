@@ -1,8 +1,8 @@
 /** An MQTT session: subscriptions, queue, messages in flight. It outlives its connection for `expirySeconds` (MQTT5 §4.1). */
 
 import type { IPublishPacket } from 'mqtt-packet';
-import type { Connection } from './connection.ts';
 import type { AclClient } from './acl-rule.ts';
+import type { Connection } from './connection.ts';
 import type { Subscriber } from './topic-tree.ts';
 
 export type Message = {

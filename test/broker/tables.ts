@@ -2,15 +2,21 @@
 
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { compilePattern } from './pcre.ts';
 import { type AclClient, builtInRule, type Permission, type Rule } from './acl-rule.ts';
+import { compilePattern } from './pcre.ts';
 
 // Recorded: what was written 1000 ms before a SIGKILL was gone, what was written 3000 ms before was there (restart.json).
 const WRITTEN_AFTER_MS = 2800;
 
 export type BanKind = 'clientid' | 'username' | 'peerhost' | 'clientid_re' | 'username_re' | 'peerhost_net';
 export type Ban = { as: BanKind; who: string; by: string; reason: string; at: number; until: number | 'infinity' };
-export type RuleRecord = { topic: string; permission: Permission; action: 'publish' | 'subscribe' | 'all'; qos: number[]; retain: 'all' | boolean };
+export type RuleRecord = {
+  topic: string;
+  permission: Permission;
+  action: 'publish' | 'subscribe' | 'all';
+  qos: number[];
+  retain: 'all' | boolean;
+};
 
 type Entry = { table: 'ban' | 'client' | 'user' | 'all'; key: string; value: Ban | RuleRecord[] | null };
 
@@ -72,7 +78,9 @@ export class Tables {
 
   /** Rules in the order EMQX asks: client id, user name, all. Parsed anew each time, as EMQX does; compiled forms are kept here. */
   rulesFor(client: AclClient): Rule[] {
-    return [this.clients.get(client.clientid), this.users.get(client.username ?? ''), this.all].flatMap((records) => (records ? compiled(records) : []));
+    return [this.clients.get(client.clientid), this.users.get(client.username ?? ''), this.all].flatMap((records) =>
+      records ? compiled(records) : [],
+    );
   }
 
   /** Writes down everything now: what a SIGTERM does. */

@@ -2,7 +2,11 @@
 
 import { compilePattern } from './pcre.ts';
 
-type Node = { kind: 'string'; text: string } | { kind: 'number'; value: number } | { kind: 'variable'; name: string } | { kind: 'call'; name: string; args: Node[] };
+type Node =
+  | { kind: 'string'; text: string }
+  | { kind: 'number'; value: number }
+  | { kind: 'variable'; name: string }
+  | { kind: 'call'; name: string; args: Node[] };
 type Value = string | number | Value[] | undefined;
 
 export class VariformError extends Error {}
@@ -23,7 +27,9 @@ export function compileExpression(source: string): Expression {
 }
 
 function parse(source: string): Node {
-  const tokens = [...source.matchAll(/'((?:[^'\\]|\\[\s\S])*)'|"((?:[^"\\]|\\[\s\S])*)"|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w.]*)|([(),])|(\S)/g)];
+  const tokens = [
+    ...source.matchAll(/'((?:[^'\\]|\\[\s\S])*)'|"((?:[^"\\]|\\[\s\S])*)"|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w.]*)|([(),])|(\S)/g),
+  ];
   let at = 0;
   const node = (): Node => {
     const token = tokens[at++];
@@ -70,9 +76,16 @@ const FUNCTIONS: Record<string, (args: Lazy[]) => Value> = {
     const found = args.length === 1 ? args[0]?.() : args.map((arg) => arg());
     return Array.isArray(found) ? found.find((value) => value !== undefined && value !== '') : found;
   },
-  concat: (args) => args.flatMap((arg) => arg()).map(str).join(''),
+  concat: (args) =>
+    args
+      .flatMap((arg) => arg())
+      .map(str)
+      .join(''),
   join_to_string: ([separator, list]) => [list?.()].flat().map(str).join(str(separator?.())),
-  tokens: ([text, separator]) => str(text?.()).split(str(separator?.())).filter((part) => part !== ''),
+  tokens: ([text, separator]) =>
+    str(text?.())
+      .split(str(separator?.()))
+      .filter((part) => part !== ''),
   lower: ([text]) => str(text?.()).toLowerCase(),
   upper: ([text]) => str(text?.()).toUpperCase(),
   substr: ([text, from, length]) => {

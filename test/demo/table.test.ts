@@ -1,7 +1,16 @@
 import { expect, it } from 'vitest';
 import { renderTable } from './table.ts';
 
-const row = { device: 'thermo-1', segment: 'office-sensors', ready: 'True', reason: 'Ready', connected: true, accepted: 12, refused: 0, last: '21.4 °C' };
+const row = {
+  device: 'thermo-1',
+  segment: 'office-sensors',
+  ready: 'True',
+  reason: 'Ready',
+  connected: true,
+  accepted: 12,
+  refused: 0,
+  last: '21.4 °C',
+};
 
 it('aligns the columns under their headings', () => {
   const [head, line] = renderTable([row], 200);

@@ -1,6 +1,15 @@
 // The live table of the demo. Pure: rows in, text out.
 
-export type Row = { device: string; segment: string; ready: string; reason: string; connected: boolean; accepted: number; refused: number; last: string };
+export type Row = {
+  device: string;
+  segment: string;
+  ready: string;
+  reason: string;
+  connected: boolean;
+  accepted: number;
+  refused: number;
+  last: string;
+};
 
 const HEADINGS = ['DEVICE', 'SEGMENT', 'READY', 'CONNECTED', 'ACCEPTED', 'REFUSED', 'LAST READING'] as const;
 
@@ -16,5 +25,11 @@ export function renderTable(rows: readonly Row[], width: number): string[] {
     row.last,
   ]);
   const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...cells.map((line) => line[column]?.length ?? 0)));
-  return [HEADINGS, ...cells].map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd().slice(0, width));
+  return [HEADINGS, ...cells].map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+      .slice(0, width),
+  );
 }

@@ -28,7 +28,12 @@ export async function* auditEvents(file: string): AsyncIterable<AuditEvent> {
 }
 
 /** Successful and refused writes of `username` on `resources` since `sinceIso`, by `verb resource[/subresource]`. */
-export async function countWrites(file: string, username: string, sinceIso: string, resources?: readonly string[]): Promise<Record<string, number>> {
+export async function countWrites(
+  file: string,
+  username: string,
+  sinceIso: string,
+  resources?: readonly string[],
+): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for await (const event of auditEvents(file)) {
     if (event.user.username !== username || !WRITES.has(event.verb) || event.requestReceivedTimestamp < sinceIso) continue;

@@ -1,7 +1,13 @@
 // Certificates for tests and the demo: a CA of our own for the broker's server certificate, made in code. Nothing of it is trusted outside the test.
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
-import { BasicConstraintsExtension, ExtendedKeyUsageExtension, PemConverter, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
 
 export type ServerCertificate = { caPem: string; certPem: string; keyPem: string };
 
@@ -16,7 +22,14 @@ export async function makeServerCertificate(names: readonly string[] = []): Prom
   // An hour back: the clocks of nodes in a test need not agree.
   const validity = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 30 * DAY_MS) };
   const ca = await X509CertificateGenerator.createSelfSigned(
-    { serialNumber: '01', name: 'CN=broker server CA', ...validity, keys: caKeys, signingAlgorithm: ALGORITHM, extensions: [new BasicConstraintsExtension(true, 0, true)] },
+    {
+      serialNumber: '01',
+      name: 'CN=broker server CA',
+      ...validity,
+      keys: caKeys,
+      signingAlgorithm: ALGORITHM,
+      extensions: [new BasicConstraintsExtension(true, 0, true)],
+    },
     webcrypto,
   );
   const server = await X509CertificateGenerator.create(

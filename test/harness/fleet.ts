@@ -18,7 +18,11 @@ export async function makeFleetDevice(options: { name: string; namespace: string
     apiVersion: API_VERSION,
     kind: 'Device',
     metadata: { name, namespace },
-    spec: { segment, hardware: { model: 'tmp-2', revision: '1.0', serial: `SN-${name}` }, identity: { enrollment: 'CSR', csr: key.csrPem } },
+    spec: {
+      segment,
+      hardware: { model: 'tmp-2', revision: '1.0', serial: `SN-${name}` },
+      identity: { enrollment: 'CSR', csr: key.csrPem },
+    },
   } as Device;
   return { name, namespace, segment, key, manifest };
 }

@@ -44,7 +44,12 @@ export function siteManifests(namespace: string): object[] {
         issuerRef: { name: 'hedgerow-root', kind: 'Issuer' },
       },
     },
-    { apiVersion: 'cert-manager.io/v1', kind: 'Issuer', metadata: { name: 'hedgerow-devices', namespace }, spec: { ca: { secretName: 'hedgerow-devices-ca' } } },
+    {
+      apiVersion: 'cert-manager.io/v1',
+      kind: 'Issuer',
+      metadata: { name: 'hedgerow-devices', namespace },
+      spec: { ca: { secretName: 'hedgerow-devices-ca' } },
+    },
   ];
 }
 

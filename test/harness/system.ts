@@ -47,7 +47,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const say = options.say ?? (() => undefined);
   const run = runner(cluster);
 
-  say('installing the CRDs, the admission policies and the operator\'s roles from the chart');
+  say("installing the CRDs, the admission policies and the operator's roles from the chart");
   await installHedgerow(cluster);
   say('waiting for the roots of the sites');
   for (const site of options.sites) await run.apply(siteManifests(site));
@@ -57,7 +57,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const dir = join(cluster.dir, 'broker');
   mkdirSync(dir, { recursive: true });
   say('starting the broker stand-in');
-  let standIn = await startStandIn({ dir, tls: { ca: roots.join('\n'), cert: server.certPem, key: server.keyPem } });
+  const standIn = await startStandIn({ dir, tls: { ca: roots.join('\n'), cert: server.certPem, key: server.keyPem } });
   const files = { restCaFile: join(dir, 'rest-ca.pem'), apiKeyFile: join(dir, 'operator.key') };
   writeFileSync(files.restCaFile, server.caPem);
   writeFileSync(files.apiKeyFile, `${standIn.apiKey.key}:${standIn.apiKey.secret}`, { mode: 0o600 });
@@ -106,7 +106,13 @@ export async function installHedgerow(cluster: ClusterAccess): Promise<void> {
   await run.apply(objectsIn(join(ROOT, 'crds')));
   await run.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
   await run.apply(objectsIn(join(ROOT, 'crds', 'admission')));
-  const rendered = parseObjects(await cluster.helmTemplate(join(ROOT, 'charts', 'hedgerow'), { fullnameOverride: OPERATOR_ACCOUNT, broker: { url: 'https://127.0.0.1:18083' } }, OPERATOR_NAMESPACE));
+  const rendered = parseObjects(
+    await cluster.helmTemplate(
+      join(ROOT, 'charts', 'hedgerow'),
+      { fullnameOverride: OPERATOR_ACCOUNT, broker: { url: 'https://127.0.0.1:18083' } },
+      OPERATOR_NAMESPACE,
+    ),
+  );
   await run.apply(rendered.filter((object) => RBAC_KINDS.has(object.kind ?? '')));
 }
 
@@ -130,6 +136,9 @@ export function runner(cluster: Pick<ClusterAccess, 'kubectl'>): Runner {
 /** The certificate that signs the devices of a site; the Secret also holds its key, which is not looked at. */
 async function siteRoot(run: Runner, site: string): Promise<string> {
   await run.kubectl('wait', '--for=condition=Ready', 'issuer/hedgerow-devices', '-n', site, '--timeout=60s');
-  const encoded = await waitFor('the root of the site', async () => (await run.kubectl('get', 'secret', 'hedgerow-devices-ca', '-n', site, '-o', 'jsonpath={.data.tls\\.crt}')) || undefined);
+  const encoded = await waitFor(
+    'the root of the site',
+    async () => (await run.kubectl('get', 'secret', 'hedgerow-devices-ca', '-n', site, '-o', 'jsonpath={.data.tls\\.crt}')) || undefined,
+  );
   return Buffer.from(encoded, 'base64').toString('utf8');
 }

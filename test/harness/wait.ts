@@ -1,7 +1,11 @@
 // Waiting for a state of the world, with a deadline and a message that says what was seen last.
 
 /** Polls `look` until it gives a value other than undefined. Throws with `what` and the last error or `describe()` when the deadline passes. */
-export async function waitFor<T>(what: string, look: () => Promise<T | undefined> | T | undefined, options: { timeoutMs?: number; everyMs?: number; describe?: () => string } = {}): Promise<T> {
+export async function waitFor<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  options: { timeoutMs?: number; everyMs?: number; describe?: () => string } = {},
+): Promise<T> {
   const deadline = performance.now() + (options.timeoutMs ?? 30_000);
   let last = '';
   for (;;) {
@@ -11,7 +15,8 @@ export async function waitFor<T>(what: string, look: () => Promise<T | undefined
     } catch (error) {
       last = error instanceof Error ? error.message : String(error);
     }
-    if (performance.now() > deadline) throw new Error(`waited ${(options.timeoutMs ?? 30_000) / 1000} s for ${what}; ${options.describe?.() ?? last}`);
+    if (performance.now() > deadline)
+      throw new Error(`waited ${(options.timeoutMs ?? 30_000) / 1000} s for ${what}; ${options.describe?.() ?? last}`);
     await pause(options.everyMs ?? 100);
   }
 }

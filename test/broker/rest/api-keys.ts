@@ -45,7 +45,9 @@ export class ApiKeys {
     if (header === undefined) return unauthorized('AUTHORIZATION_HEADER_ERROR', 'Support authorization: basic/bearer ');
     const [scheme = '', credentials = ''] = header.split(' ');
     if (scheme.toLowerCase() === 'bearer') {
-      return this.#tokens.has(credentials) ? undefined : { status: 401, body: { code: 'BAD_TOKEN', message: 'Get a token by POST /login' } };
+      return this.#tokens.has(credentials)
+        ? undefined
+        : { status: 401, body: { code: 'BAD_TOKEN', message: 'Get a token by POST /login' } };
     }
     if (scheme.toLowerCase() !== 'basic' || !/^[A-Za-z0-9+/]+=*$/.test(credentials)) return { status: 400 };
     const [key = '', secret = ''] = Buffer.from(credentials, 'base64').toString('utf8').split(/:(.*)/s);

@@ -57,7 +57,15 @@ async function answer(routes: readonly CompiledRoute[], context: Context, incomi
     const refused = context.keys.authorize(incoming.headers.authorization, url.pathname);
     if (refused) return refused;
   }
-  const request: Request = { method: incoming.method ?? 'GET', path: url.pathname, params: chosen.params, query: url.searchParams, headers: incoming.headers, body: undefined, text };
+  const request: Request = {
+    method: incoming.method ?? 'GET',
+    path: url.pathname,
+    params: chosen.params,
+    query: url.searchParams,
+    headers: incoming.headers,
+    body: undefined,
+    text,
+  };
   if (!chosen.route.plainBody && text !== '') {
     if (!(incoming.headers['content-type'] ?? 'application/json').includes('json')) return { status: 500 };
     try {
@@ -94,7 +102,8 @@ function decode(value: string): string {
 const NOT_FOUND_HTML = '<html><head><title>404 - NOT FOUND</title></head><body><h1>404 - NOT FOUND</h1></body></html>';
 
 function notFound(incoming: http.IncomingMessage): Response {
-  if (incoming.headers.accept?.includes('application/json')) return { status: 404, body: { code: 'NOT_FOUND', message: 'Request Path Not Found' } };
+  if (incoming.headers.accept?.includes('application/json'))
+    return { status: 404, body: { code: 'NOT_FOUND', message: 'Request Path Not Found' } };
   return { status: 404, text: NOT_FOUND_HTML, type: 'text/html' };
 }
 

@@ -11,7 +11,9 @@ export function checkFields(value: Json | undefined, fields: Fields, path: strin
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { path, reason: 'bad_value_for_struct' };
   const unknown = Object.keys(value).filter((name) => !(name in fields));
   if (unknown.length > 0) {
-    const unmatched = Object.keys(fields).filter((name) => !(name in value)).sort();
+    const unmatched = Object.keys(fields)
+      .filter((name) => !(name in value))
+      .sort();
     const shown = unmatched.length > 2 ? `${unmatched.slice(0, 2).join(',')},...` : unmatched.join(',');
     return { unmatched: shown, unknown: unknown.join(','), reason: 'unknown_fields', path };
   }

@@ -1,0 +1,68 @@
+// The door of the broker room: what EMQX must hold, kept true by REST. The only room that knows EMQX.
+import type { Clock } from '../runtime/clock.ts';
+import type { Controller } from '../runtime/controller.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { Random } from '../runtime/random.ts';
+
+/** A topic filter with the placeholders `{device}` and `{segment}`. For subscriptions `retain` means nothing. */
+export type TopicRight = { topic: string; qosMax?: 0 | 1 | 2; retain?: boolean };
+
+/** What every device of a segment may do; `segment` is `<segment>.<namespace>`. */
+export type SegmentRights = { segment: string; publish: TopicRight[]; subscribe: TopicRight[] };
+
+/** One rule of one client, topics literal. Absent `qos` or `retain`: any. */
+export type ClientRule = {
+  topic: string;
+  permission: 'allow' | 'deny';
+  action: 'publish' | 'subscribe' | 'all';
+  qos?: (0 | 1 | 2)[];
+  retain?: boolean;
+};
+
+/** `username` is the MD5 of a certificate, `clientid` is `<device>.<namespace>`; `until` is RFC 3339 or `infinity`; `by` begins with `hedgerow/`. */
+export type Ban = { as: 'clientid' | 'username'; who: string; until: string; reason: string; by: string };
+
+/** A client whose rights are not those of the segment in its certificate. `rules` are its rights beside the ota/ and recovery/ topics that every device keeps; everything else is denied. */
+export type Override = { client: string; kind: 'quarantine' | 'moved'; rules: ClientRule[] };
+
+export type DesiredBroker = {
+  segments: SegmentRights[];
+  bans: Ban[];
+  overrides: Override[];
+  /** Of a connected client: `md5` is the user name that the broker forces from its certificate. */
+  judge(client: string, md5: string): 'ok' | 'unknown' | 'revoked' | 'inactive';
+};
+
+/** Where a Device stands at the broker, for its condition Authorized. */
+export type Authorization = {
+  state: 'ok' | 'pending' | 'unreachable' | 'unsafe' | 'foreign' | 'excluded';
+  reason: string;
+  message: string;
+};
+
+export type BrokerDeps = {
+  /** EMQX's REST API, without a slash at the end. */
+  url: string;
+  /** Read again at every attempt: keys rotate. `key:secret` in one line. */
+  apiKeyFile: string;
+  caFile: string | undefined;
+  /** What the broker should hold now. Throws while the caches are not filled: then nothing is written. */
+  desired(): DesiredBroker;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+};
+
+export type Broker = {
+  /** Something may have changed. Urgent: bans and overrides are written at once, not with the next batch. */
+  wake(reason: string, urgent?: boolean): void;
+  authorization(client: string, segment: string): Authorization;
+  /** Whether the broker was seen to hold the ban of this client id. */
+  banned(client: string): boolean;
+  /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
+  onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
+  /** To be run while this process leads. */
+  controller: Controller;
+};
