@@ -20,11 +20,12 @@ describe("the operator's flags", () => {
 
   it('read an issuer in each of its forms', () => {
     expect(options('--default-issuer', 'ClusterIssuer/fleet').defaultIssuer).toEqual({ kind: 'ClusterIssuer', name: 'fleet' });
-    expect(options('--default-issuer', 'Issuer/berlin/site-ca').defaultIssuer).toEqual({
-      kind: 'Issuer',
-      namespace: 'berlin',
-      name: 'site-ca',
-    });
+    expect(options('--default-issuer', 'Issuer/site-ca').defaultIssuer).toEqual({ kind: 'Issuer', name: 'site-ca' });
+  });
+
+  it('spell approvers as RBAC does', () => {
+    const approvers = ['--accept-approver', 'ops/approver', '--accept-approver', 'alice@example.org', '--accept-approver', 'group:ops'];
+    expect(options(...approvers).acceptedApprovers).toEqual(['system:serviceaccount:ops:approver', 'alice@example.org', 'group:ops']);
   });
 
   it('say where the broker is, for NetworkPolicies', () => {
@@ -46,6 +47,7 @@ describe("the operator's flags", () => {
     ],
     ['a URL that is none', ['--broker-url', 'emqx'], 'no http or https URL'],
     ['an issuer of an unknown kind', ['--default-issuer', 'Vault/x'], 'neither Issuer/NAME'],
+    ['an issuer in a namespace of its own', ['--default-issuer', 'Issuer/berlin/site-ca'], 'neither Issuer/NAME'],
     ['a port out of range', ['--metrics-port', '70000'], 'is no port'],
     ['a peer that is an address without a length', ['--broker-peer', 'cidr=10.0.0.1'], 'neither cidr='],
     ['a peer with a label that has no value', ['--broker-peer', 'namespace=emqx,app'], 'neither cidr='],

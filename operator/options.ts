@@ -1,7 +1,7 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
 
-export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string; namespace?: string };
+export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
 
 /** Where the broker is, for NetworkPolicies. */
 export type BrokerPeer = { namespace: string; podLabels?: Record<string, string> } | { cidr: string };
@@ -11,6 +11,7 @@ export type Options = {
   namespace: string | undefined;
   defaultIssuer: IssuerRef;
   broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[] };
+  /** As RBAC spells them: a user name, `group:<name>`, `system:serviceaccount:<namespace>:<name>`. */
   acceptedApprovers: string[];
   metricsPort: number;
   metricsHost: string;
@@ -33,7 +34,7 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-port PORT           the broker's MQTT port, for NetworkPolicies (default: 8883)
   --broker-peer PEER           where the broker is, for NetworkPolicies: cidr=RANGE or namespace=NS[,LABEL=VALUE…];
                                may be repeated; without it no NetworkPolicy opens a way to the broker
-  --accept-approver NAME       a user, group or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
+  --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
@@ -76,7 +77,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         port: port('broker-port', values['broker-port'] ?? '8883'),
         peers: (values['broker-peer'] ?? []).map(brokerPeer),
       },
-      acceptedApprovers: values['accept-approver'] ?? [],
+      acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
@@ -104,13 +105,17 @@ function url(text: string): string {
 }
 
 function issuer(text: string): IssuerRef {
-  const [kind, first, second, ...rest] = text.split('/');
-  if ((kind !== 'Issuer' && kind !== 'ClusterIssuer') || first === undefined || first === '' || rest.length > 0 || second === '') {
-    throw new Error(`--default-issuer ${text} is neither Issuer/NAME, Issuer/NAMESPACE/NAME nor ClusterIssuer/NAME`);
-  }
-  if (second === undefined) return { kind, name: first };
-  if (kind === 'ClusterIssuer') throw new Error(`--default-issuer ${text}: a ClusterIssuer has no namespace`);
-  return { kind, namespace: first, name: second };
+  const [kind, name, ...rest] = text.split('/');
+  // A CertificateRequest can name an Issuer of its own namespace only: an Issuer in a fixed namespace could serve nobody else.
+  if ((kind !== 'Issuer' && kind !== 'ClusterIssuer') || name === undefined || name === '' || rest.length > 0)
+    throw new Error(`--default-issuer ${text} is neither Issuer/NAME (in the namespace of each device) nor ClusterIssuer/NAME`);
+  return { kind, name };
+}
+
+/** `NS/NAME` is a ServiceAccount: a slash cannot stand in the name of a namespace, and hardly in that of a user. */
+function approver(text: string): string {
+  const account = /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/.exec(text);
+  return account === null ? text : `system:serviceaccount:${account[1]}:${account[2]}`;
 }
 
 function brokerPeer(text: string): BrokerPeer {

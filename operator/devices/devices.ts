@@ -1,21 +1,30 @@
 // The Device controller: observe the four rooms, act through them, and write one status. Read `reconcile` from top to bottom.
 import type { Device, DeviceStatus } from '../api/device.ts';
-import { segmentName } from '../api/names.ts';
-import { DEVICES } from '../api/resources.ts';
+import { deviceName, segmentName } from '../api/names.ts';
+import { apiVersionOf, DEVICES } from '../api/resources.ts';
 import type { Authorization, DesiredBroker, SegmentRights } from '../broker/broker.ts';
-import type { DeviceFacts, Identity } from '../identity/identity.ts';
+import {
+  type DeviceFacts,
+  type Identity,
+  type IdentityResult,
+  deviceIndexes as identityIndexes,
+  type LedgerEntry,
+} from '../identity/identity.ts';
 import type { Effective } from '../interventions/interventions.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { type Key, refOf } from '../kube/object.ts';
-import type { Change, Store } from '../kube/store.ts';
+import { type Key, keyOfRef, refOf } from '../kube/object.ts';
+import type { Change, Indexes, Store } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { findCondition } from '../runtime/conditions.ts';
 import { type Controller, createController, type ReconcileContext } from '../runtime/controller.ts';
+import type { Recorder } from '../runtime/events.ts';
 import { createExpectations } from '../runtime/expectations.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { type BrokerDevice, desiredBroker, judgeConnection } from './desired.ts';
+import { newsOf } from './news.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
 
 /** What the cache keeps of a Device. */
@@ -29,7 +38,7 @@ export type DeviceView = DeviceFacts & {
 export type DevicesDeps = {
   client: KubeClient;
   store: Store<DeviceView>;
-  identity: Pick<Identity, 'ensure' | 'retireOrphans' | 'ledger'>;
+  identity: Pick<Identity, 'ensure' | 'ledger'>;
   segments: {
     membership(device: { name: string; namespace: string; segment: string }): { segmented: SummaryInput['segmented'] };
     rights(): SegmentRights[];
@@ -40,6 +49,7 @@ export type DevicesDeps = {
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
   };
+  recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -47,9 +57,8 @@ export type DevicesDeps = {
 
 export type Devices = {
   controller: Controller;
-  /** Revokes what has no Device any more; one key, so that it runs once at a time. */
-  orphans: Controller;
   changed(change: Change<DeviceView>): void;
+  /** Throws while the ledger was not read completely: what it does not know it would let back in. */
   desired(): DesiredBroker;
 };
 
@@ -57,8 +66,12 @@ export type Devices = {
 const CONCURRENCY = 24;
 /** A wait that is over within this time leaves no trace in the status: one write per device, not two (promise 10). */
 const QUIET_MS = 10_000;
-const ORPHAN_SWEEP_MS = 60_000;
-const ALL = 'all';
+
+/** Of the store of Devices: what identity asks for, and the members of a segment, `<namespace>/<segment>`. */
+export const deviceIndexes: Indexes<DeviceView> = {
+  ...identityIndexes,
+  segment: (device) => [keyOfRef({ namespace: device.namespace, name: device.segment })],
+};
 
 /** What the cache keeps of a Device, from the object and identity's facts about it. */
 export function deviceView(facts: DeviceFacts, device: Device): DeviceView {
@@ -92,34 +105,57 @@ export function createDevices(deps: DevicesDeps): Devices {
 
     const effective = effectiveOf(device);
     noticeLifecycle(key, effective.lifecycle);
-    const identity = await deps.identity.ensure(device, effective.lifecycle, ctx);
-    if (effective.lifecycle === 'Revoked') deps.broker.wake(`${key} is revoked`, true);
+    const by = effective.by === undefined ? {} : { by: effective.by };
+    const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by });
 
+    const wireName = deviceName(device.name, device.namespace);
+    const authorization = deps.broker.authorization(wireName, segmentName(device.segment, device.namespace));
     const status = summarise({
       generation: device.generation,
       status: device.status,
       effective,
       identity,
       segmented: deps.segments.membership(device).segmented,
-      authorization: deps.broker.authorization(`${device.name}.${device.namespace}`, segmentName(device.segment, device.namespace)),
-      bannedAtBroker: deps.broker.banned(`${device.name}.${device.namespace}`),
+      authorization,
+      bannedAtBroker: deps.broker.banned(wireName),
       now: new Date(clock.now()).toISOString(),
     });
-    if (staysQuiet(key, device, identity.outcome)) return identity.outcome;
+    const quietMs = staysQuietFor(key, device, effective, identity, authorization);
+    if (quietMs > 0) return identity.outcome.kind === 'waiting' ? identity.outcome : waitingForBroker(quietMs);
     const target = { ref: refOf(key), uid: device.uid, status: device.status, resourceVersion: device.resourceVersion };
     const outcome = await writeStatus(deps.client, DEVICES, target, status, { expectations, signal: ctx.signal });
+    if (outcome === 'written') announce(device, status, effective);
     if (outcome !== 'gone') await identity.cleanup?.();
     return identity.outcome;
   }
 
-  function staysQuiet(key: Key, device: DeviceView, outcome: Outcome): boolean {
-    if (outcome.kind !== 'waiting') {
+  /** ms that a short wait may still go unmentioned; 0 when the status is to be written. */
+  function staysQuietFor(
+    key: Key,
+    device: DeviceView,
+    effective: Effective,
+    identity: IdentityResult,
+    authorization: Authorization,
+  ): number {
+    const waits = identity.outcome.kind === 'waiting' || (authorization.state === 'pending' && identity.outcome.kind === 'done');
+    if (!waits) {
       waitingSince.delete(key);
-      return false;
+      return 0;
     }
     const since = waitingSince.get(key) ?? clock.elapsed();
     waitingSince.set(key, since);
-    return device.status?.conditions === undefined && clock.elapsed() - since < QUIET_MS;
+    // A new certificate, a stricter lifecycle: somebody waits for it.
+    const isNews = identity.certificate !== device.certificate || effective.lifecycle !== shownLifecycle(device.status);
+    return isNews ? 0 : Math.max(0, QUIET_MS - (clock.elapsed() - since));
+  }
+
+  function announce(device: DeviceView, status: DeviceStatus, effective: Effective): void {
+    const { name, namespace, uid } = device;
+    const regarding = { apiVersion: apiVersionOf(DEVICES), kind: DEVICES.kind, name, namespace, uid };
+    for (const news of newsOf(device.status?.conditions, status.conditions)) {
+      // What an Intervention did, its own room tells.
+      if (effective.by === undefined || news.action === 'Reconcile') deps.recorder.event(regarding, news);
+    }
   }
 
   function noticeLifecycle(key: Key, lifecycle: Lifecycle): void {
@@ -129,28 +165,19 @@ export function createDevices(deps: DevicesDeps): Devices {
     deps.broker.wake(`${key} is ${lifecycle}`, true);
   }
 
-  async function sweepOrphans(): Promise<Outcome> {
-    const revoked = await deps.identity.retireOrphans();
-    if (revoked > 0) deps.broker.wake(`${revoked} certificates of devices that are gone`, true);
-    return { kind: 'requeue', afterMs: ORPHAN_SWEEP_MS, reason: 'level-triggered' };
-  }
-
   const { log, metrics } = deps;
   const controller = createController({ name: 'device', concurrency: CONCURRENCY, reconcile, clock, log, metrics });
-  const orphans = createController({ name: 'device-retirement', concurrency: 1, reconcile: sweepOrphans, clock, log, metrics });
-  orphans.queue.add(ALL);
 
   return {
     controller,
-    orphans,
     changed(change) {
       controller.queue.add(change.key, { band: change.initial ? 'background' : 'user' });
-      if (change.before !== undefined && change.before.uid !== change.after?.uid) orphans.queue.add(ALL);
+      if (concernsBroker(change)) deps.broker.wake(`${change.key} changed`);
     },
     desired: () => ({
       ...desiredBroker({
         devices: brokerDevices(store, effectiveOf),
-        entries: deps.identity.ledger.all(),
+        entries: readLedger(deps.identity.ledger),
         rights: deps.segments.rights(),
         now: clock.now(),
       }),
@@ -176,7 +203,27 @@ function brokerDevice(device: DeviceView, effective: Effective): BrokerDevice {
   };
 }
 
-function keyOfWireName(name: string): Key {
+/** `<device>.<namespace>` -> `<namespace>/<device>`; neither part can hold a dot. */
+export function keyOfWireName(name: string): Key {
   const dot = name.indexOf('.');
-  return `${name.slice(dot + 1)}/${name.slice(0, dot)}`;
+  return keyOfRef({ namespace: name.slice(dot + 1), name: name.slice(0, dot) });
+}
+
+function readLedger(ledger: Identity['ledger']): Iterable<LedgerEntry> {
+  if (!ledger.synced) throw new Error(ledger.problem ?? 'the certificate ledger was not read from the API server yet');
+  return ledger.all();
+}
+
+/** Our own status writes come back as changes and change nothing at the broker. */
+function concernsBroker({ before, after }: Change<DeviceView>): boolean {
+  return before?.uid !== after?.uid || before?.segment !== after?.segment || before?.lifecycle !== after?.lifecycle;
+}
+
+function shownLifecycle(status: DeviceStatus | undefined): Lifecycle {
+  if (findCondition(status?.conditions, 'Revoked') !== undefined) return 'Revoked';
+  return findCondition(status?.conditions, 'Quarantined') === undefined ? 'Active' : 'Quarantined';
+}
+
+function waitingForBroker(afterMs: number): Outcome {
+  return { kind: 'waiting', afterMs, reason: 'BrokerPending', message: 'waiting until the broker has confirmed the rights' };
 }

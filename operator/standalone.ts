@@ -1,0 +1,105 @@
+// The operator of one cluster: the rooms, and who tells whom. `--mode standalone`, the only one yet.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Device } from './api/device.ts';
+import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
+import { createBroker } from './broker/broker.ts';
+import { createDevices, type DeviceView, deviceIndexes, deviceView, keyOfWireName } from './devices/devices.ts';
+import { createIdentity, deviceProjection } from './identity/identity.ts';
+import { createInterventions } from './interventions/interventions.ts';
+import { connect, type KubeClient } from './kube/client.ts';
+import type { KubeConnection } from './kube/config.ts';
+import { createReflector } from './kube/reflector.ts';
+import type { Options } from './options.ts';
+import { systemClock } from './runtime/clock.ts';
+import { createElection } from './runtime/election.ts';
+import { createRecorder } from './runtime/events.ts';
+import { createHealthServer } from './runtime/health.ts';
+import { createLog } from './runtime/log.ts';
+import { createManager, type ExitCode, type Manager } from './runtime/manager.ts';
+import { createMetrics } from './runtime/metrics.ts';
+import { systemRandom } from './runtime/random.ts';
+import { createSegments } from './segments/segments.ts';
+
+/** Runs until the signal aborts, a part fails or the Lease is lost; gives the exit code of the process. */
+export async function runStandalone(options: Options, connection: KubeConnection, signal: AbortSignal): Promise<ExitCode> {
+  const log = createLog({ level: options.logLevel });
+  const metrics = createMetrics({ processMetrics: true });
+  const base: Base = { clock: systemClock, random: systemRandom, log, metrics };
+  const client = connect(connection, { ...base, userAgent: 'hedgerow-operator' });
+  const namespace = options.namespace ?? connection.namespace;
+  const instance = `${hostname()}_${randomUUID()}`;
+  const health = createHealthServer({ host: options.metricsHost, port: options.metricsPort, registry: metrics.registry, log });
+  const election = options.leaderElect
+    ? { election: createElection({ ...base, client, namespace, name: options.leaseName, identity: instance }) }
+    : {};
+  const manager = createManager({ ...base, health, ...election });
+  compose(manager, { ...base, client, options, namespace, instance });
+  log.info({ server: connection.server, namespace, broker: options.broker.url, instance }, 'the operator starts');
+  try {
+    return await manager.run(signal);
+  } finally {
+    await client.close();
+  }
+}
+
+type Base = {
+  clock: typeof systemClock;
+  random: typeof systemRandom;
+  log: ReturnType<typeof createLog>;
+  metrics: ReturnType<typeof createMetrics>;
+};
+type Parts = Base & { client: KubeClient; options: Options; namespace: string; instance: string };
+
+function compose(manager: Manager, parts: Parts): void {
+  const { client, clock, random, log, metrics, options, namespace, instance } = parts;
+  const base = { client, clock, random, log, metrics };
+  const recorder = createRecorder({ client, controller: 'hedgerow', instance, clock, log, metrics });
+
+  const projection = deviceProjection();
+  const deviceReflector = createReflector<Device, DeviceView>({
+    ...base,
+    type: DEVICES,
+    project: (device) => deviceView(projection(device), device),
+    indexes: deviceIndexes,
+    onChange: (change) => devices.changed(change),
+  });
+  const { store } = deviceReflector;
+
+  const identity = createIdentity({
+    ...base,
+    namespace,
+    devices: deviceReflector,
+    defaultIssuer: options.defaultIssuer,
+    acceptedApprovers: options.acceptedApprovers,
+  });
+  const segments = createSegments({
+    ...base,
+    recorder,
+    devices: deviceReflector,
+    broker: { port: options.broker.port, peers: options.broker.peers },
+  });
+  const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
+  const { url, apiKeyFile, caFile } = options.broker;
+  const broker = createBroker({ url, apiKeyFile, caFile, desired: () => devices.desired(), clock, random, log, metrics });
+  const devices = createDevices({ client, store, identity, segments, interventions, broker, recorder, clock, log, metrics });
+
+  // Who tells whom. Everything ends as a key in a queue, or as a wake of the broker room, which looks at everything itself.
+  identity.onDeviceWake((key) => devices.controller.queue.add(key));
+  identity.ledger.onChange(() => broker.wake('the ledger changed'));
+  interventions.onChange((key) => devices.controller.queue.add(key));
+  segments.onChange((changed) => {
+    broker.wake(`${SEGMENT_POLICIES.plural} changed`);
+    for (const segment of changed) for (const { key } of store.by('segment', segment)) devices.controller.queue.add(key);
+  });
+  broker.onChange((clients) => {
+    if (clients === 'all') for (const key of store.keys()) devices.controller.queue.add(key, { band: 'background' });
+    else for (const client of clients) devices.controller.queue.add(keyOfWireName(client));
+  });
+
+  for (const reflector of [deviceReflector, ...segments.reflectors, ...interventions.reflectors]) manager.cache(reflector);
+  manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
+  manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
+  for (const controller of [devices.controller, ...segments.controllers, ...interventions.controllers, broker.controller])
+    manager.controller(controller);
+}
