@@ -30,8 +30,9 @@ describe('layers', () => {
 
   it('finds the imports at all', () => expect(inOperator.length).toBeGreaterThan(50));
 
-  it('a room imports only rooms below it', () => {
+  it('a room imports only rooms below it; its tests may borrow clocks and logs from above', () => {
     const wrong = inOperator.filter((i) => {
+      if (isTest(i.file)) return false;
       const from = room(i.file);
       const to = i.target === undefined ? undefined : room(i.target);
       if (from === undefined || to === undefined || from === to) return false;
