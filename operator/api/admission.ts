@@ -35,8 +35,8 @@ const names: Policy = {
       expression: `object.metadata.namespace.matches('^[a-z0-9-]{1,${MAX_LABEL}}$')`,
       message: `the namespace has more than ${MAX_LABEL} characters: use a namespace with a shorter name`,
     },
-    tooLong('object.metadata.name', 'true'),
-    tooLong('object.spec.segment', `object.kind == ${celString(DEVICES.kind)}`),
+    tooLong('object.metadata.name'),
+    tooLong('object.spec.segment', `object.kind != ${celString(DEVICES.kind)} || `),
   ],
 };
 
@@ -49,8 +49,8 @@ const segments: Policy = {
     { name: 'label', expression: `namespaceObject.metadata.?labels[?${celString(LABEL_MAX_TRUST)}]` },
     {
       name: 'maxTrust',
-      // A label that is no number closes instead of opening.
-      expression: `!variables.label.hasValue() ? ${DEFAULT_MAX_TRUST} : (variables.label.value().matches('^[0-4]$') ? int(variables.label.value()) : -1)`,
+      // A label that is no number gives -1, which closes instead of opening.
+      expression: `variables.label.hasValue() ? ['0', '1', '2', '3', '4'].indexOf(variables.label.value()) : ${DEFAULT_MAX_TRUST}`,
     },
     {
       name: 'topics',
@@ -150,11 +150,11 @@ function binding(policy: Policy): object {
   };
 }
 
-function tooLong(field: string, when: string): Validation {
+function tooLong(field: string, unless = ''): Validation {
   const wire = `(${field} + '.' + object.metadata.namespace)`;
   return {
     code: 'HR-API-002',
-    expression: `!(${when}) || ${wire}.size() <= ${MAX_WIRE_NAME}`,
+    expression: `${unless}${wire}.size() <= ${MAX_WIRE_NAME}`,
     message: `${field.replace('object.', '')} and namespace together have more than ${MAX_WIRE_NAME - 1} characters: ${CURE}`,
     messageExpression: `'HR-API-002: ' + ${wire} + ' has ' + string(${wire}.size()) + ' characters, the limit is ${MAX_WIRE_NAME}: ${CURE}'`,
   };

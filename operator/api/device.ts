@@ -68,7 +68,8 @@ const identity = object(
     ),
   },
   {
-    default: {},
+    // The API server checks a default by the rules before it fills in the defaults inside it.
+    default: { enrollment: 'CSR', duration: DEFAULT_DURATION },
     rules: [
       rule(
         'HR-API-006',

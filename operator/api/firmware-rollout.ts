@@ -133,7 +133,7 @@ const retry = object('What is tried again. A wrong signature or hardware never i
       cap: span('Longest waiting time. Default: 12h.', '12h'),
     }),
   ),
-  on: Type.Optional(
+  causes: Type.Optional(
     list('Causes that are tried again. Default: all three.', choice(['Network', 'Power', 'Storage'], 'One cause.'), { max: 3, set: true }),
   ),
 });

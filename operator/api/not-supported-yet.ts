@@ -43,8 +43,8 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec', 'enrollment', 'has(self.enrollment)', 'remove it and make a Device for each thing'),
   segment(
     'spec.quarantine',
-    'on',
-    'has(self.on) && self.on.size() > 0',
+    'triggers',
+    'has(self.triggers) && self.triggers.size() > 0',
     'remove it and quarantine by an Intervention or by spec.lifecycle of the Device',
   ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),

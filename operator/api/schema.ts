@@ -19,7 +19,11 @@ type TextOptions = Common & {
   max: number;
   min?: number;
   format?: 'date-time';
-} & ({ pattern?: undefined; code?: undefined; cure?: undefined } | { pattern: string; code: ApiCode; cure: string } | { pattern: string; code?: undefined; cure?: undefined; rules: Rule[] });
+} & (
+    | { pattern?: undefined; code?: undefined; cure?: undefined }
+    | { pattern: string; code: ApiCode; cure: string }
+    | { pattern: string; code?: undefined; cure?: undefined; rules: Rule[] }
+  );
 
 export function text(description: string, options: TextOptions) {
   return Type.String({

@@ -127,7 +127,7 @@ const enrollment = object('Who may enrol by EST and become a Device just in time
 });
 
 const quarantine = object('What sends a device to quarantine without a person.', {
-  on: Type.Optional(
+  triggers: Type.Optional(
     list(
       'Observations that quarantine a device. Default: none.',
       choice(['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials'], 'One observation.'),

@@ -22,7 +22,7 @@ export function manifestFiles(): Files {
   ]);
 }
 
-/** Without anchors and without folding: a long CEL rule stays on one line and can be searched for. */
+/** For readers of YAML 1.1, as kubectl is one. Without anchors and without folding: a long CEL rule stays on one line and can be searched for. */
 function yaml(objects: readonly object[]): string {
-  return HEADER + objects.map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })).join('---\n');
+  return HEADER + objects.map((object) => stringify(object, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })).join('---\n');
 }
