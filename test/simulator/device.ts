@@ -1,5 +1,5 @@
 // A device as a real MQTT client: mutual TLS with its own key, telemetry in the envelope of design/api.md, and an account of what happened to its connection.
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connectAsync, type IClientOptions, type IClientPublishOptions, type MqttClient } from 'mqtt';
 import { type DeviceIdentity, type DeviceKey, makeDeviceKey } from './key.ts';
 import { readings } from './office.ts';
 
@@ -14,7 +14,8 @@ export type SimulatedDevice = {
   connect(address: BrokerAddress, certificatePem: string, options?: IClientOptions): Promise<void>;
   /** Publishes one reading per stream with QoS 1 and resolves to the number the broker accepted (a refused one is not counted). */
   publishReadings(tick: number): Promise<number>;
-  publish(topic: string, payload: string): Promise<'accepted' | 'refused'>;
+  /** QoS 1 and not retained unless `options` says otherwise. QoS 0 has no answer and so counts as refused. */
+  publish(topic: string, payload: string, options?: Pick<IClientPublishOptions, 'qos' | 'retain'>): Promise<'accepted' | 'refused'>;
   subscribe(filter: string): Promise<'granted' | 'refused'>;
   received: { topic: string; payload: string }[];
   close(): Promise<void>;
@@ -31,6 +32,20 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
   let client: MqttClient | undefined;
   let endedAt: number | undefined;
   let seq = 0;
+  const waiting = new Set<() => void>();
+
+  /** `refused` also when the connection ends before the answer comes: the library would wait for a reconnect that never happens. */
+  function unlessClosed<T>(refused: T, ask: (open: MqttClient) => Promise<T>): Promise<T> {
+    const open = client;
+    if (open === undefined || !open.connected) return Promise.resolve(refused);
+    return new Promise((resolve) => {
+      const give = (): void => resolve(refused);
+      waiting.add(give);
+      ask(open)
+        .then(resolve, give)
+        .finally(() => waiting.delete(give));
+    });
+  }
 
   const device: SimulatedDevice = {
     who,
@@ -44,6 +59,7 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
       client = await connectAsync({ ...connectOptions(address, key, certificatePem), ...options });
       client.on('close', () => {
         endedAt ??= performance.now();
+        for (const give of waiting) give();
       });
       client.on('error', () => {}); // a kicked connection also reports an error: `close` above is what counts
       client.on('message', (topic, payload) => received.push({ topic, payload: payload.toString() }));
@@ -58,25 +74,17 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
       }
       return accepted;
     },
-    async publish(topic, payload) {
-      if (client === undefined || !client.connected) return 'refused';
-      try {
-        const packet = await client.publishAsync(topic, payload, { qos: 1 });
+    publish: (topic, payload, options = {}) =>
+      unlessClosed('refused', async (open) => {
+        const packet = await open.publishAsync(topic, payload, { qos: 1, ...options });
         const reason = packet !== undefined && 'reasonCode' in packet ? (packet.reasonCode as number | undefined) : undefined;
         return (reason ?? 0) >= FIRST_REFUSAL ? 'refused' : 'accepted';
-      } catch {
-        return 'refused';
-      }
-    },
-    async subscribe(filter) {
-      if (client === undefined || !client.connected) return 'refused';
-      try {
-        const grants = await client.subscribeAsync(filter, { qos: 1 });
+      }),
+    subscribe: (filter) =>
+      unlessClosed('refused', async (open) => {
+        const grants = await open.subscribeAsync(filter, { qos: 1 });
         return grants.every((grant) => grant.qos < FIRST_REFUSAL) ? 'granted' : 'refused';
-      } catch {
-        return 'refused';
-      }
-    },
+      }),
     async close() {
       await client?.endAsync(true).catch(() => {});
     },
