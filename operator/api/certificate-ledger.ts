@@ -1,5 +1,5 @@
 // CertificateLedger (internal): one page of the log of certificates. A log of pages and not shards by hash, so that a group commit is one write whatever
-// the fleet (docs/adr: ledger).
+// the fleet (docs/adr/0006-ledger-and-issuance.md).
 import { type Static, Type } from 'typebox';
 import { conditions, observedGeneration } from './fields.ts';
 import { AGE, type KindDefinition, type KindObject } from './kind.ts';

@@ -165,7 +165,7 @@ export function issuerObstacle(input: Input): Decision | undefined {
   return undefined;
 }
 
-/** One key, one Device, one certificate inside one validity (docs/adr/0003-ledger-and-issuance.md). */
+/** One key, one Device, one certificate inside one validity (docs/adr/0006-ledger-and-issuance.md). */
 function keyObstacle(input: Input, csr: GoodCsr, now: LedgerEntry | undefined): Decision | undefined {
   const { device } = input;
   const entries = input.ofKey(csr.spki);

@@ -1,4 +1,4 @@
-// The certificate ledger: which certificate was given to whom. Durable before anything is handed out (docs/adr/0003-ledger-and-issuance.md).
+// The certificate ledger: which certificate was given to whom. Durable before anything is handed out (docs/adr/0006-ledger-and-issuance.md).
 // Group commit: while one write is in flight the others gather, so N certificates cost far fewer than N writes.
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
