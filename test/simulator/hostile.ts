@@ -1,8 +1,12 @@
 // What an attacker with network access tries first. Each attempt resolves to how the broker answered; none of them throws.
-import { connectAsync, type IClientOptions } from 'mqtt';
-import { type BrokerAddress, connectOptions, type SimulatedDevice } from './device.ts';
-import type { DeviceKey } from './key.ts';
+import { webcrypto } from 'node:crypto';
+import { PemConverter, X509CertificateGenerator } from '@peculiar/x509';
+import type { IClientOptions } from 'mqtt';
+import { type Answer, answerOfError } from './answer.ts';
+import { type BrokerAddress, connectOptions, open, type SimulatedDevice } from './device.ts';
+import type { DeviceIdentity, DeviceKey } from './key.ts';
 
+/** `refused` only where the broker said no, in TLS or in MQTT: a broker that is not there refuses nobody. */
 export type Attempt = { refused: boolean; how: string };
 
 /** CONNECT without any client certificate: TLS must end it (RFC 8446 §4.4.2.4 certificate_required). */
@@ -12,28 +16,67 @@ export async function connectWithoutCertificate(address: BrokerAddress): Promise
 }
 
 /** CONNECT with the given certificate and key, whatever they are: revoked, foreign, expired. */
-export function connectWith(address: BrokerAddress, key: DeviceKey, certificatePem: string): Promise<Attempt> {
-  return attemptConnect(connectOptions(address, key, certificatePem));
+export function connectWith(
+  address: BrokerAddress,
+  key: Pick<DeviceKey, 'privateKeyPem'>,
+  certificatePem: string,
+  options: IClientOptions = {},
+): Promise<Attempt> {
+  return attemptConnect({ ...connectOptions(address, key, certificatePem), ...options });
+}
+
+/** A certificate with the victim's subject, to the letter, that the attacker signed himself. */
+export async function forge(who: DeviceIdentity): Promise<{ certificatePem: string; privateKeyPem: string }> {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: '4711',
+      name: [{ O: ['hedgerow'] }, { OU: [`${who.segment}.${who.namespace}`] }, { CN: [`${who.device}.${who.namespace}`] }],
+      notBefore: new Date(Date.now() - 3_600_000),
+      notAfter: new Date(Date.now() + 86_400_000),
+      keys,
+      signingAlgorithm: algorithm,
+    },
+    webcrypto,
+  );
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { certificatePem: certificate.toString('pem'), privateKeyPem: PemConverter.encode(pkcs8, 'PRIVATE KEY') };
 }
 
 export async function publishInTheNameOf(attacker: SimulatedDevice, victim: SimulatedDevice): Promise<Attempt> {
   const topic = `dt/${victim.who.segment}.${victim.who.namespace}/${victim.name}/temperature`;
-  const answer = await attacker.publish(topic, JSON.stringify({ v: 1, boot: 1, seq: 1, ts: Date.now(), m: { celsius: -40 } }));
-  return { refused: answer === 'refused', how: answer === 'refused' ? 'PUBACK not authorized' : 'accepted' };
+  return attemptOf(await attacker.tryPublish(topic, JSON.stringify({ v: 1, boot: 1, seq: 1, ts: Date.now(), m: { celsius: -40 } })));
 }
 
 export async function eavesdrop(attacker: SimulatedDevice, filter: string): Promise<Attempt> {
-  const answer = await attacker.subscribe(filter);
-  return { refused: answer === 'refused', how: answer === 'refused' ? 'SUBACK not authorized' : 'granted' };
+  return attemptOf(await attacker.trySubscribe(filter));
+}
+
+function attemptOf({ given, how }: Answer): Attempt {
+  return { refused: given === 'refused', how };
 }
 
 async function attemptConnect(options: IClientOptions): Promise<Attempt> {
   try {
-    const client = await connectAsync(options);
-    // TLS 1.3: the server judges the client's certificate after the client thinks the handshake done, so the end can come a moment later.
+    const client = await open(options);
     await client.endAsync(true);
+    // TLS 1.3: the server judges the client's certificate after the client thinks the handshake done; but CONNACK came, so it was let in.
     return { refused: false, how: 'connected' };
   } catch (error) {
-    return { refused: true, how: error instanceof Error ? error.message : String(error) };
+    const answer = answerOfError('CONNACK', error);
+    if (answer.given === 'refused') return { refused: true, how: answer.how };
+    const alert = tlsAlertOf(error);
+    return alert === undefined ? { refused: false, how: answer.how } : { refused: true, how: `TLS alert: ${alert}` };
   }
+}
+
+/** The alert as OpenSSL words it, undefined when the connection ended in another way. */
+function tlsAlertOf(error: unknown): string | undefined {
+  const { code = '', message = '' } = error as { code?: unknown; message?: string };
+  const words = /alert ([a-z ]+):/.exec(message)?.[1];
+  if (words !== undefined) return words;
+  return typeof code === 'string' && code.startsWith('ERR_SSL_')
+    ? code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ')
+    : undefined;
 }

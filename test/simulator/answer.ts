@@ -1,0 +1,19 @@
+// How a broker answered one packet, told apart from no answer at all: a test that takes a broken connection for a refusal proves nothing.
+
+/** `how` names packet and reason code, e.g. `PUBACK 0x87 Not authorized`; of a `none` it says what happened instead. */
+export type Answer = { given: 'accepted' | 'refused' | 'none'; how: string };
+
+/** MQTT 5 reason codes from 0x80 on are refusals (§2.4). */
+const FIRST_REFUSAL = 0x80;
+
+export function answerOf(packet: 'PUBACK' | 'SUBACK' | 'CONNACK', code: number, words = ''): Answer {
+  const how = `${packet} 0x${code.toString(16).toUpperCase().padStart(2, '0')}${words === '' ? '' : ` ${words}`}`;
+  return { given: code >= FIRST_REFUSAL ? 'refused' : 'accepted', how };
+}
+
+/** The `mqtt` package reports a refusing acknowledgement as an error with the reason code in `code` and its name behind a colon. */
+export function answerOfError(packet: 'PUBACK' | 'SUBACK' | 'CONNACK', error: unknown): Answer {
+  const { code, message = String(error) } = error as { code?: unknown; message?: string };
+  if (typeof code !== 'number' || code < FIRST_REFUSAL) return { given: 'none', how: message };
+  return answerOf(packet, code, message.slice(message.indexOf(': ') + 2));
+}
