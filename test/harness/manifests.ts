@@ -26,11 +26,14 @@ export function toYaml(objects: readonly object[]): string {
   return objects.map((object) => stringify(object)).join('---\n');
 }
 
-/** A namespace that is a site, with a root of its own for its devices: self-signed, made and kept by cert-manager. */
+/**
+ * A namespace that is a site, with a root of its own for its devices: self-signed, made and kept by cert-manager.
+ * The self-signed issuer is the ClusterIssuer whose requests cert-manager's own approver may approve (docs/adr/0003).
+ */
 export function siteManifests(namespace: string): object[] {
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-    { apiVersion: 'cert-manager.io/v1', kind: 'Issuer', metadata: { name: 'hedgerow-root', namespace }, spec: { selfSigned: {} } },
+    { apiVersion: 'cert-manager.io/v1', kind: 'ClusterIssuer', metadata: { name: 'hedgerow-root' }, spec: { selfSigned: {} } },
     {
       apiVersion: 'cert-manager.io/v1',
       kind: 'Certificate',
@@ -41,7 +44,7 @@ export function siteManifests(namespace: string): object[] {
         secretName: 'hedgerow-devices-ca',
         privateKey: { algorithm: 'ECDSA', size: 256 },
         duration: '87600h',
-        issuerRef: { name: 'hedgerow-root', kind: 'Issuer' },
+        issuerRef: { name: 'hedgerow-root', kind: 'ClusterIssuer' },
       },
     },
     {
