@@ -13,6 +13,8 @@ export default defineConfig({
             'scripts/**/*.test.ts',
             'test/layers/**/*.test.ts',
             'test/simulator/**/*.test.ts',
+            'test/demo/**/*.test.ts',
+            'test/harness/**/*.test.ts',
           ],
         },
       },
