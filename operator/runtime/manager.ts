@@ -105,7 +105,7 @@ export function createManager(o: ManagerOptions): Manager {
       return code;
     }
     const deadline = o.clock.elapsed() + (o.graceMs ?? GRACE_MS);
-    o.log.info({ code }, 'stopping');
+    o.log.info({ exitCode: code }, 'stopping');
     stop.starting.abort(reason);
     stop.leading.abort(reason);
     const idle = await within(o.clock, deadline, Promise.all([...running.leading, o.election === undefined ? undefined : beginning]));
