@@ -1,7 +1,7 @@
 /** The authorization chain: sources in order, first word wins, then `no_match`; and the cache each connection keeps (emqx_authz). */
 
 import { type Access, type AclClient, compileAcl, decide, type Permission, type Rule } from './acl-rule.ts';
-import { type Config, durationMs, type Source } from './config.ts';
+import { type Config, durationMs, type JsonObject, type Source } from './config.ts';
 import type { Tables } from './tables.ts';
 import { matches } from './topic.ts';
 
@@ -14,7 +14,7 @@ export type Decision = { permission: Permission; source: string; cut: boolean };
 
 /** What one connection remembers. */
 export class AccessCache {
-  readonly entries = new Map<string, { permission: Permission; at: number }>();
+  readonly entries = new Map<string, { access: Access; permission: Permission; at: number; wroteAtMs: number }>();
   uncached = 0;
   clear(): void {
     this.entries.clear();
@@ -68,9 +68,21 @@ export class Authorizer {
       cache.entries.delete(key);
       const oldest = cache.entries.size >= max_size ? cache.entries.keys().next().value : undefined;
       if (oldest !== undefined) cache.entries.delete(oldest);
-      cache.entries.set(key, { permission, at: performance.now() });
+      cache.entries.set(key, { access, permission, at: performance.now(), wroteAtMs: Date.now() });
     }
     return { permission, source, cut: this.#fileRules.length > MAX_BEARABLE_RULES && cache.uncached >= CHECKS_BEFORE_CUT };
+  }
+
+  /** What GET /clients/{id}/authorization/cache shows: only what still counts. */
+  cached(cache: AccessCache): JsonObject[] {
+    return [...cache.entries.values()]
+      .filter(({ at }) => at > this.#drainedAt)
+      .map(({ access: { action, topic, qos, retain }, permission, wroteAtMs }) => ({
+        access: action === 'publish' ? { action_type: action, qos, retain } : { action_type: action, qos },
+        result: permission,
+        topic,
+        updated_time: wroteAtMs,
+      }));
   }
 
   #decide(client: AclClient, access: Access): { permission: Permission; source: string } {

@@ -23,6 +23,7 @@ export class Broker {
   readonly retained = new Map<string, Message>();
   readonly delayed = new Map<string, DelayedMessage>();
   readonly tree = new TopicTree();
+  readonly tally = new Map<string, number>();
   /** Set by the rule engine; undefined as long as no rule listens. */
   onEvent: ((event: BrokerEvent) => void) | undefined;
   readonly #flaps = new Map<string, number[]>();
@@ -76,6 +77,7 @@ export class Broker {
     session.client = client;
     session.expirySeconds = expirySeconds;
     session.connection = connection;
+    session.stats = connection.stats;
     this.sessions.set(client.clientid, session);
     return { session, present: kept !== undefined };
   }
@@ -96,6 +98,16 @@ export class Broker {
     session.connection?.kicked(options);
     this.#discard(session);
     return true;
+  }
+
+  /** By the names of GET /metrics. */
+  counters(): Record<string, number> {
+    const authorization = Object.entries(this.authorizer.counters).map(([name, value]) => [`authorization.${name}`, value]);
+    return Object.fromEntries([...authorization, ...this.tally]);
+  }
+
+  count(name: 'client.connected' | 'client.disconnected' | 'messages.received'): void {
+    this.tally.set(name, (this.tally.get(name) ?? 0) + 1);
   }
 
   subscribe(session: Session, subscriber: Subscriber): { existed: boolean } {

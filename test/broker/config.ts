@@ -59,11 +59,25 @@ export type Config = {
   delayed: { enable: boolean; max_delayed_messages: number };
   retainer: JsonObject;
   crl_cache: { refresh_interval: string; http_timeout: string; capacity: number };
+  api_key: { bootstrap_file: string };
+  /** `type:name` to the stored body; of rules the id. */
+  connectors: Record<string, JsonObject>;
+  actions: Record<string, JsonObject>;
+  rules: Record<string, JsonObject>;
 };
 
 export type Profile = 'hedgerow' | 'recorded';
 
-export type BootFiles = { ca: string; cert: string; key: string; sslBind: string; tcpBind?: string };
+export type BootFiles = {
+  ca: string;
+  cert: string;
+  key: string;
+  keys: string;
+  sslBind: string;
+  tcpBind: string;
+  wsBind: string;
+  wssBind: string;
+};
 
 /** What the broker boots with before anything was changed by API (`base.hocon` of the reference profile). */
 export function bootConfig(profile: Profile, files: BootFiles): Config {
@@ -89,6 +103,10 @@ export function bootConfig(profile: Profile, files: BootFiles): Config {
     delayed: { enable: !hedgerow, max_delayed_messages: 0 },
     retainer: RETAINER,
     crl_cache: { refresh_interval: '1m', http_timeout: '5s', capacity: 100 },
+    api_key: { bootstrap_file: files.keys },
+    connectors: {},
+    actions: {},
+    rules: {},
   };
 }
 
@@ -179,7 +197,7 @@ const RETAINER: JsonObject = {
   stop_publish_clear_msg: false,
 };
 
-const TCP_OPTIONS: JsonObject = {
+export const TCP_OPTIONS: JsonObject = {
   active_n: 100,
   backlog: 1024,
   buffer: '4KB',
@@ -236,9 +254,9 @@ function bootListeners(hedgerow: boolean, files: BootFiles): Record<string, List
       max_connections: hedgerow ? 100000 : 15000,
       ssl_options,
     },
-    'tcp:default': { ...common('tcp', files.tcpBind ?? '127.0.0.1:1883'), enable: files.tcpBind !== undefined },
-    'ws:default': common('ws', '127.0.0.1:8083'),
-    'wss:default': common('wss', '127.0.0.1:8084'),
+    'tcp:default': common('tcp', files.tcpBind),
+    'ws:default': common('ws', files.wsBind),
+    'wss:default': common('wss', files.wssBind),
   };
 }
 

@@ -14,7 +14,7 @@ import { AccessCache } from './authorizer.ts';
 import type { Broker } from './broker.ts';
 import { bytes, durationMs } from './config.ts';
 import { identify, type Peer } from './identity.ts';
-import type { ClientRecord, Message, Session } from './session.ts';
+import { type ClientRecord, type Message, newTraffic, type Session } from './session.ts';
 import { isTopicName, parseDelayed, parseSubscription, type Subscription } from './topic.ts';
 import type { SubscriptionOptions } from './topic-tree.ts';
 
@@ -30,7 +30,7 @@ export class Connection {
   readonly #listener: string;
   readonly #parser = mqttPacket.parser();
   readonly cache = new AccessCache();
-  readonly stats = { recv_pkt: 0, send_pkt: 0, recv_msg: 0, send_msg: 0, recv_oct: 0, send_oct: 0 };
+  readonly stats = newTraffic();
   receiveMaximum = 32;
   client: ClientRecord | undefined;
   session: Session | undefined;
@@ -87,6 +87,7 @@ export class Connection {
       packet.properties = properties;
     }
     this.stats.send_msg++;
+    this.stats.send_qos[how.qos]++;
     this.send(packet);
   }
 
@@ -190,6 +191,7 @@ export class Connection {
     this.session = session;
     this.#connack(packet, present, identity.assigned);
     session.resume();
+    this.#broker.count('client.connected');
     this.#broker.onEvent?.({ event: 'client.connected', ...eventOf(client), connected_at: client.connectedAt });
   }
 
@@ -268,7 +270,9 @@ export class Connection {
     if (topic === undefined) return;
     const { client } = session;
     const { mqtt } = this.#broker.config.global_zone;
+    this.#broker.count('messages.received');
     this.stats.recv_msg++;
+    this.stats.recv_qos[packet.qos]++;
     if (packet.retain && !mqtt.retain_available) return this.#fail(0x9a);
     if (packet.qos > mqtt.max_qos_allowed) return this.#fail(0x9b);
     const access: Access = { action: 'publish', topic: parseDelayed(topic)?.topic ?? topic, qos: packet.qos, retain: packet.retain };
@@ -404,6 +408,7 @@ export class Connection {
     this.#broker.detach(session, this);
     this.#publishWill(client, session);
     this.#broker.countFlap(client.clientid);
+    this.#broker.count('client.disconnected');
     this.#broker.onEvent?.({ event: 'client.disconnected', ...eventOf(client), reason, disconnected_at: Date.now() });
   }
 

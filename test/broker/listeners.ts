@@ -56,11 +56,11 @@ export class Listeners {
   }
 
   /** New TLS settings reach new handshakes only; a changed address moves the port. */
-  async apply(id: string, before: Listener): Promise<void> {
+  async apply(id: string, before: Listener | undefined): Promise<void> {
     const listener = this.#listener(id);
     const server = this.#servers.get(id);
     if (!listener.enable) return this.stop(id);
-    if (!server || listener.bind !== before.bind) {
+    if (!server || listener.bind !== before?.bind) {
       await this.stop(id);
       return this.start(id);
     }

@@ -34,6 +34,22 @@ export type ClientRecord = AclClient & {
   isBridge: boolean;
 };
 
+/** Counted by the connection; the last one's figures stay with the session. */
+export type Traffic = {
+  recv_pkt: number;
+  send_pkt: number;
+  recv_msg: number;
+  send_msg: number;
+  recv_oct: number;
+  send_oct: number;
+  recv_qos: [number, number, number];
+  send_qos: [number, number, number];
+};
+
+export function newTraffic(): Traffic {
+  return { recv_pkt: 0, send_pkt: 0, recv_msg: 0, send_msg: 0, recv_oct: 0, send_oct: 0, recv_qos: [0, 0, 0], send_qos: [0, 0, 0] };
+}
+
 export class Session {
   readonly id: string;
   readonly createdAt = Date.now();
@@ -47,6 +63,7 @@ export class Session {
   readonly #limits: { queue: number; storeQos0: boolean };
   #packetId = 0;
   dropped = 0;
+  stats = newTraffic();
 
   constructor(id: string, client: ClientRecord, expirySeconds: number, limits: { queue: number; storeQos0: boolean }) {
     this.id = id;

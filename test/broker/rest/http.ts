@@ -4,8 +4,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { Broker } from '../broker.ts';
-import type { Json, JsonObject } from '../config.ts';
+import type { BootFiles, Json, JsonObject } from '../config.ts';
 import type { Listeners } from '../listeners.ts';
+import type { RuleEngine } from '../rule-engine.ts';
 import type { ApiKeys } from './api-keys.ts';
 
 export type Request = {
@@ -20,7 +21,18 @@ export type Request = {
 export type Response = { status: number; body?: Json | undefined; text?: string; type?: string; headers?: Record<string, string> };
 export type Handler = (request: Request, context: Context) => Response | Promise<Response>;
 export type Route = { method: string; path: string; handler: Handler; auth?: false; plainBody?: true };
-export type Context = { broker: Broker; listeners: Listeners; keys: ApiKeys; version: string; node: string; saveConfig: () => void };
+export type Context = {
+  broker: Broker;
+  listeners: Listeners;
+  keys: ApiKeys;
+  rules: RuleEngine;
+  version: string;
+  node: string;
+  boot: BootFiles;
+  dataDir: string;
+  /** Configuration and ACL text are written down at once, other than bans and rules. */
+  saveConfig: () => void;
+};
 
 export function createRest(routes: readonly Route[], context: Context, tls?: { cert: string; key: string }): http.Server | https.Server {
   const compiled = routes.map((route) => ({ ...route, words: route.path.split('/') }));
@@ -130,7 +142,15 @@ export const NO_CONTENT: Response = { status: 204 };
 
 /** The message of a schema error is JSON inside a string. */
 export function invalid(error: JsonObject): Response {
-  return bad('BAD_REQUEST', JSON.stringify({ ...error, kind: 'validation_error' }));
+  return bad('BAD_REQUEST', JSON.stringify(descending({ ...error, kind: 'validation_error' })));
+}
+
+/** Maps come out of EMQX's JSON encoder with their keys from z to a. */
+export function descending(value: Json): Json {
+  if (Array.isArray(value)) return value.map(descending);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? 1 : -1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, descending(inner)]));
 }
 
 function write(outgoing: http.ServerResponse, response: Response): void {

@@ -14,7 +14,7 @@ export function checkFields(value: Json | undefined, fields: Fields, path: strin
     const unmatched = Object.keys(fields)
       .filter((name) => !(name in value))
       .sort();
-    const shown = unmatched.length > 2 ? `${unmatched.slice(0, 2).join(',')},...` : unmatched.join(',');
+    const shown = unmatched.length > 2 ? `${unmatched.slice(0, 2).join(',')},...` : unmatched.join(',') || 'none';
     return { unmatched: shown, unknown: unknown.join(','), reason: 'unknown_fields', path };
   }
   for (const [name, field] of Object.entries(fields)) {
@@ -39,7 +39,7 @@ export function oneOf(...symbols: string[]) {
 export function arrayOf(check: (value: Json, path: string) => JsonObject | undefined) {
   return (value: Json, path: string): JsonObject | undefined => {
     if (!Array.isArray(value)) {
-      if (typeof value === 'object' && value !== null) return { path, bad_array_index_keys: Object.keys(value) };
+      if (typeof value === 'object' && value !== null) return { path, bad_array_index_keys: Object.keys(value).sort().reverse() };
       return { path, got: value, expected_data_type: 'array' };
     }
     for (const [at, item] of value.entries()) {
@@ -62,24 +62,23 @@ export type Page = { page: number; limit: number };
 
 /** `?page` and `?limit` (1..10000). */
 export function readPage(query: URLSearchParams): Page | Response {
-  const page = integer(query.get('page') ?? '1', 'page', Number.MAX_SAFE_INTEGER);
+  const page = integer(query.get('page') ?? '1', 'page', '1..', Number.MAX_SAFE_INTEGER);
   if (typeof page !== 'number') return page;
-  const limit = integer(query.get('limit') ?? '100', 'limit', 10000);
+  const limit = integer(query.get('limit') ?? '100', 'limit', '1..10000', 10000);
   return typeof limit === 'number' ? { page, limit } : limit;
 }
 
-function integer(text: string, path: string, max: number): number | Response {
-  if (!/^-?\d+$/.test(text)) return invalid({ value: text, reason: 'Unable to parse integer', path });
-  const value = Number(text);
-  if (value < 1 || value > max) return invalid({ value, reason: 'bad_range', path });
+function integer(text: string, path: string, expected: string, max: number): number | Response {
+  const value = /^-?\d+$/.test(text) ? Number(text) : undefined;
+  if (value === undefined || value < 1 || value > max) return invalid({ value: value ?? text, reason: { expected }, path });
   return value;
 }
 
-/** One page of rows with EMQX's `meta`. `count` is absent for fuzzy filters. */
+/** One page of rows with EMQX's `meta`. `count` is absent for fuzzy filters; `hasnext` is true after a page that is exactly full. */
 export function pageOf(rows: Json[], { page, limit }: Page, options: { count?: boolean; hasnext?: boolean } = {}): JsonObject {
   const data = rows.slice((page - 1) * limit, page * limit);
   const meta: JsonObject = { page, limit };
-  if (options.hasnext !== false) meta.hasnext = page * limit < rows.length;
+  if (options.hasnext !== false) meta.hasnext = data.length === limit;
   if (options.count !== false) meta.count = rows.length;
   return { data, meta };
 }

@@ -1,0 +1,141 @@
+/** Starts the EMQX stand-in as an OS process of its own, so that a SIGKILL is a real one. It ends with the program that started it. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '../controlplane/ports.ts';
+import type { Profile } from './config.ts';
+import { basic, createRestClient, type RestAnswer, type RestRequest } from './rest-client.ts';
+
+export type StandIn = {
+  /** https with the server certificate; the same after a restart, as is `mqttPort`. */
+  readonly restUrl: string;
+  readonly mqttPort: number;
+  readonly apiKey: { key: string; secret: string };
+  /** Of the process that runs now; another one after a restart. */
+  readonly pid: number;
+  /** SIGTERM: everything is written down first. */
+  stop(): Promise<void>;
+  /** SIGKILL: loses the bans and rules of the last 3 s, retained messages and sessions. */
+  kill(): Promise<void>;
+  /** Starts it again on the same ports, after a SIGTERM where it still runs; resolves when it answers. `wipe`: without its data directory. */
+  restart(options?: { wipe?: boolean }): Promise<void>;
+  /** The REST API with the API key; `path` begins behind `/api/v5`. */
+  request(method: string, path: string, request?: RestRequest): Promise<RestAnswer>;
+  /** Who holds an open connection now. */
+  clients(): Promise<ConnectedClient[]>;
+};
+
+/** `username` is the MD5 of the certificate. */
+export type ConnectedClient = { clientid: string; username: string };
+
+export type StandInOptions = {
+  /** Kept between restarts: configuration in `etc`, data in `data`, log in `stand-in.log`. */
+  dir: string;
+  host?: string;
+  /** PEM: the roots that devices' certificates are verified against, and the server's own certificate for MQTT and REST. */
+  tls: { ca: string; cert: string; key: string };
+  /** `recorded`: the configuration of the recordings instead of the reference profile. */
+  profile?: Profile;
+};
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const READY_WITHIN_MS = 20_000;
+const GRACE_MS = 10_000;
+
+export async function startStandIn(options: StandInOptions): Promise<StandIn> {
+  const host = options.host ?? '127.0.0.1';
+  const apiKey = { key: 'operator', secret: randomBytes(24).toString('base64url') };
+  writeFiles(options, apiKey);
+  // The plain ports stay closed unless somebody opens them by REST, as happens to people.
+  const ports = await freePorts(['mqtt', 'rest', 'plain', 'ws', 'wss'], host);
+  const args = [
+    ...['--dir', options.dir, '--host', host, '--profile', options.profile ?? 'hedgerow'],
+    ...Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]),
+  ];
+  let running = await launch(options.dir, args);
+  const restUrl = `https://${host}:${ports.rest}`;
+  const rest = createRestClient({ url: restUrl, trust: options.tls.cert, authorization: basic(apiKey) });
+  return {
+    restUrl,
+    mqttPort: ports.mqtt,
+    apiKey,
+    get pid() {
+      return running.pid ?? -1;
+    },
+    async stop() {
+      rest.close();
+      await end(running, 'SIGTERM');
+    },
+    kill: () => end(running, 'SIGKILL'),
+    async restart({ wipe } = {}) {
+      await end(running, 'SIGTERM');
+      if (wipe === true) rmSync(join(options.dir, 'data'), { recursive: true, force: true });
+      running = await launch(options.dir, args);
+    },
+    request: rest,
+    async clients() {
+      const { body } = await rest('GET', '/clients?conn_state=connected&limit=10000&fields=clientid,username');
+      return (body as { data: ConnectedClient[] }).data;
+    },
+  };
+}
+
+/** What stands in the image and its mounted Secrets: certificates, API keys, and the bans that are there before anybody connects. */
+function writeFiles({ dir, tls }: StandInOptions, apiKey: { key: string; secret: string }): void {
+  const etc = join(dir, 'etc');
+  mkdirSync(etc, { recursive: true });
+  const write = (name: string, text: string) => writeFileSync(join(etc, name), text, { mode: 0o600 });
+  write('ca.crt', tls.ca);
+  write('tls.crt', tls.cert);
+  write('tls.key', tls.key);
+  write('keys', `${apiKey.key}:${apiKey.secret}\n`);
+  write('banned.csv', BANNED);
+}
+
+// Whoever has no certificate of our form is given this client id (`clientid_override`), and it is banned from the first boot on.
+const BANNED = `as,who,reason,at,until,by
+clientid,invalid-certificate,subject not of the required form,,,operator/hedgerow
+`;
+
+async function launch(dir: string, args: string[]): Promise<ChildProcess> {
+  const log = openSync(join(dir, 'stand-in.log'), 'a', 0o600);
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log, 'ipc'] });
+  closeSync(log);
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`the broker stand-in ${why}:\n${lastLines(join(dir, 'stand-in.log'))}`));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(`was not ready within ${READY_WITHIN_MS} ms`);
+    }, READY_WITHIN_MS);
+    child.once('error', (error) => fail(`could not be started (${error.message})`));
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      fail(`ended with ${signal ?? code}`);
+    });
+    child.once('message', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  // The process lives as long as this one; this one may end without it.
+  child.channel?.unref();
+  child.unref();
+  return child;
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.ref();
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  await gone;
+  clearTimeout(timer);
+}
+
+function lastLines(file: string): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
+}
