@@ -22,8 +22,9 @@ export function parseObjects(yaml: string): KubeObject[] {
     .filter((object) => object !== null);
 }
 
+/** As kubectl reads it: YAML 1.1, where a bare `yes` or `on` is true. */
 export function toYaml(objects: readonly object[]): string {
-  return objects.map((object) => stringify(object)).join('---\n');
+  return objects.map((object) => stringify(object, { version: '1.1' })).join('---\n');
 }
 
 /**
