@@ -4,7 +4,7 @@ import { DEFAULT_DURATION } from './duration.ts';
 import { conditions, label, objectName, observedGeneration, steps } from './fields.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
 import { DEVICES } from './resources.ts';
-import { choice, count, duration, flag, list, map, object, rule, text, time } from './schema.ts';
+import { choice, count, duration, flag, list, malformed, map, object, rule, text, time } from './schema.ts';
 
 const hardware = object('What the thing is. Release selectors and artifacts match on it.', {
   model: Type.Optional(plain('Model as its maker calls it, for example tmp-2.')),
@@ -37,21 +37,7 @@ const identity = object(
     csr: Type.Optional(
       text(
         'CSR: the PKCS#10 request in PEM that was made on the device, with exactly the subject O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace> in this order. A changed request is a re-key. Up to 8192 characters are read.',
-        {
-          max: 16384,
-          rules: [
-            rule(
-              'HR-API-005',
-              "!self.contains('PRIVATE KEY')",
-              'spec.identity.csr holds a private key, which must never leave the device: throw this key away, make a new one there and paste only the CERTIFICATE REQUEST',
-            ),
-            rule(
-              'HR-API-006',
-              "self.matches('^\\\\s*-----BEGIN CERTIFICATE REQUEST-----')",
-              'spec.identity.csr is not a PKCS#10 request in PEM: paste the whole file that openssl req -new wrote, beginning with -----BEGIN CERTIFICATE REQUEST-----',
-            ),
-          ],
-        },
+        { max: 16384 },
       ),
     ),
     est: Type.Optional(est),
@@ -72,9 +58,22 @@ const identity = object(
     default: { enrollment: 'CSR', duration: DEFAULT_DURATION },
     rules: [
       rule(
+        'HR-API-005',
+        "!has(self.csr) || !self.csr.contains('PRIVATE KEY')",
+        'spec.identity.csr holds a private key, which must never leave the device: throw this key away, make a new one there and paste only the CERTIFICATE REQUEST',
+        '.csr',
+      ),
+      rule(
+        'HR-API-006',
+        "!has(self.csr) || self.csr.contains('PRIVATE KEY') || self.csr.matches('^\\\\s*-----BEGIN CERTIFICATE REQUEST-----')",
+        'spec.identity.csr is not a PKCS#10 request in PEM: paste the whole file that openssl req -new wrote, beginning with -----BEGIN CERTIFICATE REQUEST-----',
+        '.csr',
+      ),
+      rule(
         'HR-API-006',
         "self.enrollment == 'Managed' || !has(self.secretName)",
         'spec.identity.secretName goes with enrollment: Managed only; otherwise the key stays on the device and there is no Secret: remove it',
+        '.secretName',
       ),
       rule(
         'HR-API-006',
@@ -85,21 +84,31 @@ const identity = object(
         'HR-API-006',
         "self.enrollment == 'CSR' || !has(self.csr)",
         'spec.identity.csr goes with enrollment: CSR only: remove it, or set enrollment: CSR',
+        '.csr',
       ),
       rule(
         'HR-API-007',
-        "duration(self.duration) >= duration('10s') && duration(self.duration) <= duration('43800h')",
+        `${malformed('self.duration')} || (duration(self.duration) >= duration('10s') && duration(self.duration) <= duration('43800h'))`,
         'spec.identity.duration is at least 10s and at most 43800h (five years): a revoked certificate is banned until it expires',
+        '.duration',
       ),
       rule(
         'HR-API-007',
-        "!has(self.renewBefore) || (duration(self.renewBefore) > duration('0s') && duration(self.renewBefore) < duration(self.duration))",
+        `!has(self.renewBefore) || ${malformed('self.renewBefore')} || ${malformed('self.duration')} || (duration(self.renewBefore) > duration('0s') && duration(self.renewBefore) < duration(self.duration))`,
         'spec.identity.renewBefore is longer than 0s and shorter than spec.identity.duration; leave it out for a third of duration',
+        '.renewBefore',
       ),
       rule(
         'HR-API-007',
-        "self.enrollment != 'Managed' || (duration(self.duration) >= duration('1h') && (!has(self.renewBefore) || duration(self.renewBefore) >= duration('5m')))",
-        'for enrollment: Managed cert-manager wants spec.identity.duration of at least 1h and renewBefore of at least 5m',
+        `self.enrollment != 'Managed' || ${malformed('self.duration')} || duration(self.duration) >= duration('1h')`,
+        'for enrollment: Managed cert-manager wants spec.identity.duration of at least 1h',
+        '.duration',
+      ),
+      rule(
+        'HR-API-007',
+        `self.enrollment != 'Managed' || !has(self.renewBefore) || ${malformed('self.renewBefore')} || duration(self.renewBefore) >= duration('5m')`,
+        'for enrollment: Managed cert-manager wants spec.identity.renewBefore of at least 5m',
+        '.renewBefore',
       ),
     ],
   },

@@ -34,11 +34,13 @@ const spec = object(
         'HR-API-011',
         "self.target.kind == 'FirmwareRelease' ? self.action in ['Pause', 'Approve', 'Abort', 'Rollback'] : self.action in ['Quarantine', 'Revoke', 'Rotate']",
         'this action does not go with this target: Quarantine, Revoke and Rotate go with Device and SegmentPolicy; Pause, Approve, Abort and Rollback with FirmwareRelease',
+        '.action',
       ),
       rule(
         'HR-API-011',
         "!has(self.expires) || self.action in ['Quarantine', 'Pause']",
         'only a Quarantine or a Pause ends by itself: remove spec.expires (a revoked device returns with a new key)',
+        '.expires',
       ),
     ],
   },

@@ -1,15 +1,18 @@
 // Building blocks for the schemas of the kinds: TypeBox for types and ajv, plus what an API server adds (list types, CEL rules).
-// A `pattern` is for ajv; the CRD gets a CEL rule in its place, because the API server's own message for a pattern is the pattern, and it repeats the
-// whole value (crd.ts). The rule is made from `cure`, or is among `rules`.
+// A `pattern` is for ajv; the CRD gets a CEL rule in its place, because the API server's own message for a pattern is the pattern (crd.ts). The rule is made
+// from `cure`, or is among `rules`.
 import { type TProperties, type TSchema, Type } from 'typebox';
 import type { ApiCode } from './errors.ts';
 
 /** One CEL rule (KEP-2876). `message` says what is wrong and what to do. */
-export type Rule = { rule: string; message: string };
+export type Rule = { rule: string; message: string; fieldPath?: string };
 
-/** The message of every rule of ours starts with its code, see errors.ts. */
-export function rule(code: ApiCode, expression: string, message: string): Rule {
-  return { rule: expression, message: `${code}: ${message}` };
+/**
+ * The message of every rule of ours starts with its code, see errors.ts. The API server repeats the value of a string that a rule on it refuses; a rule on the
+ * object around it, with `fieldPath` to the string, keeps a secret out of the answer, the audit log and whatever shows them.
+ */
+export function rule(code: ApiCode, expression: string, message: string, fieldPath?: string): Rule {
+  return { rule: expression, message: `${code}: ${message}`, ...(fieldPath === undefined ? {} : { fieldPath }) };
 }
 
 type Common = { default?: unknown; rules?: Rule[] };
@@ -94,11 +97,18 @@ export function map<S extends TSchema>(description: string, values: S, options: 
   });
 }
 
+const DURATION_PATTERN = '^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$';
+
+/** CEL: true for what is no duration at all. `||` before `duration(…)` of it keeps a malformed one to the one message about its form. */
+export function malformed(field: string): string {
+  return `!${field}.matches('${DURATION_PATTERN}')`;
+}
+
 /** Go's duration in whole hours, minutes and seconds; read by `durationMs` of duration.ts. */
 export function duration(description: string, options: Common & { code: ApiCode }) {
   return text(description, {
     max: 32,
-    pattern: '^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$',
+    pattern: DURATION_PATTERN,
     code: options.code,
     cure: 'a duration is written in hours, minutes and seconds, for example 720h, 90m or 1h30m; there are no days',
     ...common(options),
