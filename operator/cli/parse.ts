@@ -1,0 +1,53 @@
+// What was typed, as a command with its flags or as a complaint. Pure.
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+
+/** One command: its words, its flags and what `--help` says of it. */
+export type CommandSpec = { words: readonly string[]; summary: string; help: string; flags: ParseArgsOptionsConfig };
+
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+/** `exit` is the code of the process: 0 where help was asked for, 2 where something was wrong. */
+export type Typed<C extends CommandSpec> =
+  | { kind: 'run'; command: C; values: Values }
+  | { kind: 'help'; text: string }
+  | { kind: 'wrong'; complaint: string; text: string };
+
+const NAME = 'kubectl hedgerow';
+
+export function parseCommand<C extends CommandSpec>(commands: readonly C[], argv: readonly string[]): Typed<C> {
+  const firstFlag = argv.findIndex((word) => word.startsWith('-'));
+  const typed = firstFlag === -1 ? argv : argv.slice(0, firstFlag);
+  const words = typed[0] === 'help' ? typed.slice(1) : typed;
+  const wantsHelp = typed[0] === 'help' || argv.includes('--help') || argv.includes('-h');
+  const command = commands.find((one) => startsWith(words, one.words));
+  if (command !== undefined) return wantsHelp ? { kind: 'help', text: command.help } : withFlags(command, argv.slice(command.words.length));
+  const group = commands.filter((one) => startsWith(one.words, words));
+  if (group.length === 0) return { kind: 'wrong', complaint: `there is no command "${words.join(' ')}"`, text: overview(commands) };
+  if (wantsHelp) return { kind: 'help', text: overview(group) };
+  const complaint = words.length === 0 ? 'which command?' : `"${words.join(' ')}" is only the beginning of a command`;
+  return { kind: 'wrong', complaint, text: overview(group) };
+}
+
+function withFlags<C extends CommandSpec>(command: C, args: readonly string[]): Typed<C> {
+  try {
+    const { values } = parseArgs({ args: [...args], options: command.flags, strict: true, allowPositionals: false });
+    return { kind: 'run', command, values: values as Values };
+  } catch (error) {
+    return { kind: 'wrong', complaint: plain(error), text: command.help };
+  }
+}
+
+const startsWith = (words: readonly string[], beginning: readonly string[]): boolean => beginning.every((word, at) => words[at] === word);
+
+/** Every command with its sentence. */
+function overview(commands: readonly CommandSpec[]): string {
+  const width = Math.max(...commands.map((command) => command.words.join(' ').length));
+  const lines = commands.map((command) => `  ${command.words.join(' ').padEnd(width)}   ${command.summary}\n`);
+  return `usage: ${NAME} COMMAND [FLAG…]\n\n${lines.join('')}\n${NAME} COMMAND --help says more of one.\n`;
+}
+
+/** The library's advice to quote a positional argument is for programmers. */
+function plain(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\. .*$/s, '');
+}
