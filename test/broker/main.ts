@@ -25,7 +25,6 @@ const { values } = parseArgs({
     'plain-port': { type: 'string', default: '1883' },
     'ws-port': { type: 'string', default: '8083' },
     'wss-port': { type: 'string', default: '8084' },
-    'dashboard-password': { type: 'string' },
   },
 });
 if (values.dir === undefined) throw new Error('--dir is missing');
@@ -50,8 +49,7 @@ if (tables.empty) for (const ban of readBans(etc('banned.csv'))) tables.putBan(b
 const broker = new Broker(config, tables);
 const listeners = new Listeners(broker);
 const rules = new RuleEngine(broker);
-const password = values['dashboard-password'];
-const keys = new ApiKeys({ file: etc('keys'), ...(password === undefined ? {} : { dashboardPassword: password }) });
+const keys = new ApiKeys({ file: config.api_key.bootstrap_file, passwordFile: etc('dashboard') });
 const rest = createRest(
   ROUTES,
   {

@@ -13,7 +13,10 @@ export type StandIn = {
   /** https with the server certificate; the same after a restart, as is `mqttPort`. */
   readonly restUrl: string;
   readonly mqttPort: number;
+  /** Of the listeners that are closed until somebody opens them. */
+  readonly ports: { tcp: number; ws: number; wss: number };
   readonly apiKey: { key: string; secret: string };
+  readonly dashboardPassword: string;
   /** Of the process that runs now; another one after a restart. */
   readonly pid: number;
   /** SIGTERM: everything is written down first. */
@@ -47,8 +50,9 @@ const GRACE_MS = 10_000;
 
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const host = options.host ?? '127.0.0.1';
-  const apiKey = { key: 'operator', secret: randomBytes(24).toString('base64url') };
-  writeFiles(options, apiKey);
+  const apiKey = { key: 'opkey', secret: randomBytes(24).toString('base64url') };
+  const dashboardPassword = randomBytes(24).toString('base64url');
+  writeFiles(options, { keys: `${apiKey.key}:${apiKey.secret}\n`, dashboard: dashboardPassword });
   // The plain ports stay closed unless somebody opens them by REST, as happens to people.
   const ports = await freePorts(['mqtt', 'rest', 'plain', 'ws', 'wss'], host);
   const args = [
@@ -61,7 +65,9 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   return {
     restUrl,
     mqttPort: ports.mqtt,
+    ports: { tcp: ports.plain, ws: ports.ws, wss: ports.wss },
     apiKey,
+    dashboardPassword,
     get pid() {
       return running.pid ?? -1;
     },
@@ -84,14 +90,15 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 }
 
 /** What stands in the image and its mounted Secrets: certificates, API keys, and the bans that are there before anybody connects. */
-function writeFiles({ dir, tls }: StandInOptions, apiKey: { key: string; secret: string }): void {
+function writeFiles({ dir, tls }: StandInOptions, secrets: { keys: string; dashboard: string }): void {
   const etc = join(dir, 'etc');
   mkdirSync(etc, { recursive: true });
   const write = (name: string, text: string) => writeFileSync(join(etc, name), text, { mode: 0o600 });
   write('ca.crt', tls.ca);
   write('tls.crt', tls.cert);
   write('tls.key', tls.key);
-  write('keys', `${apiKey.key}:${apiKey.secret}\n`);
+  write('keys', secrets.keys);
+  write('dashboard', secrets.dashboard);
   write('banned.csv', BANNED);
 }
 

@@ -9,11 +9,11 @@ export type ApiKey = { key: string; secret: string; name: string; createdAt: num
 export class ApiKeys {
   readonly keys = new Map<string, ApiKey>();
   readonly #tokens = new Set<string>();
-  readonly #dashboardPassword: string | undefined;
+  readonly #passwordFile: string;
 
-  constructor(options: { file?: string; dashboardPassword?: string }) {
-    this.#dashboardPassword = options.dashboardPassword;
-    if (options.file !== undefined) this.load(options.file);
+  constructor(options: { file: string; passwordFile: string }) {
+    this.#passwordFile = options.passwordFile;
+    this.load(options.file);
   }
 
   /** `key:secret[:administrator]` a line; the first bad line ends the reading without a word, blank lines are skipped. */
@@ -29,7 +29,8 @@ export class ApiKeys {
   }
 
   login(username: string, password: string): string | undefined {
-    if (username !== 'admin' || this.#dashboardPassword === undefined || !equalSecret(password, this.#dashboardPassword)) return undefined;
+    if (username !== 'admin' || !existsSync(this.#passwordFile)) return undefined;
+    if (!equalSecret(password, readFileSync(this.#passwordFile, 'utf8'))) return undefined;
     const token = randomBytes(24).toString('base64url');
     this.#tokens.add(token);
     return token;
