@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { connect, type KubeClient } from '../kube/client.ts';
 import { kubeconfigConnection } from '../kube/config.ts';
-import { codeOf, isUnreachable, KubeError, ERRORS as KUBE_ERRORS } from '../kube/errors.ts';
+import { codeOf, ERRORS as KUBE_ERRORS, KubeError } from '../kube/errors.ts';
 import { noKubeMetrics } from '../kube/ports.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { environment } from '../runtime/environment.ts';
@@ -31,7 +31,10 @@ export async function withCluster<T>(flags: ClusterFlags, work: (client: KubeCli
 /** As kubectl finds it: the flag, KUBECONFIG, ~/.kube/config. */
 export function kubeconfigFile(flag: string | undefined, env: (name: string) => string | undefined): string {
   if (flag !== undefined) return flag;
-  const files = env('KUBECONFIG')?.split(process.platform === 'win32' ? ';' : ':').filter((file) => file !== '') ?? [];
+  const files =
+    env('KUBECONFIG')
+      ?.split(process.platform === 'win32' ? ';' : ':')
+      .filter((file) => file !== '') ?? [];
   const [first, second] = files;
   if (second !== undefined) throw new CliError('HR-CLI-002', `KUBECONFIG names ${files.length} files`);
   if (first !== undefined) return first;
@@ -41,7 +44,9 @@ export function kubeconfigFile(flag: string | undefined, env: (name: string) => 
 }
 
 function explained(error: KubeError, server: string): Error {
-  if (isUnreachable(error)) return new CliError('HR-CLI-001', `${server}: ${error.message}`);
+  if (error.status === 0) return new CliError('HR-CLI-001', `${server}: ${error.message}`);
   const code = codeOf(error, true);
-  return code === undefined ? new CliError('HR-CLI-003', error.message) : new Error(`${code}: ${error.message}. Cure: ${KUBE_ERRORS[code].cure}`);
+  return code === undefined
+    ? new CliError('HR-CLI-003', error.message)
+    : new Error(`${code}: ${error.message}. Cure: ${KUBE_ERRORS[code].cure}`);
 }
