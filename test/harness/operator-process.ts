@@ -44,8 +44,12 @@ export async function startOperator(options: OperatorOptions): Promise<OperatorP
   const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
   const exited = exitOf(child);
   let gone: number | undefined;
+  // Also when this program ends before anybody could stop it; killed by -9 itself, the operator ends with the API server it cannot reach any more.
+  const endWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', endWithUs);
   void exited.then((code) => {
     gone = code;
+    process.off('exit', endWithUs);
   });
   const metricsUrl = `http://127.0.0.1:${port}`;
   await waitFor(

@@ -1,4 +1,5 @@
 // What an attacker with network access tries first. Each attempt resolves to how the broker answered; none of them throws.
+import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { PemConverter, X509CertificateGenerator } from '@peculiar/x509';
 import type { IClientOptions } from 'mqtt';
@@ -64,11 +65,16 @@ async function attemptConnect(options: IClientOptions): Promise<Attempt> {
     // TLS 1.3: the server judges the client's certificate after the client thinks the handshake done; but CONNACK came, so it was let in.
     return { refused: false, how: 'connected' };
   } catch (error) {
-    const answer = answerOfError('CONNACK', error);
-    if (answer.given === 'refused') return { refused: true, how: answer.how };
-    const alert = tlsAlertOf(error);
-    return alert === undefined ? { refused: false, how: answer.how } : { refused: true, how: `TLS alert: ${alert}` };
+    return refusalOf(error);
   }
+}
+
+/** Of the error of a connection that did not come about: was it the broker that said no, and in which words? */
+export function refusalOf(error: unknown): Attempt {
+  const answer = answerOfError('CONNACK', error);
+  if (answer.given === 'refused') return { refused: true, how: answer.how };
+  const alert = tlsAlertOf(error);
+  return alert === undefined ? { refused: false, how: answer.how } : { refused: true, how: `TLS alert: ${alert}` };
 }
 
 /** The alert as OpenSSL words it, undefined when the connection ended in another way. */

@@ -1,0 +1,31 @@
+// What `--keep` leaves behind, and the commands to look at it. Pure.
+
+export type Kept = {
+  kubeconfig: string;
+  /** A folder with a kubectl that needs no settings, where the demo brought one along. */
+  binDir: string | undefined;
+  namespace: string;
+  logs: readonly string[];
+  /** `--name NAME ` where it is not the usual one. */
+  nameFlag: string;
+  brokerPort: number;
+};
+
+export function exploreLines(kept: Kept): string[] {
+  return [
+    'Everything is left running and the devices go on talking. In another terminal, in this folder:',
+    '',
+    `  export KUBECONFIG=${kept.kubeconfig}`,
+    ...(kept.binDir === undefined ? [] : [`  export PATH=${kept.binDir}:$PATH    # where there is no kubectl`]),
+    '  kubectl get devices -A',
+    `  kubectl get segmentpolicies,interventions,networkpolicies -n ${kept.namespace}`,
+    `  kubectl describe device thermo-17 -n ${kept.namespace}`,
+    '  kubectl explain device.spec.identity',
+    `  kubectl apply -f crds/samples/smart-office && kubectl wait --for=condition=Ready device --all -n ${kept.namespace}`,
+    '',
+    `  The broker stand-in listens on 127.0.0.1:${kept.brokerPort} (MQTT over TLS 1.3). Logs:`,
+    ...kept.logs.map((file) => `    ${file}`),
+    '',
+    `To end it: Ctrl-C here, or  npm run demo -- ${kept.nameFlag}--stop`,
+  ];
+}
