@@ -93,7 +93,7 @@ const gates = object('What must hold for the next wave. Evaluated over devices t
       'Queries that must stay good. Default: none.',
       object('One query.', {
         name: label('Name of the query.'),
-        prometheus: object('A Prometheus query.', { query: text('PromQL.', { max: 2048, min: 1 }) }),
+        prometheus: object('A Prometheus query.', { query: text('Query in PromQL; its result is r.', { max: 2048, min: 1 }) }),
         interval: span('How often it is asked. Default: 5m.', '5m'),
         success: text('Expression over the result r, for example "r < 0.01".', { max: 256, min: 1 }),
         failureLimit: count('How many bad answers fail the gate. Default: 3.', { min: 1, max: 100, default: 3 }),

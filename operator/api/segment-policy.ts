@@ -164,7 +164,7 @@ const spec = object(
     ),
     rawEgress: Type.Optional(
       object('Why and how long raw data may leave the site; goes with egress: Raw.', {
-        justification: text('Why.', { max: 512, min: 1 }),
+        justification: text('Why raw data has to leave the site; it is audited.', { max: 512, min: 1 }),
         expires: time('When it ends (RFC 3339).'),
       }),
     ),
