@@ -24,6 +24,7 @@ export type CertificateRequest = {
     username?: string;
   };
   status?: {
+    /** base64 of a PEM chain. */
     certificate?: string;
     conditions?: Pick<Condition, 'type' | 'status' | 'reason' | 'message' | 'lastTransitionTime'>[];
     failureTime?: string;
@@ -150,7 +151,7 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     state,
     message,
     failedAt: failedAt(object),
-    certificate: state === 'issued' ? object.status?.certificate : undefined,
+    certificate: state === 'issued' ? Buffer.from(object.status?.certificate ?? '', 'base64').toString('latin1') : undefined,
   };
 }
 
