@@ -4,6 +4,10 @@ import type { Controller } from '../runtime/controller.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
+import { brokerMetrics } from './broker-metrics.ts';
+import { createEmqx } from './emqx.ts';
+import { createRest } from './rest.ts';
+import { createRoom } from './room.ts';
 
 /** A topic filter with the placeholders `{device}` and `{segment}`. For subscriptions `retain` means nothing. */
 export type TopicRight = { topic: string; qosMax?: 0 | 1 | 2; retain?: boolean };
@@ -56,8 +60,11 @@ export type BrokerDeps = {
 };
 
 export type Broker = {
-  /** Something may have changed. Urgent: bans and overrides are written at once, not with the next batch. */
-  wake(reason: string, urgent?: boolean): void;
+  /**
+   * Something may have changed. Urgent: bans and overrides are written at once, not with the next batch.
+   * Until that is done, a `client` that is named reads as `pending`.
+   */
+  wake(reason: string, urgent?: boolean, client?: string): void;
   authorization(client: string, segment: string): Authorization;
   /** Whether the broker was seen to hold the ban of this client id. */
   banned(client: string): boolean;
@@ -66,3 +73,30 @@ export type Broker = {
   /** To be run while this process leads. */
   controller: Controller;
 };
+
+/** One broker, kept true while `controller` runs. Nothing is asked before that. */
+export function createBroker(deps: BrokerDeps): Broker {
+  const { clock, random, log, metrics, url, apiKeyFile, caFile } = deps;
+  const measured = brokerMetrics(metrics.registry);
+  const rest = createRest({ url, apiKeyFile, caFile, clock, observe: measured.request });
+  const room = createRoom({
+    emqx: createEmqx(rest),
+    desired: deps.desired,
+    clock,
+    random,
+    log: log.child({ room: 'broker' }),
+    metrics,
+    brokerMetrics: measured,
+  });
+  return {
+    ...room,
+    controller: {
+      ...room.controller,
+      async run(signal) {
+        signal.addEventListener('abort', rest.stop, { once: true });
+        await room.controller.run(signal);
+        await rest.close();
+      },
+    },
+  };
+}

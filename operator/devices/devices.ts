@@ -45,7 +45,7 @@ export type DevicesDeps = {
   };
   interventions: { effective(namespace: string, device: string, spec: Lifecycle): Effective };
   broker: {
-    wake(reason: string, urgent?: boolean): void;
+    wake(reason: string, urgent?: boolean, client?: string): void;
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
   };
@@ -104,7 +104,7 @@ export function createDevices(deps: DevicesDeps): Devices {
     if (expectations.stale(key, device)) return done;
 
     const effective = effectiveOf(device);
-    noticeLifecycle(key, effective.lifecycle);
+    noticeLifecycle(key, device, effective.lifecycle);
     const by = effective.by === undefined ? {} : { by: effective.by };
     const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by });
 
@@ -158,11 +158,11 @@ export function createDevices(deps: DevicesDeps): Devices {
     }
   }
 
-  function noticeLifecycle(key: Key, lifecycle: Lifecycle): void {
+  function noticeLifecycle(key: Key, device: DeviceView, lifecycle: Lifecycle): void {
     const before = lastLifecycle.get(key) ?? 'Active';
     if (before === lifecycle) return;
     lastLifecycle.set(key, lifecycle);
-    deps.broker.wake(`${key} is ${lifecycle}`, true);
+    deps.broker.wake(`${key} is ${lifecycle}`, true, deviceName(device.name, device.namespace));
   }
 
   const { log, metrics } = deps;

@@ -1,0 +1,106 @@
+// One ban made as it should be, and its holder gone.
+import type { Clock } from '../runtime/clock.ts';
+import type { Ban } from './broker.ts';
+import type { BrokerMetrics } from './broker-metrics.ts';
+import type { Emqx } from './emqx.ts';
+import { type Knowledge, modeOf } from './knowledge.ts';
+import { createKeyLock } from './parallel.ts';
+import { banKey, banStep, endOf } from './plan.ts';
+import { BrokerError } from './rest.ts';
+import { WIRE_NAME } from './topic.ts';
+
+export type BansDeps = {
+  emqx: Emqx;
+  knowledge: Knowledge;
+  wanted(key: string): Ban | undefined;
+  isDevice(client: string): boolean;
+  changed(client: string): void;
+  clock: Clock;
+  metrics: BrokerMetrics;
+};
+
+/** Clocks of the broker and of this machine may differ by this much about whether a ban is over. */
+const SKEW_SECONDS = 120;
+
+export function createBans(deps: BansDeps) {
+  const { emqx, knowledge } = deps;
+  const locked = createKeyLock();
+
+  const stepOf = (key: string) => {
+    const held = knowledge.bans.get(key);
+    return banStep(deps.wanted(key), held, held !== undefined && isOurClient(held.who));
+  };
+  const isOurClient = (who: string): boolean => WIRE_NAME.test(who) && (modeOf(knowledge) === 'owned' || deps.isDevice(who));
+
+  /** Looks again under the lock: between the plan and now the wish may have changed, and a removal must never overtake a new ban. */
+  function enforce(key: string): Promise<void> {
+    return locked(key, async () => {
+      const wanted = deps.wanted(key);
+      const held = knowledge.bans.get(key);
+      const step = stepOf(key);
+      if (step === 'none') return;
+      if ((step === 'remove' || step === 'replace') && held !== undefined) {
+        await emqx.unban(held.as, held.who);
+        knowledge.bans.delete(key);
+      }
+      if (wanted !== undefined && (step === 'make' || step === 'replace')) await make(key, wanted);
+      deps.metrics.repaired(step === 'remove' ? 'ban-removed' : 'ban-made');
+      const changed = wanted ?? held;
+      if (changed?.as === 'clientid') deps.changed(changed.who);
+    });
+  }
+
+  async function make(key: string, ban: Ban): Promise<void> {
+    try {
+      const old = await emqx.ban(ban);
+      if (old !== undefined && banStep(ban, old, false) !== 'none') {
+        await emqx.unban(old.as, old.who);
+        const again = await emqx.ban(ban);
+        if (again !== undefined && banStep(ban, again, false) !== 'none')
+          throw new BrokerError('HR-BRK-005', 400, 'a ban cannot be made: another record of the same identity comes back');
+      }
+      await seeOff(ban);
+      knowledge.bans.set(key, old !== undefined && banStep(ban, old, false) === 'none' ? old : { ...ban });
+    } catch (error) {
+      // EMQX refuses a ban that is over by its own clock.
+      const over = error instanceof BrokerError && error.status === 400 && endOf(ban.until) - deps.clock.now() / 1000 < SKEW_SECONDS;
+      if (!over) throw error;
+      knowledge.bans.set(key, { ...ban });
+    }
+  }
+
+  /**
+   * A ban by client id closes the connection by itself, one by user name does not (emqx.md §1.5). A kick goes by client id and so hits whoever holds it:
+   * it is done only while the banned certificate does (emqx-profile.md, 17). Never the other way round: kicked first, ten of ten came back.
+   */
+  async function seeOff(ban: Ban): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const still = await holders(ban);
+      if (still.length === 0) return;
+      for (const id of still) await emqx.kick(id);
+    }
+    if ((await holders(ban)).length > 0) throw new BrokerError('HR-BRK-005', 200, 'a banned client is still connected');
+  }
+
+  async function holders(ban: Ban): Promise<string[]> {
+    if (ban.as === 'username') return (await emqx.clientsOf(ban.who)).map((row) => row.clientid);
+    return (await emqx.client(ban.who)) === undefined ? [] : [ban.who];
+  }
+
+  return {
+    enforce,
+    /** Keys at which something is to be done, bans before removals. */
+    due(wanted: Iterable<string>): { tighten: string[]; loosen: string[] } {
+      const tighten = [...wanted].filter((key) => stepOf(key) !== 'none');
+      const loosen = [...knowledge.bans.keys()].filter((key) => deps.wanted(key) === undefined && stepOf(key) === 'remove');
+      return { tighten, loosen };
+    },
+    /** Of a client: whether EMQX was seen to hold its ban by client id. */
+    holds: (client: string): boolean => {
+      const held = knowledge.bans.get(banKey({ as: 'clientid', who: client }));
+      return held !== undefined && banStep({ as: 'clientid', who: client, until: held.until, reason: '', by: '' }, held, false) === 'none';
+    },
+  };
+}
+
+const ATTEMPTS = 3;

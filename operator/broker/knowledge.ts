@@ -1,0 +1,45 @@
+// Everything this process knows about the broker. Lost with the process: the first pass reads it all again.
+
+import type { Why } from './acl-compile.ts';
+import type { AclText } from './acl-text.ts';
+import type { HeldBan, RecordRule } from './emqx.ts';
+import type { Finding } from './posture.ts';
+import { createShelf, type Shelf } from './shelf.ts';
+
+export type Knowledge = {
+  /** The file source as last read or confirmed; undefined before the first contact. */
+  text: { kind: AclText; raw: string; inForce: boolean } | undefined;
+  bans: Shelf<HeldBan>;
+  records: Shelf<RecordRule[]>;
+  findings: Finding[];
+  /** Segments whose rights were confirmed, and what these are. */
+  segments: Map<string, string>;
+  excluded: Map<string, Why>;
+  /** The text that was made cannot be sent: why. */
+  textProblem: string | undefined;
+  /** A whole pass went through since the process started. */
+  complete: boolean;
+  /** The broker may have lost something: read everything before the next write. */
+  suspect: boolean;
+};
+
+export function createKnowledge(): Knowledge {
+  return {
+    text: undefined,
+    bans: createShelf(),
+    records: createShelf(),
+    findings: [],
+    segments: new Map(),
+    excluded: new Map(),
+    textProblem: undefined,
+    complete: false,
+    suspect: true,
+  };
+}
+
+/** Whether this process may write to the broker. */
+export function mayWrite(knowledge: Knowledge): boolean {
+  return knowledge.text !== undefined && knowledge.text.kind.kind !== 'foreign';
+}
+
+export const modeOf = (knowledge: Knowledge): 'owned' | 'guest' => (knowledge.text?.kind.kind === 'guest' ? 'guest' : 'owned');

@@ -1,0 +1,206 @@
+// The loop that keeps the broker true: urgent changes at once, the rest in batches, everything read again every quarter of a minute and whenever EMQX may have forgotten.
+import type { Clock } from '../runtime/clock.ts';
+import { createController } from '../runtime/controller.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { Outcome } from '../runtime/outcome.ts';
+import { jittered, type Random } from '../runtime/random.ts';
+import { createBans } from './bans.ts';
+import type { Authorization, Broker, DesiredBroker } from './broker.ts';
+import type { BrokerMetrics } from './broker-metrics.ts';
+import type { Emqx } from './emqx.ts';
+import { createKnowledge, mayWrite } from './knowledge.ts';
+import { createNotices } from './notices.ts';
+import { createPass } from './pass.ts';
+import { createPulse } from './pulse.ts';
+import { createReach } from './reach.ts';
+import { createRecords } from './records.ts';
+import { BrokerError } from './rest.ts';
+import { grantsOf } from './trim.ts';
+import { verdict } from './verdict.ts';
+import { createWanted } from './wanted.ts';
+
+export type RoomDeps = {
+  emqx: Emqx;
+  desired(): DesiredBroker;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+  brokerMetrics: BrokerMetrics;
+};
+
+/** Changes that come together are one text and one comparison. */
+const BATCH_MS = 100;
+const PASS_GAP_MS = 250;
+const URGENT_GAP_MS = 25;
+/** Everything is read again this often, whatever happened (promise 9). */
+const FULL_MS = 15_000;
+/** A restart of EMQX is noticed this soon: one small question a second. */
+const PULSE_MS = 1000;
+/** The caches of the operator are not filled yet. */
+const NOT_READY_MS = 250;
+
+export function createRoom(deps: RoomDeps): Broker {
+  const { emqx, clock, log } = deps;
+  const knowledge = createKnowledge();
+  const wanted = createWanted(deps);
+  const notices = createNotices();
+  const reach = createReach(deps);
+  const pulse = createPulse(clock);
+  /** Clients that a wake named, with the number of that wake. */
+  const awaited = new Map<string, number>();
+
+  const shared = { emqx, knowledge, metrics: deps.brokerMetrics, changed: notices.changed };
+  const bans = createBans({
+    ...shared,
+    clock,
+    wanted: (key) => wanted.now?.bans.get(key),
+    isDevice: (client) => notices.asked.has(client),
+  });
+  const records = createRecords({
+    ...shared,
+    wanted: (client) => wanted.now?.records.get(client),
+    grants: (client, segment) =>
+      grantsOf(
+        client,
+        segment,
+        wanted.now?.segments.find((one) => one.segment === segment),
+      ),
+  });
+  const pass = createPass({ ...shared, bans, records, wanted, clock, log });
+  let fullAt = Number.NEGATIVE_INFINITY;
+
+  const controller = createController({
+    name: 'broker',
+    concurrency: 3,
+    reconcile: (key) => supervised(key as Key),
+    clock,
+    log,
+    metrics: deps.metrics,
+  });
+  controller.queue.add('pulse');
+  controller.queue.add('pass');
+
+  /** What fails is retried with the broker's own back-off, never the queue's, which grows to a quarter of an hour. */
+  async function supervised(key: Key): Promise<Outcome> {
+    try {
+      const afterMs = await WORK[key]();
+      publish();
+      return afterMs === undefined ? { kind: 'done' } : { kind: 'requeue', afterMs, reason: 'level-triggered' };
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      knowledge.suspect = true;
+      const waitMs = reach.failed(error);
+      log.warn(
+        { code: error.code, found: error.message, retryMs: Math.round(waitMs), work: key },
+        'the broker cannot be brought up to date; it is tried again',
+      );
+      publish();
+      if (key !== 'pass') controller.queue.add('pass', { afterMs: waitMs });
+      return { kind: 'requeue', afterMs: key === 'pulse' ? Math.max(waitMs, PULSE_MS / 2) : waitMs, reason: error.code };
+    }
+  }
+
+  const WORK: Record<Key, () => Promise<number | undefined>> = {
+    async pulse() {
+      const asked = clock.elapsed();
+      const uptimes = await emqx.uptimes();
+      if (pulse.restarted(uptimes, asked)) {
+        log.warn({}, 'EMQX has restarted: everything it holds is compared anew');
+        deps.brokerMetrics.restarted();
+        pass.forgive();
+        knowledge.suspect = true;
+        controller.queue.add('pass');
+      }
+      return PULSE_MS;
+    },
+
+    /** Only what takes rights away, from what is known; a doubt about what is known is for the pass. */
+    async urgent() {
+      if (!knowledge.complete || !mayWrite(knowledge)) {
+        controller.queue.add('pass');
+        return undefined;
+      }
+      const waitMs = refresh(URGENT_GAP_MS);
+      if (waitMs !== undefined) return waitMs;
+      const upTo = wanted.now?.wake ?? 0;
+      await pass.tighten();
+      arrived(upTo);
+      return undefined;
+    },
+
+    async pass() {
+      const waitMs = refresh(PASS_GAP_MS);
+      if (waitMs !== undefined) return waitMs;
+      const upTo = wanted.now?.wake ?? 0;
+      const startedAt = clock.elapsed();
+      const full = knowledge.suspect || startedAt >= fullAt;
+      if (full) await pass.full();
+      else if (mayWrite(knowledge)) await pass.incremental();
+      if (full) fullAt = clock.elapsed() + jittered(FULL_MS, 0.2, deps.random);
+      reach.succeeded();
+      arrived(upTo);
+      deps.brokerMetrics.passed(full, (clock.elapsed() - startedAt) / 1000);
+      return Math.max(0, fullAt - clock.elapsed());
+    },
+  };
+
+  /** The ms to wait when `desired` cannot be asked now. */
+  function refresh(gapMs: number): number | undefined {
+    try {
+      return wanted.refresh(gapMs);
+    } catch (error) {
+      log.debug({ err: error }, 'what the broker should hold is not known yet');
+      return NOT_READY_MS;
+    }
+  }
+
+  /** Everything that was woken for until then is at the broker. */
+  function arrived(upTo: number): void {
+    for (const [client, wake] of awaited) {
+      if (wake > upTo) continue;
+      awaited.delete(client);
+      notices.changed(client);
+    }
+  }
+
+  function publish(): void {
+    const { text, complete, findings, textProblem, segments, excluded } = knowledge;
+    const everybody = JSON.stringify([reach.unreachable(), text?.kind.kind === 'foreign', complete, findings, textProblem]);
+    notices.publish({ everybody, segments, excluded });
+    deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, excluded.size);
+    deps.brokerMetrics.unsafe(findings.length);
+  }
+
+  function wake(reason: string, urgent = false, client?: string): void {
+    log.debug({ reason, urgent }, 'the broker may have to change');
+    const number = wanted.woken();
+    if (client !== undefined) awaited.set(client, number);
+    const quietMs = reach.quietMs();
+    controller.queue.add('pass', { afterMs: Math.max(BATCH_MS, quietMs) });
+    if (urgent) controller.queue.add('urgent', { afterMs: quietMs });
+  }
+
+  return {
+    wake,
+    authorization(client, segment): Authorization {
+      const before = notices.asked.get(client);
+      notices.asked.set(client, segment);
+      if (before !== undefined && before !== segment) wake('a device is asked about with another segment', true, client);
+      return verdict({
+        client,
+        segment,
+        knowledge,
+        wanted: wanted.now?.records.get(client),
+        awaited: awaited.has(client),
+        unreachable: reach.unreachable(),
+      });
+    },
+    banned: bans.holds,
+    onChange: notices.onChange,
+    controller,
+  };
+}
+
+type Key = 'pulse' | 'urgent' | 'pass';
