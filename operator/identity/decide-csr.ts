@@ -60,26 +60,30 @@ function refusedCsr(input: Input, code: Parameters<typeof stall>[1], message: st
   return stall(input, code, `${message}${note}`);
 }
 
-/** Made for a wish that changed. What is approved for the same request is finished rather than made twice: one key, one certificate. */
+/**
+ * Made for a wish that changed. What was signed is handed out and what may be signed any moment is waited for, rather than made twice: one key, one certificate.
+ * But one that is approved for an issuer that the Device does not name any more may never be signed.
+ */
 function isStale(input: Input, csr: GoodCsr, request: RequestFacts): boolean {
   if (request.csrHash !== csr.hash) return true;
-  const underWay = request.state === 'approved' || request.state === 'issued';
-  return !underWay && (request.issuer !== input.issuer.key || request.durationMs !== input.device.durationMs);
+  if (request.state === 'issued') return false;
+  return request.issuer !== input.issuer.key || (request.state !== 'approved' && request.durationMs !== input.device.durationMs);
 }
 
 /** Somebody who may create CertificateRequests cannot make us approve one by giving it our name. */
 function create(input: Input, csr: GoodCsr, attempt: number): Decision {
   const name = requestName(input.device, csr.hash, input.issuer.key, attempt);
-  const foreign = input.requests.find((request) => request.name === name && request.username !== input.self);
-  return foreign === undefined ? { do: 'create', attempt } : notOurs(input, foreign);
+  const foreign = [...input.requests, input.nameTaker].find((request) => request?.name === name && request.username !== input.self);
+  // Our watch need not show it, so nothing would tell that it is gone: it is looked for again.
+  return foreign === undefined ? { do: 'create', attempt } : wait(input, 'HR-ID-025', 60_000, foreignText(foreign));
 }
 
 function notOurs(input: Input, request: RequestFacts): Decision {
-  return stall(
-    input,
-    'HR-ID-025',
-    `CertificateRequest ${request.name}, made by ${request.username ?? 'nobody known'}, is not what Hedgerow asks for`,
-  );
+  return stall(input, 'HR-ID-025', foreignText(request));
+}
+
+function foreignText(request: RequestFacts): string {
+  return `CertificateRequest ${request.name}, made by ${request.username ?? 'nobody known'}, is not what Hedgerow asks for`;
 }
 
 function decideIssued(input: Input, csr: GoodCsr, request: RequestFacts, now: LedgerEntry | undefined): Decision {
@@ -99,6 +103,16 @@ function decideIssued(input: Input, csr: GoodCsr, request: RequestFacts, now: Le
   if (problem !== undefined)
     return stall(input, 'HR-ID-026', `the certificate of CertificateRequest ${request.name} was not handed out: ${problem}`);
   return keyObstacle(input, csr, now) ?? { do: 'record', request };
+}
+
+/** A certificate that was signed for a request of ours and that the ledger has not seen: of a revoked Device it is recorded all the same, so that it and its key are revoked too. */
+export function unrecordedOwn(input: Input): Decision | undefined {
+  for (const request of input.requests) {
+    if (request.state !== 'issued' || request.username !== input.self || request.owner?.uid !== input.device.uid) continue;
+    const facts = readCertificate(request.certificate ?? '');
+    if (facts !== undefined && !input.ofKey(facts.spki).some((entry) => entry.sha256 === facts.sha256)) return { do: 'record', request };
+  }
+  return undefined;
 }
 
 function handOut(input: Input, request: RequestFacts, entry: LedgerEntry): Decision {

@@ -3,6 +3,7 @@ import { done } from '../runtime/outcome.ts';
 import { verifyCsr } from './csr.ts';
 import { certifiedVerdict, current, type Decision, type Input, isValid, stall, wait } from './decide.ts';
 import { issuerObstacle } from './decide-csr.ts';
+import { ERRORS } from './errors.ts';
 import { type LedgerEntry, pendingEntryId } from './ledger-entry.ts';
 import { desiredCertificate, isAsDesired } from './managed-facts.ts';
 import { type RequestFacts, USAGES } from './request-facts.ts';
@@ -59,7 +60,7 @@ function unapproved(input: Input, subject: Subject): Decision | undefined {
     (request.username === input.certManager
       ? undefined
       : `it was made by ${request.username ?? 'somebody else'}, not by ${input.certManager}`) ??
-    (verdict.ok ? undefined : verdict.message) ??
+    (verdict.ok ? undefined : `${verdict.code}, ${ERRORS[verdict.code].cause}`) ??
     (request.isCa ? 'it asks for a CA certificate' : undefined) ??
     (request.usages === USAGES.join(',') ? undefined : 'it asks for other usages') ??
     (request.issuer === input.issuer.key ? undefined : `it goes to ${request.issuer}`) ??

@@ -1,6 +1,6 @@
 // The next step of a Device's certificate, from plain data. Pure: no I/O, no clock. The controller takes the step, looks again and asks again.
 import { done, type Outcome } from '../runtime/outcome.ts';
-import { decideCsr } from './decide-csr.ts';
+import { decideCsr, unrecordedOwn } from './decide-csr.ts';
 import { decideManaged, unrecorded } from './decide-managed.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
@@ -31,6 +31,8 @@ export type Input = {
   openApprovers: string[];
   /** Requests that this Device, or its Certificate, owns. */
   requests: RequestFacts[];
+  /** Somebody else's request that has the name of the one we tried to create a moment ago. */
+  nameTaker: RequestFacts | undefined;
   managed: ManagedFacts | undefined;
   /** Our own user name at the API server, and cert-manager's. */
   self: string;
@@ -78,10 +80,8 @@ export function decide(input: Input): Decision {
 
 /** Everything the Device ever got is revoked; what is under way is stopped. Cleared only by another lifecycle and a new key. */
 function decideRevoked(input: Input): Decision {
-  if (input.device.enrollment === 'Managed') {
-    const seen = unrecorded(input);
-    if (seen?.do === 'record') return seen;
-  }
+  const seen = input.device.enrollment === 'Managed' ? unrecorded(input) : unrecordedOwn(input);
+  if (seen?.do === 'record') return seen;
   const open = valid(input);
   if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
   const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);

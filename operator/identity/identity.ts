@@ -143,7 +143,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     }
   }
 
-  function observe(device: DeviceFacts, lifecycle: Lifecycle, looked: boolean): Input {
+  function observe(device: DeviceFacts, lifecycle: Lifecycle, seen: Pick<Input, 'looked' | 'nameTaker'>): Input {
     const issuer = issuerOf(device);
     const openApprovers = approvers.open(issuer.key);
     if (!openNow.has(issuer.key)) openNow.set(issuer.key, openApprovers.join());
@@ -169,18 +169,17 @@ export function createIdentity(deps: IdentityDeps): Identity {
       managed,
       self: self ?? '',
       certManager,
-      looked,
+      ...seen,
     };
   }
 
   async function ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult> {
     if (!ready()) return notReady(device, blocked);
-    let looked = false;
+    let seen: Pick<Input, 'looked' | 'nameTaker'> = { looked: false, nameTaker: undefined };
     for (let steps = 0; steps < MOST_STEPS; steps++) {
-      const input = observe(device, lifecycle, looked);
+      const input = observe(device, lifecycle, seen);
       const decision = decide(input);
       if (decision.do === 'answer') return finish(device, input.issuer.key, decision.answer);
-      looked = decision.do === 'look';
       log.debug({ device: device.key, step: decision.do }, 'identity step');
       const taken = await takeStep(
         decision,
@@ -188,6 +187,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
         { client, clock, ledger, requests, noteCertificate: (certificate) => certificatesAhead.set(certificate.key, certificate) },
       );
       if (taken === 'behind') return notReady(device, blocked);
+      seen = { looked: decision.do === 'look', nameTaker: typeof taken === 'object' ? taken.nameTaker : undefined };
     }
     throw new Error(`the certificate of ${device.key} did not come to an answer in ${MOST_STEPS} steps`);
   }
@@ -226,7 +226,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     if (after === undefined) {
       blocked.delete(before.key);
       certificatesAhead.delete(before.key);
-      retireSoon ??= clock.setTimer(RETIRE_AFTER_MS, tryRetire);
+      if (retireSoon === undefined) retireSoon = clock.setTimer(RETIRE_AFTER_MS, tryRetire);
     }
     // Whoever stood behind this Device may move up.
     if (before.serial !== undefined && before.serial !== after?.serial)

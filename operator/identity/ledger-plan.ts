@@ -1,14 +1,16 @@
 // Which pages a group of changes touches and what becomes of each. Pure.
 
-import { isExpendable, type StoredEntry } from './ledger-entry.ts';
+import { decodeEntry, encodeEntry, isExpendable, type StoredEntry } from './ledger-entry.ts';
 import type { LedgerIndex, Page } from './ledger-index.ts';
 import { pageName } from './ledger-pages.ts';
 
 /** Makes of the entry as it is now the entry as it shall be; undefined = none. Must be idempotent: it is applied again after a conflict or a lost answer. */
 export type Change = { id: string; apply: (current: StoredEntry | undefined) => StoredEntry | undefined };
 
-/** Records an entry unless it is there: a revocation that came in between stays. */
+/** Records an entry unless it is there: a revocation that came in between stays. Throws for one that would not read back: it would stop the ledger of the whole fleet. */
 export function put(entry: StoredEntry): Change {
+  const read = decodeEntry(entry.id, encodeEntry(entry));
+  if (typeof read === 'string') throw new Error(`the entry of a certificate of Device ${entry.device} would not read back: ${read}`);
   return { id: entry.id, apply: (current) => current ?? entry };
 }
 

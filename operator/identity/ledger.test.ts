@@ -6,6 +6,7 @@ import { FakeClock } from '../runtime/clock.ts';
 import { silentLog } from '../runtime/log.ts';
 import { CertificateLedgerLog } from './ledger.ts';
 import { certificateEntryId, decodeEntry, encodeEntry, type LedgerEntry } from './ledger-entry.ts';
+import type { PagesClient } from './ledger-pages.ts';
 import { FakeApi, type Fault } from './testing/fake-api.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
@@ -30,10 +31,24 @@ function entry(n: number, validHours = 720): LedgerEntry {
   };
 }
 
-async function open(api: FakeApi, clock: FakeClock, options: { pageSize?: number; giveUpMs?: number } = {}): Promise<CertificateLedgerLog> {
+async function open(
+  api: PagesClient,
+  clock: FakeClock,
+  options: { pageSize?: number; giveUpMs?: number } = {},
+): Promise<CertificateLedgerLog> {
   const ledger = new CertificateLedgerLog({ client: api, namespace: 'hedgerow', clock, log: silentLog, lingerMs: 100, ...options });
   await ledger.load();
   return ledger;
+}
+
+/** The API server as one process reaches it: nothing that a dead process began arrives any more. */
+function mortal(api: FakeApi, life: { alive: boolean }): PagesClient {
+  return new Proxy<PagesClient>(api, {
+    get: (target, method) => {
+      const call = Reflect.get(target, method) as (...args: unknown[]) => unknown;
+      return (...args: unknown[]) => (life.alive ? call.apply(target, args) : new Promise(() => undefined));
+    },
+  });
 }
 
 /** Lets the fake time run until the promise has an end. */
@@ -209,7 +224,8 @@ describe('CertificateLedgerLog', () => {
         const clock = new FakeClock(START);
         let writes = 0;
         api.faults = () => faults[writes++];
-        let ledger = await open(api, clock, { pageSize: 4 });
+        let life = { alive: true };
+        let ledger = await open(mortal(api, life), clock, { pageSize: 4 });
         const wanted = new Map<number, boolean>();
         const acknowledged = new Set<number>();
         const acknowledgedRevoked = new Set<number>();
@@ -227,7 +243,9 @@ describe('CertificateLedgerLog', () => {
               () => undefined,
             );
           } else if (s.do === 'crash') {
-            ledger = await open(api, clock, { pageSize: 4 });
+            life.alive = false;
+            life = { alive: true };
+            ledger = await open(mortal(api, life), clock, { pageSize: 4 });
           } else if (s.do === 'foreign' && api.objects.size > 0) {
             await api
               .mergePatch(

@@ -55,6 +55,8 @@ export class CertificateLedgerLog implements Ledger {
   readonly #pages: Pages;
   readonly #deps: Required<LedgerDeps>;
   #waiting: Waiting[] = [];
+  /** The group that is being written. */
+  #writing: Waiting[] = [];
   #flushing = false;
   #timer: { cancel(): void } | undefined;
   #listeners: (() => void)[] = [];
@@ -87,8 +89,8 @@ export class CertificateLedgerLog implements Ledger {
     this.#listeners.push(listener);
   }
 
-  append(entry: LedgerEntry): Promise<void> {
-    return this.commit([put(entry)]);
+  async append(entry: LedgerEntry): Promise<void> {
+    await this.commit([put(entry)]);
   }
 
   revoke(ids: string[], why: Omit<Revocation, 'at'>): Promise<void> {
@@ -155,7 +157,7 @@ export class CertificateLedgerLog implements Ledger {
 
   #queued(changes: Change[]): boolean {
     const ids = new Set(changes.map((change) => change.id));
-    return this.#waiting.some((waiting) => waiting.changes.some((change) => ids.has(change.id)));
+    return [...this.#writing, ...this.#waiting].some((waiting) => waiting.changes.some((change) => ids.has(change.id)));
   }
 
   #schedule(): void {
@@ -175,6 +177,7 @@ export class CertificateLedgerLog implements Ledger {
     if (this.#flushing || this.#waiting.length === 0) return;
     this.#flushing = true;
     const group = this.#waiting;
+    this.#writing = group;
     this.#waiting = [];
     try {
       await this.#writeUntilDurable(group.flatMap((waiting) => waiting.changes));
@@ -182,6 +185,7 @@ export class CertificateLedgerLog implements Ledger {
     } catch (error) {
       for (const waiting of group) waiting.reject(error);
     } finally {
+      this.#writing = [];
       this.#flushing = false;
       this.#changed();
       if (this.#waiting.length > 0) this.#schedule();

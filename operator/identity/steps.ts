@@ -12,7 +12,7 @@ import type { CertificateLedgerLog } from './ledger.ts';
 import { certificateEntryId, type LedgerEntry, type PendingEntry, pendingEntryId } from './ledger-entry.ts';
 import { type Change, drop, put } from './ledger-plan.ts';
 import { type Certificate, desiredCertificate, isAsDesired, type ManagedFacts, managedFacts } from './managed-facts.ts';
-import { approvalPatch, type CertificateRequest, newRequest, type RequestFacts, requestFacts } from './request-facts.ts';
+import { approvalPatch, type CertificateRequest, newRequest, OUR_LABELS, type RequestFacts, requestFacts } from './request-facts.ts';
 import { OUR_SELECTOR, type Requests } from './requests.ts';
 import { readCertificate } from './x509.ts';
 
@@ -32,8 +32,12 @@ export type StepContext = {
 };
 type Step = Exclude<Decision, { do: 'answer' }>;
 
-/** `behind`: the store of Devices is older than the API server; come again shortly. */
-export async function takeStep(step: Step, context: StepContext, deps: StepDeps): Promise<'taken' | 'behind'> {
+/** `behind`: the store of Devices is older than the API server; come again shortly. `nameTaker`: somebody else's request has the name that ours would have. */
+export async function takeStep(
+  step: Step,
+  context: StepContext,
+  deps: StepDeps,
+): Promise<'taken' | 'behind' | { nameTaker: RequestFacts }> {
   switch (step.do) {
     case 'create':
       return await createRequest(step.attempt, context, deps);
@@ -58,28 +62,33 @@ export async function takeStep(step: Step, context: StepContext, deps: StepDeps)
   }
 }
 
-async function createRequest(attempt: number, { device, issuer, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+async function createRequest(
+  attempt: number,
+  { device, issuer, signal }: StepContext,
+  deps: StepDeps,
+): Promise<'taken' | { nameTaker: RequestFacts }> {
   if (device.csr === undefined || !device.csr.ok) throw new Error('a request was decided for a Device without a good CSR');
   const wanted = newRequest(device, device.csr, issuer.ref, attempt);
   try {
     deps.requests.note(requestFacts(await deps.client.create<CertificateRequest>(CERTIFICATE_REQUESTS, wanted, signal)));
+    return 'taken';
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
-    await reread({ name: wanted.metadata.name ?? '', namespace: device.namespace }, signal, deps);
   }
-  return 'taken';
+  const live = await reread({ name: wanted.metadata.name ?? '', namespace: device.namespace }, signal, deps);
+  return live === undefined || live.owner?.uid === device.uid ? 'taken' : { nameTaker: live };
 }
 
 async function approve(request: RequestFacts, { device, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
   const ref = { name: request.name, namespace: request.namespace };
-  const patch = approvalPatch(request, `requested by Hedgerow for Device ${device.name}`, new Date(deps.clock.now()).toISOString());
+  const patch = approvalPatch(request, `requested by Hedgerow for Device ${device.name}`, wholeSeconds(deps.clock.now()));
   try {
     deps.requests.note(
       requestFacts(await deps.client.mergePatch<CertificateRequest>(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' }, signal)),
     );
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    if ((await reread(ref, signal, deps)) !== request.uid) deps.requests.forget(request);
+    if ((await reread(ref, signal, deps))?.uid !== request.uid) deps.requests.forget(request);
   }
   return 'taken';
 }
@@ -89,11 +98,15 @@ export async function deleteRequest(
   signal: AbortSignal | undefined,
   deps: Pick<StepDeps, 'client' | 'requests'>,
 ): Promise<'taken'> {
+  const ref = { name: request.name, namespace: request.namespace };
+  // An approved one may be signed at this moment: only one that is still as we saw it goes, so that no certificate is lost with it.
+  const { uid, resourceVersion } = request;
   try {
-    await deps.client.delete(CERTIFICATE_REQUESTS, { name: request.name, namespace: request.namespace }, { uid: request.uid }, signal);
+    await deps.client.delete(CERTIFICATE_REQUESTS, ref, request.state === 'approved' ? { uid, resourceVersion } : { uid }, signal);
   } catch (error) {
-    // Another object has the name now, so ours is gone.
     if (!isConflict(error)) throw error;
+    // Another object has the name now, so ours is gone; or it has changed, and what it is now is looked at again.
+    if ((await reread(ref, signal, deps))?.uid === uid) return 'taken';
   }
   deps.requests.forget(request);
   return 'taken';
@@ -106,7 +119,7 @@ async function record(request: RequestFacts, pendingId: string | undefined, { de
     id: certificateEntryId(facts.sha256),
     device: `${device.name}.${device.namespace}`,
     deviceUid: device.uid,
-    segment: /^OU=(.+)$/m.exec(facts.subject)?.[1] ?? '',
+    segment: /^OU=([a-z0-9-]+\.[a-z0-9-]+)$/m.exec(facts.subject)?.[1] ?? device.subject?.organizationalUnit ?? '',
     issuer: request.issuer,
     serial: facts.serial,
     md5: facts.md5,
@@ -162,7 +175,7 @@ async function reissue({ managed, signal }: StepContext, deps: StepDeps): Promis
     status: 'True',
     reason: 'HedgerowReissue',
     message: 'the certificate in the Secret is not one that the ledger knows as valid',
-    lastTransitionTime: new Date(deps.clock.now()).toISOString(),
+    lastTransitionTime: wholeSeconds(deps.clock.now()),
   };
   const conditions = [...managed.conditions.filter((condition) => condition.type !== 'Issuing'), issuing];
   const ref = { name: managed.name, namespace: managed.namespace };
@@ -197,10 +210,22 @@ async function look({ device, managed, signal }: StepContext, deps: StepDeps): P
 async function reread(
   ref: { name: string; namespace: string },
   signal: AbortSignal | undefined,
-  deps: StepDeps,
-): Promise<string | undefined> {
+  deps: Pick<StepDeps, 'client' | 'requests'>,
+): Promise<RequestFacts | undefined> {
   const live = await deps.client.get<CertificateRequest>(CERTIFICATE_REQUESTS, ref, signal);
   if (live === undefined) return undefined;
-  deps.requests.note(requestFacts(live));
-  return live.metadata.uid;
+  const facts = requestFacts(live);
+  // A stranger's is not kept: the watch may never show it, so it would never be forgotten.
+  if (isLabelled(live)) deps.requests.note(facts);
+  return facts;
+}
+
+/** Whether the watch, which selects by our labels, shows this object. */
+function isLabelled(object: CertificateRequest): boolean {
+  return Object.entries(OUR_LABELS).every(([label, value]) => object.metadata.labels?.[label] === value);
+}
+
+/** metav1.Time: with a fraction, what cert-manager writes back differs from what is stored, and its webhook refuses every later status. */
+function wholeSeconds(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -1,7 +1,7 @@
 // What a signed certificate says, read once when it arrives, and whether it is what was asked for.
 import { createHash, X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { Certificate } from '@peculiar/asn1-x509';
+import { BasicConstraints, Certificate } from '@peculiar/asn1-x509';
 import { isDictatedUsage } from './csr.ts';
 import { relativeNames, type Subject } from './subject.ts';
 
@@ -32,6 +32,7 @@ export function readCertificate(pemChain: string): CertificateFacts | undefined 
   if (pemChain.length > MAX_CHAIN_CHARS) return undefined;
   try {
     const leaf = new X509Certificate(pemChain);
+    const extensions = extensionsOf(leaf.raw);
     const spki = leaf.publicKey.export({ type: 'spki', format: 'der' });
     return {
       serial: leaf.serialNumber.toLowerCase(),
@@ -41,8 +42,8 @@ export function readCertificate(pemChain: string): CertificateFacts | undefined 
       notBefore: leaf.validFromDate.toISOString(),
       notAfter: leaf.validToDate.toISOString(),
       subject: leaf.subject,
-      isCa: leaf.ca,
-      dictatedUsages: hasDictatedUsages(leaf.raw),
+      isCa: leaf.ca || saysCa(extensions),
+      dictatedUsages: hasDictatedUsages(extensions),
     };
   } catch {
     return undefined;
@@ -73,13 +74,24 @@ export function certificateProblem(
   return undefined;
 }
 
+type FoundExtension = { oid: string; value: Buffer };
+
 /** `node:crypto` shows the extended usages but not the bits of KeyUsage, so the extensions are read here. */
-function hasDictatedUsages(der: Buffer): boolean {
+function extensionsOf(der: Buffer): FoundExtension[] {
   const extensions = AsnConvert.parse(der, Certificate).tbsCertificate.extensions ?? [];
+  return [...extensions].map((extension) => ({ oid: extension.extnID, value: Buffer.from(extension.extnValue.buffer) }));
+}
+
+function hasDictatedUsages(extensions: FoundExtension[]): boolean {
   return ['2.5.29.15', '2.5.29.37'].every((oid) => {
-    const found = [...extensions].filter((extension) => extension.extnID === oid);
-    return found.length === 1 && found[0] !== undefined && isDictatedUsage(oid, Buffer.from(found[0].extnValue.buffer));
+    const [found, ...others] = extensions.filter((extension) => extension.oid === oid);
+    return found !== undefined && others.length === 0 && isDictatedUsage(oid, found.value);
   });
+}
+
+/** OpenSSL, and so `X509Certificate.ca`, says no where the KeyUsage forbids to sign certificates; not every verifier reads both. */
+function saysCa(extensions: FoundExtension[]): boolean {
+  return extensions.some(({ oid, value }) => oid === '2.5.29.19' && AsnConvert.parse(value, BasicConstraints).cA);
 }
 
 function digest(algorithm: 'md5' | 'sha256', bytes: Buffer): string {
