@@ -5,18 +5,20 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Broker } from './broker.ts';
-import type { Listener } from './config.ts';
+import type { BootFiles, Listener } from './config.ts';
 import { Connection } from './connection.ts';
 import type { Peer } from './identity.ts';
 import { readPeer } from './subject.ts';
 
 export class Listeners {
   readonly #broker: Broker;
+  readonly #files: BootFiles;
   readonly #servers = new Map<string, net.Server>();
   readonly #sockets = new Map<string, Set<net.Socket>>();
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, files: BootFiles) {
     this.#broker = broker;
+    this.#files = files;
   }
 
   running(id: string): boolean {
@@ -36,7 +38,7 @@ export class Listeners {
   async start(id: string): Promise<void> {
     const listener = this.#listener(id);
     if (this.#servers.has(id)) return;
-    const server = listener.type === 'ssl' ? this.#tlsServer(id, listener) : this.#tcpServer(id);
+    const server = this.#server(id, listener);
     const { host, port } = parseBind(listener.bind);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -65,7 +67,7 @@ export class Listeners {
       return this.start(id);
     }
     if (server instanceof tls.Server && listener.ssl_options) {
-      const options = secureOptions(listener);
+      const options = secureOptions(listener, this.#files);
       server.setSecureContext(options);
       // Read by Node at every new connection.
       Object.assign(server, { requestCert: options.requestCert, rejectUnauthorized: options.rejectUnauthorized });
@@ -82,12 +84,15 @@ export class Listeners {
     return listener;
   }
 
-  #tcpServer(id: string): net.Server {
-    return net.createServer((socket) => this.#accept(id, socket, peerOf(socket)));
+  #server(id: string, listener: Listener): net.Server {
+    if (listener.type === 'ssl') return this.#tlsServer(id, listener);
+    if (listener.type === 'tcp') return net.createServer((socket) => this.#accept(id, socket, peerOf(socket)));
+    // WebSockets are not spoken here: the port is open, as a posture check must find it, and closes on whoever comes.
+    return net.createServer((socket) => socket.destroy());
   }
 
   #tlsServer(id: string, listener: Listener): net.Server {
-    const server = tls.createServer(secureOptions(listener), (socket) => {
+    const server = tls.createServer(secureOptions(listener, this.#files), (socket) => {
       const raw = socket.getPeerX509Certificate()?.raw;
       const certificate = raw && readPeer(raw);
       if (raw && !certificate) {
@@ -122,15 +127,15 @@ function peerOf(socket: net.Socket): Peer {
   return { host: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''), port: socket.remotePort ?? 0 };
 }
 
-function secureOptions(listener: Listener): tls.TlsOptions {
+function secureOptions(listener: Listener, files: BootFiles): tls.TlsOptions {
   const options = listener.ssl_options;
   if (!options) throw new Error('listener without ssl_options');
   const verify = options.verify === 'verify_peer';
   const versions = options.versions.filter((version): version is 'tlsv1.3' | 'tlsv1.2' | 'tlsv1.1' => version in VERSION);
   return {
-    ca: pem(options.cacertfile),
-    cert: pem(options.certfile),
-    key: pem(options.keyfile),
+    ca: pem(options.cacertfile, files.ca),
+    cert: pem(options.certfile, files.cert),
+    key: pem(options.keyfile, files.key),
     requestCert: verify,
     rejectUnauthorized: verify && options.fail_if_no_peer_cert,
     minVersion: versions.includes('tlsv1.2') ? 'TLSv1.2' : 'TLSv1.3',
@@ -144,6 +149,10 @@ function secureOptions(listener: Listener): tls.TlsOptions {
 const VERSION: Record<string, true> = { 'tlsv1.3': true, 'tlsv1.2': true };
 
 /** A path or the PEM text itself, as EMQX accepts both. */
-export function pem(value: string): string {
-  return value.includes('-----BEGIN') ? value : readFileSync(value, 'utf8');
+function pem(value: string, shipped: string): string {
+  if (value.includes('-----BEGIN')) return value;
+  // What EMQX ships there is a certificate for the whole world; here it is the one that the stand-in was given.
+  return readFileSync(value.startsWith(SHIPPED_CERTIFICATES) ? shipped : value, 'utf8');
 }
+
+const SHIPPED_CERTIFICATES = '${EMQX_ETC_DIR}/certs/';

@@ -47,7 +47,7 @@ const config = configFile.load(bootConfig(values.profile as Profile, files));
 const tables = new Tables(join(data, 'tables.jsonl'));
 if (tables.empty) for (const ban of readBans(etc('banned.csv'))) tables.putBan(ban);
 const broker = new Broker(config, tables);
-const listeners = new Listeners(broker);
+const listeners = new Listeners(broker, files);
 const rules = new RuleEngine(broker);
 const keys = new ApiKeys({ file: config.api_key.bootstrap_file, passwordFile: etc('dashboard') });
 const rest = createRest(

@@ -90,7 +90,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 }
 
 /** What stands in the image and its mounted Secrets: certificates, API keys, and the bans that are there before anybody connects. */
-function writeFiles({ dir, tls }: StandInOptions, secrets: { keys: string; dashboard: string }): void {
+function writeFiles({ dir, tls, profile }: StandInOptions, secrets: { keys: string; dashboard: string }): void {
   const etc = join(dir, 'etc');
   mkdirSync(etc, { recursive: true });
   const write = (name: string, text: string) => writeFileSync(join(etc, name), text, { mode: 0o600 });
@@ -99,7 +99,7 @@ function writeFiles({ dir, tls }: StandInOptions, secrets: { keys: string; dashb
   write('tls.key', tls.key);
   write('keys', secrets.keys);
   write('dashboard', secrets.dashboard);
-  write('banned.csv', BANNED);
+  if (profile !== 'recorded') write('banned.csv', BANNED);
 }
 
 // Whoever has no certificate of our form is given this client id (`clientid_override`), and it is banned from the first boot on.

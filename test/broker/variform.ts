@@ -33,7 +33,7 @@ function parse(source: string): Node {
   let at = 0;
   const node = (): Node => {
     const token = tokens[at++];
-    if (!token) throw new VariformError('syntax error before end of expression');
+    if (!token) throw new VariformError('syntax error before: ');
     // No escape is read inside the quotes: `\1` reaches the regular expression as it stands.
     const text = token[1] ?? token[2];
     if (text !== undefined) return { kind: 'string', text };

@@ -2,8 +2,9 @@
 
 import type { Json } from '../config.ts';
 
-/** `baseMs` is when the sequence began: times are compared as whole minutes from it. `replace`: what stands for what (ports, folders, digests). */
-export type Masking = { baseMs: number; replace: readonly [string, string][] };
+/** What stands for what: ports, folders, node names. */
+export type Names = readonly (readonly [string, string])[];
+type Masking = { baseMs: number; replace: Names };
 
 // Of the machine or the Erlang VM, or counted while other packets were still on their way.
 const VOLATILE = new Set(
@@ -13,16 +14,34 @@ const VOLATILE = new Set(
     .split(/\s+/),
 );
 
-export function mask(value: Json, masking: Masking): Json {
-  if (Array.isArray(value)) return value.map((item) => mask(item, masking));
+/** Times are compared as whole minutes from the first one in the same answer. */
+export function mask(value: Json, replace: Names): Json {
+  return maskValue(value, { baseMs: earliest(JSON.stringify(value)), replace });
+}
+
+const RFC3339 = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g;
+const EPOCH = /\b1[6-9]\d{8}(?:\d{3})?\b/g;
+
+export function earliest(text: string): number {
+  const times = [...text.matchAll(RFC3339)].map(([time]) => Date.parse(time));
+  const epochs = [...text.matchAll(EPOCH)].map(([epoch]) => epochMs(epoch));
+  return Math.min(...times, ...epochs);
+}
+
+function epochMs(text: string): number {
+  return Number(text) * (text.length === 13 ? 1 : 1000);
+}
+
+function maskValue(value: Json, masking: Masking): Json {
+  if (Array.isArray(value)) return value.map((item) => maskValue(item, masking));
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, inner]): [string, Json] => {
         if (VOLATILE.has(key)) return [key, '<volatile>'];
         // Rows come in the order of a hash table.
-        if (key === 'data' && Array.isArray(inner)) return [key, sorted(mask(inner, masking))];
-        return [key, mask(inner, masking)];
+        if (key === 'data' && Array.isArray(inner)) return [key, sorted(maskValue(inner, masking))];
+        return [key, maskValue(inner, masking)];
       });
     return Object.fromEntries(entries);
   }
@@ -47,8 +66,8 @@ function maskText(text: string, { baseMs, replace }: Masking): string {
   let out = text;
   for (const [from, to] of replace) out = out.replaceAll(from, to);
   return out
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, (time) => minutes(Date.parse(time) - baseMs))
-    .replace(/\b1[6-9]\d{8}(\d{3})?\b/g, (epoch) => minutes(Number(epoch) * (epoch.length === 13 ? 1 : 1000) - baseMs))
+    .replace(RFC3339, (time) => minutes(Date.parse(time) - baseMs))
+    .replace(EPOCH, (epoch) => minutes(epochMs(epoch) - baseMs))
     .replace(/\b[0-9A-F]{32}\b/g, '<message id>')
     .replace(/\b[0-9a-f]{32}\b/g, '<md5>')
     .replace(/emqxv?@127\.0\.0\.1/g, '<node>');
