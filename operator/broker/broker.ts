@@ -4,6 +4,7 @@ import type { Controller } from '../runtime/controller.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
+import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts';
 import { brokerMetrics } from './broker-metrics.ts';
 import { createEmqx } from './emqx.ts';
 import { createRest } from './rest.ts';
@@ -99,4 +100,22 @@ export function createBroker(deps: BrokerDeps): Broker {
       },
     },
   };
+}
+
+export type { AdoptionReport, AdoptOptions } from './adopt.ts';
+
+/**
+ * Says what taking a place in an EMQX that others use would do (which foreign rules are kept, which connected clients would lose a subscription, which settings
+ * stay unsafe), and does it only with `yes`. Afterwards the marker in the ACL text tells every operator that it was adopted. Throws an error with a `code` of errors.ts.
+ */
+export async function adopt(
+  deps: Pick<BrokerDeps, 'url' | 'apiKeyFile' | 'caFile' | 'clock'>,
+  options: AdoptOptions,
+): Promise<AdoptionReport> {
+  const rest = createRest({ ...deps, observe: () => undefined });
+  try {
+    return await adoptBroker(createEmqx(rest), options);
+  } finally {
+    await rest.close();
+  }
 }

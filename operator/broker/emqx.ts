@@ -97,6 +97,11 @@ export function createEmqx(rest: Rest) {
     async clients(): Promise<ClientRow[]> {
       return (await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs')).map(clientOf);
     },
+    /** With the address it comes from. */
+    async clientsWithAddress(): Promise<(ClientRow & { ip: string | undefined })[]> {
+      const rows = await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs,ip_address');
+      return rows.map((row) => ({ ...clientOf(row), ip: optionalText(row, 'ip_address') }));
+    },
     async clientsOf(username: string): Promise<ClientRow[]> {
       const query = `&username=${encodeURIComponent(username)}&fields=clientid,username,connected,client_attrs`;
       // An unknown filter would be ignored and give the whole list (emqx.md §1.2): only the rows asked for are believed.
