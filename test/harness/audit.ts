@@ -1,4 +1,5 @@
 // Reads the API server's audit log: what was really asked of it, by whom. Used for counts that do not depend on the machine.
+import { createHash, X509Certificate } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
@@ -11,6 +12,8 @@ export type AuditEvent = {
   requestObject?: unknown;
   responseObject?: unknown;
   requestReceivedTimestamp: string;
+  /** When the answer had been sent. */
+  stageTimestamp: string;
 };
 
 const WRITES = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
@@ -27,20 +30,36 @@ export async function* auditEvents(file: string): AsyncIterable<AuditEvent> {
   }
 }
 
-/** Successful and refused writes of `username` on `resources` since `sinceIso`, by `verb resource[/subresource]`. */
-export async function countWrites(
-  file: string,
-  username: string,
-  sinceIso: string,
-  resources?: readonly string[],
-): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
+/** Writes by `verb resource[/subresource]`, those that were refused included, and when the last of them was answered (ms since the epoch). */
+export type Tally = { writes: Record<string, number>; lastMs: number };
+
+/** Counts the writes of `username` that `wanted` picks. */
+export async function tallyWrites(file: string, username: string, wanted: (event: AuditEvent) => boolean): Promise<Tally> {
+  const tally: Tally = { writes: {}, lastMs: 0 };
   for await (const event of auditEvents(file)) {
-    if (event.user.username !== username || !WRITES.has(event.verb) || event.requestReceivedTimestamp < sinceIso) continue;
+    if (event.user.username !== username || !WRITES.has(event.verb) || !wanted(event)) continue;
     const { resource = '', subresource } = event.objectRef ?? {};
-    if (resources !== undefined && !resources.includes(resource)) continue;
     const name = `${event.verb} ${resource}${subresource === undefined ? '' : `/${subresource}`}`;
-    counts[name] = (counts[name] ?? 0) + 1;
+    tally.writes[name] = (tally.writes[name] ?? 0) + 1;
+    tally.lastMs = Math.max(tally.lastMs, Date.parse(event.stageTimestamp));
   }
-  return counts;
+  return tally;
 }
+
+/** Every certificate that was ever stored in a CertificateRequest, by its public key (sha256 of the SubjectPublicKeyInfo, hex): one key, one certificate. */
+export async function certificatesByKey(file: string): Promise<Map<string, Set<string>>> {
+  const byKey = new Map<string, Set<string>>();
+  const seen = new Set<string>();
+  for await (const { objectRef, responseObject } of auditEvents(file)) {
+    if (objectRef?.resource !== 'certificaterequests') continue;
+    const encoded = (responseObject as { status?: { certificate?: string } } | undefined)?.status?.certificate;
+    if (encoded === undefined || seen.has(encoded)) continue;
+    seen.add(encoded);
+    const certificate = new X509Certificate(Buffer.from(encoded, 'base64'));
+    const key = sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }));
+    byKey.set(key, (byKey.get(key) ?? new Set()).add(sha256(certificate.raw)));
+  }
+  return byKey;
+}
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
