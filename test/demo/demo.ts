@@ -28,7 +28,7 @@ const READING_MS = 1_200;
 
 /** Resolves to the exit code; with `--keep` when everything is left running. */
 export async function runDemo(run: Run): Promise<0 | 1> {
-  const { options, screen, steps } = run;
+  const { options, screen } = run;
   const beganAt = performance.now();
   screen.line(
     screen.paint.bold('Hedgerow: three manifests make a fleet that talks. All of it happens now, on this machine; nothing is recorded.'),
@@ -40,10 +40,10 @@ export async function runDemo(run: Run): Promise<0 | 1> {
   const outcomes: Outcome[] = [];
   for (const [at, scene] of PLAY.entries()) {
     outcomes.push(await play(run, stage, scene, at + 1));
-    screen.snapshot();
+    if (at === 0) screen.snapshot();
     if (screen.terminal) await pause(READING_MS);
   }
-  steps.end();
+  screen.snapshot();
   sumUp(screen, outcomes, performance.now() - beganAt);
   if (options.keep) explore(run, place, system);
   return exitCodeOf(outcomes, PLAY.length);
@@ -84,6 +84,7 @@ async function apply({ screen, steps, cleanup }: Run, place: Place, system: Syst
   screen.text(
     `crds/samples/smart-office is applied, with one change that you should know of: its certificate requests were made with keys that nobody has any more. Each simulated device makes a key of its own, and its own request takes the place of the sample's in spec.identity.csr. ${ATTACKER} is added: a genuine device that is going to misbehave.`,
   );
+  steps.say("making keys and requests, applying the sample, reading the gateway's Secret");
   let appliedAt = performance.now();
   const fleet: Fleet = await createFleet(
     async (manifests) => {

@@ -118,7 +118,7 @@ function rowOf(talker: Talker, watch: DeviceWatch): Row {
     device: talker.name,
     segment: talker.segment,
     ready: view === undefined ? 'deleted' : (ready?.status ?? 'Unknown'),
-    reason: ready?.reason ?? 'Pending',
+    reason: view === undefined ? '' : (ready?.reason ?? 'Pending'),
     connected: talker.device.connected(),
     accepted: talker.tally.accepted,
     refused: talker.tally.refused,

@@ -40,6 +40,12 @@ async function run(options: DemoOptions, screen: Screen): Promise<number> {
   const cleanup = createCleanup();
   const steps = createSteps(screen);
   const interrupted = firstSignal();
+  // `npm run demo | head`: nobody reads any more, which is no reason to leave something running.
+  let unread = false;
+  process.stdout.on('error', () => {
+    if (!unread) process.kill(process.pid, 'SIGHUP');
+    unread = true;
+  });
   let code: number;
   try {
     await takeName(options.name);

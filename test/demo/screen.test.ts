@@ -97,7 +97,7 @@ describe('elsewhere', () => {
     screen.table(() => ['DEVICE', 'thermo']);
     screen.line(screen.paint.red('red'));
     screen.doing('waiting');
-    vi.advanceTimersByTime(11_000);
+    vi.advanceTimersByTime(13_000);
     screen.close();
     expect(out.text()).toBe('red\n\nDEVICE\nthermo\n\n\nDEVICE\nthermo\n\n');
   });

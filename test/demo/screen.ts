@@ -29,7 +29,7 @@ export type Output = {
 };
 
 const REDRAW_MS = 250;
-const SNAPSHOT_MS = 5_000;
+const SNAPSHOT_MS = 6_000;
 const PLAIN_WIDTH = 140;
 const CURSOR = { hide: '\u001b[?25l', show: '\u001b[?25h' };
 

@@ -19,7 +19,7 @@ export function renderTable(rows: readonly Row[], width: number): string[] {
   const cells = rows.map((row) => [
     row.device,
     row.segment,
-    row.ready === 'True' ? 'True' : `${row.ready} (${row.reason})`,
+    row.ready === 'True' || row.reason === '' ? row.ready : `${row.ready} (${row.reason})`,
     row.connected ? 'yes' : 'no',
     String(row.accepted),
     String(row.refused),

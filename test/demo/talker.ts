@@ -46,8 +46,7 @@ export function createTalker({ teller, device, address, certificate }: TalkerOpt
 
   async function turn(): Promise<number> {
     if (!device.connected()) return (await reconnect()) ? 0 : RECONNECT_MS;
-    const answer = await talker.tellNow();
-    if (answer.given === 'refused') last = answer.how;
+    await talker.tellNow();
     return EVERY_MS;
   }
 
@@ -83,7 +82,10 @@ export function createTalker({ teller, device, address, certificate }: TalkerOpt
       if (answer.given === 'accepted') {
         tally.accepted += 1;
         last = words;
-      } else if (answer.given === 'refused') tally.refused += 1;
+      } else if (answer.given === 'refused') {
+        tally.refused += 1;
+        last = answer.how;
+      }
       return answer;
     },
     start() {

@@ -35,8 +35,11 @@ export function summaryLines(outcomes: readonly Outcome[], scenes: number, paint
   const longest = Math.max(0, ...outcomes.map(({ proof }) => proof.length));
   const lines = outcomes.flatMap((outcome) => {
     const ok = held(outcome);
-    const text = `   ${word(ok)}  ${String(outcome.number).padStart(2)}  ${outcome.proof.padEnd(longest)}  ${remark(outcome)}`.trimEnd();
-    const [first = '', ...rest] = wrap(text, width, 15);
+    const title = `   ${word(ok)}  ${String(outcome.number).padStart(2)}  ${outcome.proof}`;
+    const figure = remark(outcome);
+    const oneLine = `${title.padEnd(longest + 15)}  ${figure}`;
+    const [first = '', ...rest] =
+      oneLine.length <= width ? [oneLine] : [...wrap(title, width, 15), ...wrap(`               ${figure}`, width, 15)];
     return [colourWord(first, ok, paint), ...rest];
   });
   const kept = outcomes.filter(held).length;

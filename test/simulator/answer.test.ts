@@ -11,6 +11,11 @@ it('a refusal names packet, code and meaning', () => {
   expect(answerOfError('PUBACK', error)).toEqual({ given: 'refused', how: 'PUBACK 0x87 Not authorized' });
 });
 
+it('a refused subscription has its code in the SUBACK', () => {
+  const error = Object.assign(new Error('Subscribe error: Not authorized'), { packet: { cmd: 'suback', granted: [0, 0x87] } });
+  expect(answerOfError('SUBACK', error)).toEqual({ given: 'refused', how: 'SUBACK 0x87 Not authorized' });
+});
+
 it('a broken connection is no refusal', () => {
   const error = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' });
   expect(answerOfError('CONNACK', error)).toEqual({ given: 'none', how: 'connect ECONNREFUSED 127.0.0.1:1' });

@@ -11,9 +11,12 @@ export function answerOf(packet: 'PUBACK' | 'SUBACK' | 'CONNACK', code: number, 
   return { given: code >= FIRST_REFUSAL ? 'refused' : 'accepted', how };
 }
 
-/** The `mqtt` package reports a refusing acknowledgement as an error with the reason code in `code` and its name behind a colon. */
+type LibraryError = { code?: unknown; message?: string; packet?: { granted?: number[] } };
+
+/** The `mqtt` package reports a refusing acknowledgement as an error: the reason code in `code` or in the SUBACK, its name behind a colon. */
 export function answerOfError(packet: 'PUBACK' | 'SUBACK' | 'CONNACK', error: unknown): Answer {
-  const { code, message = String(error) } = error as { code?: unknown; message?: string };
+  const { code: own, message = String(error), packet: suback } = error as LibraryError;
+  const code = own ?? (suback?.granted === undefined ? undefined : Math.max(...suback.granted));
   if (typeof code !== 'number' || code < FIRST_REFUSAL) return { given: 'none', how: message };
   return answerOf(packet, code, message.slice(message.indexOf(': ') + 2));
 }

@@ -74,8 +74,14 @@ export function refusalOf(error: unknown): Attempt {
   const answer = answerOfError('CONNACK', error);
   if (answer.given === 'refused') return { refused: true, how: answer.how };
   const alert = tlsAlertOf(error);
-  return alert === undefined ? { refused: false, how: answer.how } : { refused: true, how: `TLS alert: ${alert}` };
+  if (alert !== undefined) return { refused: true, how: `TLS alert: ${alert}` };
+  return answer.how === CLOSED
+    ? { refused: true, how: 'connection closed by the broker before CONNACK' }
+    : { refused: false, how: answer.how };
 }
+
+/** The library's words for an orderly end after TCP was connected: some servers judge a certificate after the handshake and send no alert. */
+const CLOSED = "Couldn't connect to server";
 
 /** The alert as OpenSSL words it, undefined when the connection ended in another way. */
 function tlsAlertOf(error: unknown): string | undefined {

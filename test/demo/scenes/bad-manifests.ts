@@ -6,7 +6,7 @@ import { intervention, must, type Scene, type Stage } from './scene.ts';
 const NEWCOMER = 'thermo-99';
 
 export const badManifests: Scene = {
-  proof: 'a bad manifest is refused, and the message says the cure',
+  proof: 'a bad manifest is refused with its cure',
   attempt: () =>
     'Somebody pastes a private key, grants a topic that reaches everybody, signs with the name of another, and sends a request for another device.',
   async play(stage, check) {
@@ -14,7 +14,7 @@ export const badManifests: Scene = {
     for (const [what, code, yaml] of refusedAtTheDoor(stage)) {
       const answer = await kubectl(['apply', '-f', '-'], { yaml, about: what });
       const message = messageOf(answer.stderr, code);
-      check(what, answer.code !== 0 && message !== undefined, message ?? answer.stderr.trim());
+      check('refused', answer.code !== 0 && message !== undefined, message ?? answer.stderr.trim());
     }
     // Only the operator can read what is inside a request: the Device is taken, and says what is wrong with it.
     const { csrPem } = await makeDeviceKey({ device: 'somebody-else', segment: 'office-sensors', namespace });
@@ -23,9 +23,9 @@ export const badManifests: Scene = {
     await watch.until(NEWCOMER, 'Stalled', 'True');
     const stalled = conditionOf(watch.get(NEWCOMER), 'Stalled');
     const command = /openssl req .*CN=thermo-99\.[a-z0-9-]+/.test(stalled?.message ?? '');
-    check(about, command && watch.get(NEWCOMER)?.certificate === undefined, `${stalled?.reason}: ${stalled?.message}`);
+    check('stalled, no certificate', command && watch.get(NEWCOMER)?.certificate === undefined, `${stalled?.reason}: ${stalled?.message}`);
     must(await kubectl(['delete', 'device', NEWCOMER, '-n', namespace]));
-    return '4 of 4 refused with code and cure';
+    return '4 of 4 with code and cure';
   },
 };
 

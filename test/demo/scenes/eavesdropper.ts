@@ -2,17 +2,18 @@ import { pause } from '../../harness/wait.ts';
 import { eavesdrop } from '../../simulator/hostile.ts';
 import { ATTACKER } from '../fleet.ts';
 import { count } from '../text.ts';
-import type { Scene } from './scene.ts';
+import { connected, type Scene } from './scene.ts';
 import { VICTIM } from './stranger.ts';
 
 const LISTEN_MS = 1_500;
 
 export const eavesdropper: Scene = {
-  proof: "an eavesdropper's # subscription is refused, and nothing is heard",
+  proof: "an eavesdropper's # is refused, nothing is heard",
   attempt: ({ namespace }) =>
     `${ATTACKER} subscribes to #, to all telemetry of its own segment, to ${VICTIM}'s commands and to the aggregates of ${namespace}, and listens.`,
   async play({ fleet, namespace }, check) {
     const { device, segment } = fleet.attacker();
+    await connected(fleet.attacker());
     device.received.length = 0;
     const before = told(fleet.talkers);
     const filters = ['#', `dt/${segment}.${namespace}/#`, `cmd/${segment}.${namespace}/${VICTIM}.${namespace}/#`, `agg/${namespace}/#`];
@@ -30,7 +31,7 @@ export const eavesdropper: Scene = {
       device.received.length === 0 && others > 0,
       `${count(device.received.length, 'message')}, while the fleet published ${others}`,
     );
-    return `${filters.length} filters refused; 0 of ${count(others, 'message')} heard`;
+    return `SUBACK 0x87; 0 of ${count(others, 'message')} heard`;
   },
 };
 

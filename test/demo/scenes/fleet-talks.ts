@@ -4,7 +4,7 @@ import type { Scene } from './scene.ts';
 
 /** Three manifests make a fleet that talks. */
 export const fleetTalks: Scene = {
-  proof: 'manifests alone make a fleet that talks by mutual TLS',
+  proof: 'manifests make a fleet that talks by mutual TLS',
   attempt: ({ fleet }) =>
     `${count(fleet.talkers.length, 'device')} wait for certificates, connect with them and publish what their segments may.`,
   async play({ fleet, watch, system, namespace, appliedAt }, check) {

@@ -4,7 +4,7 @@ import { ATTACKER } from '../fleet.ts';
 import { must, type Scene } from './scene.ts';
 
 export const forgotten: Scene = {
-  proof: 'a revoked device stays out when its manifests are deleted',
+  proof: 'a revoked device stays out without its manifests',
   attempt: () => `Somebody tidies up: the Device ${ATTACKER} and the Intervention that revoked it are deleted.`,
   async play(stage, check) {
     const { fleet, watch, address, namespace, system, kubectl } = stage;

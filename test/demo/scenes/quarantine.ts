@@ -1,11 +1,11 @@
 import { duration } from '../text.ts';
-import { genuineDevicesTalk, intervention, must, type Scene, untilTold } from './scene.ts';
+import { connected, genuineDevicesTalk, intervention, must, type Scene, untilTold } from './scene.ts';
 import { VICTIM } from './stranger.ts';
 
 const SUSPECT = 'thermo-18';
 
 export const quarantine: Scene = {
-  proof: 'a quarantined device keeps its recovery topics only, until it is released',
+  proof: 'a quarantined device keeps its recovery topics only',
   attempt: () => `${SUSPECT} behaves oddly. Somebody quarantines it, has a look, and lets it out again.`,
   async play(stage, check) {
     const { fleet, watch, namespace } = stage;
@@ -13,9 +13,10 @@ export const quarantine: Scene = {
     const { device } = talker;
     const order = intervention(stage, 'Quarantine', SUSPECT, 'odd readings, ticket 4711');
     const applied = must(await stage.kubectl(['apply', '-f', '-'], order));
-    const shutMs = await untilTold(talker, 'refused', applied.startedAt);
-    check('its readings', true, `${talker.last()}, ${duration(shutMs)} after kubectl apply was started`);
+    const shut = await untilTold(talker, 'refused', applied.startedAt);
+    check('its readings', true, `${shut.how}, ${duration(shut.ms)} after kubectl apply was started`);
     await watch.until(SUSPECT, 'Quarantined', 'True');
+    await connected(talker);
     const commands = await device.trySubscribe(`cmd/${talker.segment}.${namespace}/${device.name}/#`);
     check('its commands', commands.given === 'refused', commands.how);
     const recovery = await device.tryPublish(`recovery/${device.name}/report`, '{"self-test":"ok"}');
@@ -25,9 +26,9 @@ export const quarantine: Scene = {
     await genuineDevicesTalk([fleet.talker(VICTIM)], check);
 
     const released = must(await stage.kubectl(['delete', 'intervention', order.name, '-n', namespace]));
-    const openMs = await untilTold(talker, 'accepted', released.startedAt);
+    const { ms: openMs } = await untilTold(talker, 'accepted', released.startedAt);
     await watch.until(SUSPECT, 'Ready', 'True');
     check('released: its readings', true, `accepted ${duration(openMs)} after kubectl delete was started, and Ready again`);
-    return `shut in ${duration(shutMs)}, open again in ${duration(openMs)}`;
+    return `shut in ${duration(shut.ms)}, open again in ${duration(openMs)}`;
   },
 };

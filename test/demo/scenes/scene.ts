@@ -48,8 +48,8 @@ export async function genuineDevicesTalk(talkers: readonly Talker[], check: Chec
   );
 }
 
-/** Tells readings until the broker accepts (or refuses) one; resolves to ms since `since`. */
-export async function untilTold(talker: Talker, given: 'accepted' | 'refused', since: number): Promise<number> {
+/** Tells readings until the broker accepts (or refuses) one; `ms` since `since`, and the broker's words. */
+export async function untilTold(talker: Talker, given: 'accepted' | 'refused', since: number): Promise<{ ms: number; how: string }> {
   let seen = 'nothing yet';
   await waitFor(
     `${talker.name} to be ${given}`,
@@ -60,7 +60,15 @@ export async function untilTold(talker: Talker, given: 'accepted' | 'refused', s
     },
     { timeoutMs: 30_000, everyMs: 20, describe: () => `last answer: ${seen}` },
   );
-  return performance.now() - since;
+  return { ms: performance.now() - since, how: seen };
+}
+
+/** A scene that asks a device which is just connecting again would take that for an answer of the broker. */
+export async function connected(talker: Talker): Promise<void> {
+  await waitFor(`${talker.name} to be connected`, () => talker.device.connected() || undefined, {
+    everyMs: 20,
+    describe: () => talker.last(),
+  });
 }
 
 export function intervention(

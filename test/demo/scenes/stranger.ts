@@ -8,7 +8,7 @@ export const VICTIM = 'thermo-17';
 const TLS_1_2 = { maxVersion: 'TLSv1.2' } as IClientOptions;
 
 export const stranger: Scene = {
-  proof: 'a spoofed device without a certificate of ours is refused',
+  proof: 'a spoofed device without a certificate is refused',
   attempt: () =>
     `Somebody in the network connects as ${VICTIM}: without a certificate, then with one in ${VICTIM}'s name that he signed himself, then by TLS 1.2.`,
   async play({ address, fleet }, check) {
