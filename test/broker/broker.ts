@@ -52,7 +52,7 @@ export class Broker {
   /** The number of sessions reached. Retained messages are kept whether anybody listens or not. */
   publish(message: Message): number {
     const delayed = this.config.delayed.enable ? parseDelayed(message.topic) : undefined;
-    if (delayed) {
+    if (delayed && delayed !== 'malformed') {
       this.#delay({ ...message, topic: delayed.topic }, delayed.afterSeconds);
       return 0;
     }

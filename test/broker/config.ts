@@ -246,6 +246,8 @@ function bootListeners(hedgerow: boolean, files: BootFiles): Record<string, List
     verify: 'verify_peer',
     versions: hedgerow ? ['tlsv1.3'] : ['tlsv1.3', 'tlsv1.2'],
   };
+  // The reference profile leaves the address of what it switches off to the default: every one.
+  const off = (bind: string) => (hedgerow ? bind.slice(bind.lastIndexOf(':')) : bind);
   return {
     'ssl:default': {
       ...common('ssl', files.sslBind),
@@ -254,9 +256,9 @@ function bootListeners(hedgerow: boolean, files: BootFiles): Record<string, List
       max_connections: hedgerow ? 100000 : 15000,
       ssl_options,
     },
-    'tcp:default': common('tcp', files.tcpBind),
-    'ws:default': common('ws', files.wsBind),
-    'wss:default': common('wss', files.wssBind),
+    'tcp:default': common('tcp', off(files.tcpBind)),
+    'ws:default': common('ws', off(files.wsBind)),
+    'wss:default': common('wss', off(files.wssBind)),
   };
 }
 

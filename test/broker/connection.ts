@@ -275,7 +275,9 @@ export class Connection {
     this.stats.recv_qos[packet.qos]++;
     if (packet.retain && !mqtt.retain_available) return this.#fail(0x9a);
     if (packet.qos > mqtt.max_qos_allowed) return this.#fail(0x9b);
-    const access: Access = { action: 'publish', topic: parseDelayed(topic)?.topic ?? topic, qos: packet.qos, retain: packet.retain };
+    const delayed = parseDelayed(topic);
+    if (delayed === 'malformed') return void this.#socket.destroy();
+    const access: Access = { action: 'publish', topic: delayed?.topic ?? topic, qos: packet.qos, retain: packet.retain };
     const allowed = this.#authorize(access);
     if (allowed === 'closed') return;
     if (!allowed) return this.#denied(packet);
@@ -366,10 +368,13 @@ export class Connection {
   }
 
   #grant(parsed: Subscription, raw: string, qos: 0 | 1 | 2): number | 'closed' {
-    if (raw.startsWith('$exclusive/') && !this.#broker.config.global_zone.mqtt.exclusive_subscription) return 0x8f;
-    const allowed = this.#authorize({ action: 'subscribe', topic: parsed.filter, qos, retain: false });
+    // The ACL is asked about what is behind the prefix, and before the feature is.
+    const exclusive = raw.startsWith('$exclusive/');
+    const topic = exclusive ? raw.slice('$exclusive/'.length) : parsed.filter;
+    const allowed = this.#authorize({ action: 'subscribe', topic, qos, retain: false });
     if (allowed === 'closed') return 'closed';
-    return allowed ? qos : NOT_AUTHORIZED;
+    if (!allowed) return NOT_AUTHORIZED;
+    return exclusive && !this.#broker.config.global_zone.mqtt.exclusive_subscription ? 0x8f : qos;
   }
 
   #onUnsubscribe(packet: IUnsubscribePacket, session: Session): void {

@@ -167,5 +167,5 @@ function scalar(value: Json, indent: string): string {
     return `[\n${items.join(',\n')}\n${indent}]`;
   }
   if (typeof value !== 'string') return String(value);
-  return /^[A-Za-z_]+$/.test(value) ? value : JSON.stringify(value);
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(value) ? value : JSON.stringify(value);
 }

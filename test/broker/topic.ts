@@ -60,10 +60,13 @@ function filterOnly(filter: string, group?: string): Subscription | undefined {
 
 export type Delayed = { afterSeconds: number; topic: string };
 
-/** `$delayed/<seconds>/<topic>`; undefined when it is no delayed topic or badly formed. */
-export function parseDelayed(topic: string): Delayed | undefined {
+/** `$delayed/<seconds>/<topic>`; undefined when it is none, `malformed` when EMQX's parser crashes on it and takes the connection along. */
+export function parseDelayed(topic: string): Delayed | 'malformed' | undefined {
+  if (!topic.startsWith('$delayed/')) return undefined;
   const found = /^\$delayed\/(\d+)\/([\s\S]+)$/.exec(topic);
-  if (!found?.[1] || !found[2]) return undefined;
-  const afterSeconds = Number(found[1]);
-  return afterSeconds > 4294967 ? undefined : { afterSeconds, topic: found[2] };
+  const afterSeconds = Number(found?.[1]);
+  if (!found?.[2] || afterSeconds > MAX_DELAY_SECONDS || found[2].startsWith('$share/')) return 'malformed';
+  return { afterSeconds, topic: found[2] };
 }
+
+const MAX_DELAY_SECONDS = 4_294_967;

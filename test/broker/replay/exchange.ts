@@ -36,16 +36,12 @@ export const RECORDED_NAMES: Names = [
   ['127.0.0.1:18883', '<mqtt>'],
   ['127.0.0.1:8883', '<mqtt>'],
   [':8883', '<mqtt port>'],
-  ['0.0.0.0:1883', '0.0.0.0<tcp port>'],
-  ['0.0.0.0:8083', '0.0.0.0<ws port>'],
-  ['0.0.0.0:8084', '0.0.0.0<wss port>'],
-  ['127.0.0.1:1883', '127.0.0.1<tcp port>'],
-  ['127.0.0.1:8083', '127.0.0.1<ws port>'],
-  ['127.0.0.1:8084', '127.0.0.1<wss port>'],
+  [':1883', '<tcp port>'],
+  [':8083', '<ws port>'],
+  [':8084', '<wss port>'],
   ['<pki>/ca.crt', '<ca file>'],
   ['<pki>/server.crt', '<certificate file>'],
   ['<pki>/server.key', '<key file>'],
-  ['cacert-3F1306DA865AC331', '<stored>'],
   ['<etc>/acl.conf', '<acl file>'],
 ];
 
@@ -64,7 +60,6 @@ export function playedNames({ world: { standIn, dir } }: Stage): Names {
     [`${dir}/data`, '<data_dir>'],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: EMQX's own variable
     ['${EMQX_ETC_DIR}/acl.conf', '<acl file>'],
-    ['cacert-51D5B1C2B2C1C1C1', '<stored>'],
   ];
 }
 

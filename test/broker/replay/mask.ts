@@ -9,7 +9,7 @@ type Masking = { baseMs: number; replace: Names };
 // Of the machine or the Erlang VM, or counted while other packets were still on their way.
 const VOLATILE = new Set(
   `uptime load1 load5 load15 memory_total memory_used process_used process_available max_fds sys_path log_path heap_size reductions
-  mailbox_len recv_oct send_oct recv_cnt send_cnt recv_pkt send_pkt port from_port`
+  mailbox_len recv_oct send_oct recv_cnt send_cnt recv_pkt send_pkt port token`
     .trim()
     .split(/\s+/),
 );
@@ -22,10 +22,13 @@ export function mask(value: Json, replace: Names): Json {
 const RFC3339 = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g;
 const EPOCH = /\b1[6-9]\d{8}(?:\d{3})?\b/g;
 
-export function earliest(text: string): number {
-  const times = [...text.matchAll(RFC3339)].map(([time]) => Date.parse(time));
-  const epochs = [...text.matchAll(EPOCH)].map(([epoch]) => epochMs(epoch));
-  return Math.min(...times, ...epochs);
+function earliest(text: string): number {
+  return Math.min(firstTime(text), ...[...text.matchAll(EPOCH)].map(([epoch]) => epochMs(epoch)));
+}
+
+/** Infinity where there is none. */
+export function firstTime(text: string): number {
+  return Math.min(...[...text.matchAll(RFC3339)].map(([time]) => Date.parse(time)));
 }
 
 function epochMs(text: string): number {
@@ -69,6 +72,7 @@ function maskText(text: string, { baseMs, replace }: Masking): string {
     .replace(RFC3339, (time) => minutes(Date.parse(time) - baseMs))
     .replace(EPOCH, (epoch) => minutes(epochMs(epoch) - baseMs))
     .replace(/\b[0-9A-F]{32}\b/g, '<message id>')
+    .replace(/cacert-[0-9A-F]{16}/g, '<stored certificate>')
     .replace(/\b[0-9a-f]{32}\b/g, '<md5>')
     .replace(/emqxv?@127\.0\.0\.1/g, '<node>');
 }

@@ -5,7 +5,7 @@ import type { RestAnswer } from '../rest-client.ts';
 import { tryConnect, type Attempt, type Device, type DeviceOptions } from '../testing/device.ts';
 import type { Identity } from '../testing/pki.ts';
 import type { World } from '../testing/world.ts';
-import { earliest } from './mask.ts';
+import { firstTime } from './mask.ts';
 import type { Entry } from './recording.ts';
 
 export type Stage = {
@@ -36,7 +36,7 @@ export function makeStage(world: World, entries: readonly Entry[]): Stage {
   const identityOf = async (name: string) => identities.get(name) ?? (await world.identity(name, SEGMENTS[name] ?? 'seg-a'));
   const stage: Stage = {
     world,
-    recordedAt: earliest(JSON.stringify(entries)),
+    recordedAt: firstTime(JSON.stringify(entries.map((entry) => entry.response ?? null))),
     playedAt: Date.now(),
     names: new Map(['8883', '18883'].map((port) => [`127.0.0.1:${port}`, `127.0.0.1:${world.standIn.mqttPort}`])),
     identities,

@@ -71,7 +71,7 @@ const listV2: Handler = ({ query }, { broker, node }) => {
   const page = readPage(query);
   if ('status' in page) return page;
   const rows = chosen(query, broker.sessions.values()).map((session) => clientRow(session, node));
-  return ok({ data: rows.slice(0, page.limit), meta: { count: rows.length, hasnext: false } });
+  return ok({ data: rows.slice(0, page.limit), meta: { count: rows.length } });
 };
 
 function withSession(handler: (session: Session, context: Context, body: Json | undefined) => Response): Handler {
