@@ -1,15 +1,22 @@
 // `npm run generate`: writes everything that follows from operator/api and the rooms' tables of errors. With `--check` it writes nothing, names the files that
 // differ and ends with 1.
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { KINDS } from '../operator/api/kinds.ts';
+import { errorParts, errorTables } from './generate/errors.ts';
 import { differences, type Files, repair } from './generate/files.ts';
 import { manifestFiles } from './generate/manifests.ts';
+import { fillMarkers } from './generate/markers.ts';
+import { kindParts } from './generate/reference.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Folders whose `.yaml` files are all generated. */
 const OWNED = ['crds', 'crds/admission', 'charts/hedgerow/crds', 'charts/hedgerow/admission'];
+const PAGES = 'docs/reference';
 
 const check = process.argv.includes('--check');
-const files: Files = new Map([...manifestFiles()]);
+const files: Files = new Map([...manifestFiles(), ...(await pages())]);
 const found = differences(ROOT, files, OWNED);
 for (const { file, why } of found) console.log(check ? `${file}: ${why}` : `${why === 'left over' ? 'removed' : 'wrote'} ${file}`);
 if (found.length === 0) console.log(`${files.size} generated files are as they should be`);
@@ -17,3 +24,13 @@ else if (check) {
   console.log('run `npm run generate` and commit what it writes');
   process.exitCode = 1;
 } else repair(ROOT, files, found);
+
+/** `SegmentPolicy` is described in docs/reference/segment-policy.md. */
+async function pages(): Promise<[string, string][]> {
+  const parts = KINDS.map((kind): [string, Map<string, string>] => [
+    `${PAGES}/${kind.resource.kind.replaceAll(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase()}.md`,
+    kindParts(kind),
+  ]);
+  parts.push([`${PAGES}/errors.md`, errorParts(await errorTables(ROOT))]);
+  return parts.map(([file, generated]) => [file, fillMarkers(readFileSync(join(ROOT, file), 'utf8'), file, generated)]);
+}

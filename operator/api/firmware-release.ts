@@ -68,11 +68,13 @@ const spec = object(
         'HR-API-016',
         'self.component == oldSelf.component',
         'spec.component is immutable: make a new FirmwareRelease for another component',
+        '.component',
       ),
       rule(
         'HR-API-017',
         "self.rollout.mode != 'Forced' || self.rollout.waves.size() > 1",
         'mode: Forced needs at least two waves, so that a bad image meets few devices first',
+        '.rollout.mode',
       ),
     ],
   },
