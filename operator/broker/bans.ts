@@ -1,11 +1,12 @@
 // One ban made as it should be, and its holder gone.
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { Ban } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { Emqx } from './emqx.ts';
 import { type Knowledge, modeOf } from './knowledge.ts';
 import { createKeyLock } from './parallel.ts';
-import { banKey, banStep, endOf } from './plan.ts';
+import { banKey, banStep, endOf, FLAPPING } from './plan.ts';
 import { BrokerError } from './rest.ts';
 import { WIRE_NAME } from './topic.ts';
 
@@ -16,6 +17,7 @@ export type BansDeps = {
   isDevice(client: string): boolean;
   changed(client: string): void;
   clock: Clock;
+  log: Log;
   metrics: BrokerMetrics;
 };
 
@@ -32,8 +34,11 @@ export function createBans(deps: BansDeps) {
   };
   const isOurClient = (who: string): boolean => WIRE_NAME.test(who) && (modeOf(knowledge) === 'owned' || deps.isDevice(who));
 
-  /** Looks again under the lock: between the plan and now the wish may have changed, and a removal must never overtake a new ban. */
-  function enforce(key: string): Promise<void> {
+  /**
+   * Looks again under the lock: between the plan and now the wish may have changed, and a removal must never overtake a new ban.
+   * `later`: the caller sees the holders off, of many at once.
+   */
+  function enforce(key: string, later = false): Promise<void> {
     return locked(key, async () => {
       const wanted = deps.wanted(key);
       const held = knowledge.bans.get(key);
@@ -43,14 +48,16 @@ export function createBans(deps: BansDeps) {
         await emqx.unban(held.as, held.who);
         knowledge.bans.delete(key);
       }
-      if (wanted !== undefined && (step === 'make' || step === 'replace')) await make(key, wanted);
+      if (held?.by === FLAPPING)
+        deps.log.warn({ client: held.who }, "the flapping detector had banned a device's id; its record was removed");
+      if (wanted !== undefined && (step === 'make' || step === 'replace')) await make(key, wanted, later);
       deps.metrics.repaired(step === 'remove' ? 'ban-removed' : 'ban-made');
       const changed = wanted ?? held;
       if (changed?.as === 'clientid') deps.changed(changed.who);
     });
   }
 
-  async function make(key: string, ban: Ban): Promise<void> {
+  async function make(key: string, ban: Ban, later: boolean): Promise<void> {
     try {
       const old = await emqx.ban(ban);
       if (old !== undefined && banStep(ban, old, false) !== 'none') {
@@ -59,7 +66,7 @@ export function createBans(deps: BansDeps) {
         if (again !== undefined && banStep(ban, again, false) !== 'none')
           throw new BrokerError('HR-BRK-005', 400, 'a ban cannot be made: another record of the same identity comes back');
       }
-      await seeOff(ban);
+      if (!later) await seeOff(() => holders(ban));
       knowledge.bans.set(key, old !== undefined && banStep(ban, old, false) === 'none' ? old : { ...ban });
     } catch (error) {
       // EMQX refuses a ban that is over by its own clock.
@@ -73,13 +80,15 @@ export function createBans(deps: BansDeps) {
    * A ban by client id closes the connection by itself, one by user name does not (emqx.md §1.5). A kick goes by client id and so hits whoever holds it:
    * it is done only while the banned certificate does (emqx-profile.md, 17). Never the other way round: kicked first, ten of ten came back.
    */
-  async function seeOff(ban: Ban): Promise<void> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const still = await holders(ban);
-      if (still.length === 0) return;
-      for (const id of still) await emqx.kick(id);
+  async function seeOff(look: () => Promise<string[]>): Promise<void> {
+    let still = await look();
+    for (let attempt = 0; still.length > 0 && attempt < ATTEMPTS; attempt++) {
+      if (still.length === 1) await emqx.kick(still[0] ?? '');
+      else await emqx.kickAll(still);
+      deps.metrics.repaired('client-kicked', still.length);
+      still = await look();
     }
-    if ((await holders(ban)).length > 0) throw new BrokerError('HR-BRK-005', 200, 'a banned client is still connected');
+    if (still.length > 0) throw new BrokerError('HR-BRK-005', 200, 'a banned client is still connected');
   }
 
   async function holders(ban: Ban): Promise<string[]> {
@@ -89,6 +98,9 @@ export function createBans(deps: BansDeps) {
 
   return {
     enforce,
+    /** Of many certificates in one list: a question for each would be a scan of all clients for each. */
+    seeOffAll: (md5s: ReadonlySet<string>): Promise<void> =>
+      seeOff(async () => (await emqx.clients()).filter((row) => md5s.has(row.username)).map((row) => row.clientid)),
     /** Keys at which something is to be done, bans before removals. */
     due(wanted: Iterable<string>): { tighten: string[]; loosen: string[] } {
       const tighten = [...wanted].filter((key) => stepOf(key) !== 'none');

@@ -19,6 +19,8 @@ export type Knowledge = {
   textProblem: string | undefined;
   /** A whole pass went through since the process started. */
   complete: boolean;
+  /** This process has seen that the broker is ours: whatever text stands there later is drift, not a first contact. */
+  established: boolean;
   /** The broker may have lost something: read everything before the next write. */
   suspect: boolean;
 };
@@ -33,6 +35,7 @@ export function createKnowledge(): Knowledge {
     excluded: new Map(),
     textProblem: undefined,
     complete: false,
+    established: false,
     suspect: true,
   };
 }

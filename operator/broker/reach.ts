@@ -2,7 +2,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { BrokerCode } from './errors.ts';
-import { BrokerError } from './rest.ts';
+import { BrokerError, OneFailed } from './rest.ts';
 
 /** EMQX is back about 4 s after its start (restart.json); what it forgot must be repaired within seconds of that, so the wait stays short. */
 const FIRST_WAIT_MS = 100;
@@ -13,7 +13,7 @@ const GRACE_MS = 5000;
 export function createReach(deps: { clock: Clock; random: Random }) {
   let failures = 0;
   let failingSince: number | undefined;
-  let last: { code: BrokerCode; found: string } | undefined;
+  let last: BrokerCode | undefined;
   let quietUntil = 0;
 
   return {
@@ -25,11 +25,10 @@ export function createReach(deps: { clock: Clock; random: Random }) {
     },
     /** The ms to wait: doubling with jitter, so that several operators do not come back in step. */
     failed(error: unknown): number {
-      failingSince ??= deps.clock.elapsed();
-      last =
-        error instanceof BrokerError
-          ? { code: error.code, found: error.message }
-          : { code: 'HR-BRK-005', found: error instanceof Error ? error.message : String(error) };
+      if (!(error instanceof OneFailed)) {
+        failingSince ??= deps.clock.elapsed();
+        last = error instanceof BrokerError ? error.code : 'HR-BRK-005';
+      }
       const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures++, 10));
       const waitMs = most * (0.5 + 0.5 * deps.random());
       quietUntil = deps.clock.elapsed() + waitMs;
@@ -38,7 +37,7 @@ export function createReach(deps: { clock: Clock; random: Random }) {
     /** ms for which nothing should be asked, 0 when all is well. */
     quietMs: (): number => Math.max(0, quietUntil - deps.clock.elapsed()),
     /** Why nothing can be known, once it has lasted. */
-    unreachable(): { code: BrokerCode; found: string } | undefined {
+    unreachable(): BrokerCode | undefined {
       return failingSince !== undefined && deps.clock.elapsed() - failingSince >= GRACE_MS ? last : undefined;
     },
   };

@@ -30,6 +30,14 @@ export class BrokerError extends Error {
   }
 }
 
+/** What was to be done for one identity failed; the broker itself answers. */
+export class OneFailed extends BrokerError {
+  constructor(cause: BrokerError) {
+    super(cause.code, cause.status, cause.message);
+    this.name = 'OneFailed';
+  }
+}
+
 export type RestDeps = {
   url: string;
   apiKeyFile: string;
@@ -146,7 +154,7 @@ function parse(text: string, status: number, call: RestCall): unknown {
   }
 }
 
-/** Without the query, and without who is meant: names of devices stay out of metrics and errors alike. */
+/** Without the query. */
 function nameOf(call: RestCall): string {
   return `${call.method} ${call.path.replace(/[?].*$/, '')}`;
 }

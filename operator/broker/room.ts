@@ -15,7 +15,7 @@ import { createPass } from './pass.ts';
 import { createPulse } from './pulse.ts';
 import { createReach } from './reach.ts';
 import { createRecords } from './records.ts';
-import { BrokerError } from './rest.ts';
+import { BrokerError, OneFailed } from './rest.ts';
 import { grantsOf } from './trim.ts';
 import { verdict } from './verdict.ts';
 import { createWanted } from './wanted.ts';
@@ -36,10 +36,13 @@ const PASS_GAP_MS = 250;
 const URGENT_GAP_MS = 25;
 /** Everything is read again this often, whatever happened (promise 9). */
 const FULL_MS = 15_000;
+/** Somebody may be about to adopt it. */
+const FOREIGN_MS = 5000;
 /** A restart of EMQX is noticed this soon: one small question a second. */
 const PULSE_MS = 1000;
 /** The caches of the operator are not filled yet. */
 const NOT_READY_MS = 250;
+const NOT_READY_WARN = 120;
 
 export function createRoom(deps: RoomDeps): Broker {
   const { emqx, clock, log } = deps;
@@ -55,6 +58,7 @@ export function createRoom(deps: RoomDeps): Broker {
   const bans = createBans({
     ...shared,
     clock,
+    log,
     wanted: (key) => wanted.now?.bans.get(key),
     isDevice: (client) => notices.asked.has(client),
   });
@@ -69,6 +73,7 @@ export function createRoom(deps: RoomDeps): Broker {
       ),
   });
   const pass = createPass({ ...shared, bans, records, wanted, clock, log });
+  let notReady = 0;
   let fullAt = Number.NEGATIVE_INFINITY;
 
   const controller = createController({
@@ -89,16 +94,17 @@ export function createRoom(deps: RoomDeps): Broker {
       publish();
       return afterMs === undefined ? { kind: 'done' } : { kind: 'requeue', afterMs, reason: 'level-triggered' };
     } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
-      knowledge.suspect = true;
       const waitMs = reach.failed(error);
-      log.warn(
-        { code: error.code, found: error.message, retryMs: Math.round(waitMs), work: key },
-        'the broker cannot be brought up to date; it is tried again',
-      );
+      if (!(error instanceof OneFailed)) knowledge.suspect = true;
+      if (!(error instanceof BrokerError)) log.error({ err: error, work: key }, 'keeping the broker true failed; it is tried again');
+      else
+        log.warn(
+          { code: error.code, found: error.message, retryMs: Math.round(waitMs), work: key },
+          'the broker cannot be brought up to date; it is tried again',
+        );
       publish();
       if (key !== 'pass') controller.queue.add('pass', { afterMs: waitMs });
-      return { kind: 'requeue', afterMs: key === 'pulse' ? Math.max(waitMs, PULSE_MS / 2) : waitMs, reason: error.code };
+      return { kind: 'requeue', afterMs: key === 'pulse' ? Math.max(waitMs, PULSE_MS / 2) : waitMs, reason: 'failed' };
     }
   }
 
@@ -122,42 +128,40 @@ export function createRoom(deps: RoomDeps): Broker {
         controller.queue.add('pass');
         return undefined;
       }
-      const waitMs = refresh(URGENT_GAP_MS);
-      if (waitMs !== undefined) return waitMs;
-      const upTo = wanted.now?.wake ?? 0;
-      await pass.tighten();
-      arrived(upTo);
-      return undefined;
+      const waitMs = refresh('urgent', URGENT_GAP_MS);
+      if (waitMs === undefined) await pass.tighten();
+      return waitMs;
     },
 
     async pass() {
-      const waitMs = refresh(PASS_GAP_MS);
+      const waitMs = refresh('pass', PASS_GAP_MS);
       if (waitMs !== undefined) return waitMs;
-      const upTo = wanted.now?.wake ?? 0;
       const startedAt = clock.elapsed();
       const full = knowledge.suspect || startedAt >= fullAt;
       if (full) await pass.full();
       else if (mayWrite(knowledge)) await pass.incremental();
-      if (full) fullAt = clock.elapsed() + jittered(FULL_MS, 0.2, deps.random);
+      if (full) fullAt = clock.elapsed() + jittered(mayWrite(knowledge) ? FULL_MS : FOREIGN_MS, 0.2, deps.random);
       reach.succeeded();
-      arrived(upTo);
       deps.brokerMetrics.passed(full, (clock.elapsed() - startedAt) / 1000);
       return Math.max(0, fullAt - clock.elapsed());
     },
   };
 
   /** The ms to wait when `desired` cannot be asked now. */
-  function refresh(gapMs: number): number | undefined {
+  function refresh(purpose: string, gapMs: number): number | undefined {
     try {
-      return wanted.refresh(gapMs);
+      const waitMs = wanted.refresh(purpose, gapMs);
+      notReady = 0;
+      if (waitMs === undefined) noticed(wanted.now?.wake ?? 0);
+      return waitMs;
     } catch (error) {
-      log.debug({ err: error }, 'what the broker should hold is not known yet');
+      if (++notReady % NOT_READY_WARN === 0) log.warn({ err: error }, 'what the broker should hold is still not known: nothing is written');
       return NOT_READY_MS;
     }
   }
 
-  /** Everything that was woken for until then is at the broker. */
-  function arrived(upTo: number): void {
+  /** What is wanted now is newer than these wakes: from here on it is compared with what the broker holds. */
+  function noticed(upTo: number): void {
     for (const [client, wake] of awaited) {
       if (wake > upTo) continue;
       awaited.delete(client);

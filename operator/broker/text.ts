@@ -2,7 +2,7 @@
 import type { Log } from '../runtime/log.ts';
 import { type Compiled, compileAcl, fingerprint, type Why } from './acl-compile.ts';
 import { lint } from './acl-lint.ts';
-import { classify, type Mode, namesIn, printBlock, withBlock } from './acl-text.ts';
+import { type AclText, classify, type Mode, namesIn, printBlock, withBlock } from './acl-text.ts';
 import type { SegmentRights } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { Emqx, Source } from './emqx.ts';
@@ -38,6 +38,8 @@ export function createText(deps: TextDeps) {
   /** Segment -> rights that EMQX refused. They are tried again when they change, or when the broker restarted. */
   const refused = new Map<string, { fingerprint: string; why: Why }>();
   let confirmedText: string | undefined;
+  let unsettled: TextChange | undefined;
+  let settled: readonly SegmentRights[] | undefined;
 
   function make(segments: readonly SegmentRights[], refusals: ReadonlyMap<string, Why>): Made {
     const mode: Mode = modeOf(knowledge);
@@ -49,12 +51,18 @@ export function createText(deps: TextDeps) {
   }
 
   async function enforce(segments: readonly SegmentRights[]): Promise<void> {
+    if (isSettled(segments)) return;
     ages.learn(knowledge.text?.raw ?? '', segments);
     try {
       const wanted = make(segments, refusalsFor(segments));
       knowledge.textProblem = undefined;
-      if (knowledge.text?.inForce === true && knowledge.text.raw === wanted.text) confirmed(wanted.compiled);
-      else await send(segments, wanted);
+      const inForce = knowledge.text?.inForce === true && knowledge.text.raw === wanted.text;
+      const sent = inForce ? wanted : await send(segments, wanted);
+      // A failure in between leaves the change to be settled: the next pass goes on from here.
+      if (unsettled !== undefined) await deps.settle(unsettled);
+      unsettled = undefined;
+      confirmed(sent.compiled);
+      settled = [...segments];
     } catch (error) {
       if (!(error instanceof LintError)) throw error;
       knowledge.textProblem = error.message;
@@ -62,7 +70,7 @@ export function createText(deps: TextDeps) {
     }
   }
 
-  async function send(segments: readonly SegmentRights[], wanted: Made): Promise<void> {
+  async function send(segments: readonly SegmentRights[], wanted: Made): Promise<Made> {
     const raw = knowledge.text?.raw ?? '';
     const before = {
       restored: knowledge.text?.inForce !== true,
@@ -70,15 +78,17 @@ export function createText(deps: TextDeps) {
       names: namesIn(raw),
       known: new Map(knowledge.segments),
     };
+    // Noted before it is sent: EMQX may take the text and its answer be lost.
+    unsettled = together(unsettled, change(before, wanted.compiled));
     const sent = (await put(wanted)) ?? (await bisect(segments, wanted));
-    await deps.settle(change(before, sent.compiled));
-    confirmed(sent.compiled);
+    unsettled = together(unsettled, change(before, sent.compiled));
     deps.metrics.repaired('text-written');
     const { rules, included, excluded } = sent.compiled;
     deps.log.info(
       { rules: rules.length, bytes: sent.text.length, segments: included.size, excluded: excluded.size },
       'the ACL text is in force',
     );
+    return sent;
   }
 
   /** Undefined when EMQX refused it: then the text before is still in force. */
@@ -145,6 +155,17 @@ export function createText(deps: TextDeps) {
     return good;
   }
 
+  /** Nothing was asked for since that is not in force: then there is nothing to compile. */
+  function isSettled(segments: readonly SegmentRights[]): boolean {
+    return (
+      settled !== undefined &&
+      knowledge.text?.inForce === true &&
+      knowledge.text.raw === confirmedText &&
+      settled.length === segments.length &&
+      settled.every((one, i) => one === segments[i])
+    );
+  }
+
   function refusalsFor(segments: readonly SegmentRights[]): Map<string, Why> {
     const still = new Map<string, Why>();
     for (const one of segments) {
@@ -180,7 +201,22 @@ export function createText(deps: TextDeps) {
   return {
     enforce,
     /** The broker restarted or was upgraded: what it refused may be taken now. */
-    forgive: () => refused.clear(),
+    forgive(): void {
+      refused.clear();
+      settled = undefined;
+    },
+  };
+}
+
+function together(a: TextChange | undefined, b: TextChange): TextChange {
+  if (a === undefined) return b;
+  return {
+    restored: a.restored || b.restored,
+    everyone: a.everyone || b.everyone,
+    vanished: new Set([...a.vanished, ...b.vanished]),
+    appeared: new Set([...a.appeared, ...b.appeared]),
+    altered: new Set([...a.altered, ...b.altered]),
+    included: b.included,
   };
 }
 
@@ -189,7 +225,8 @@ class LintError extends Error {}
 /** Notes the file source as read. */
 export function noteSource(knowledge: Knowledge, source: Source | undefined): void {
   const raw = source?.rules ?? '';
-  const kind = classify(raw);
+  const seen = classify(raw);
+  const kind: AclText = seen.kind === 'foreign' && knowledge.established ? { kind: 'boot' } : seen;
   const inForce = source?.enable === true && (kind.kind === 'owned' || kind.kind === 'guest');
   knowledge.text = { kind, raw, inForce };
   if (!inForce) knowledge.segments = new Map();

@@ -13,16 +13,14 @@ export type VerdictInput = {
   /** A wake about this client was not acted on yet. */
   awaited: boolean;
   /** Why nothing is known, for as long as it lasts. */
-  unreachable: { code: BrokerCode; found: string } | undefined;
+  unreachable: BrokerCode | undefined;
 };
 
 /** The first that holds, from what concerns everybody to what concerns this client. */
 export function verdict(input: VerdictInput): Authorization {
   const { knowledge, segment } = input;
-  if (input.unreachable !== undefined) {
-    const { code, found } = input.unreachable;
-    return { state: 'unreachable', reason: reasonOf('HR-BRK-001'), message: explain(code, found) };
-  }
+  // Without what was found: every change of a word would be written to every Device (promise 10). The log has it.
+  if (input.unreachable !== undefined) return { state: 'unreachable', reason: reasonOf('HR-BRK-001'), message: explain(input.unreachable) };
   if (knowledge.text?.kind.kind === 'foreign') return of('foreign', 'HR-BRK-006');
   if (!knowledge.complete) return pending('the broker is being compared for the first time since the operator started');
   if (knowledge.findings.length > 0) return { state: 'unsafe', reason: 'BrokerUnsafe', message: describe(knowledge.findings) };

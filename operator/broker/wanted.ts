@@ -16,8 +16,8 @@ export type Wanted = {
 export interface WantedSource {
   /** The last answer; empty before the first. */
   readonly now: Wanted | undefined;
-  /** Asks anew; the ms to wait when it was asked too short a time ago. Throws what `desired` throws. */
-  refresh(gapMs: number): number | undefined;
+  /** Asks anew; the ms to wait when it was asked too short a time ago, for this purpose or at all. Throws what `desired` throws. */
+  refresh(purpose: string, gapMs: number): number | undefined;
   /** A certificate that nobody recorded was seen: it is banned as long as it stays unknown. */
   suspect(client: string, md5: string): Ban | undefined;
   /** Counts wakes. */
@@ -33,6 +33,7 @@ export function createWanted(deps: { desired(): DesiredBroker; clock: Clock }): 
   const suspects = new Map<string, { client: string; until: string }>();
   let now: Wanted | undefined;
   let wakes = 0;
+  const askedFor = new Map<string, number>();
   let askedAt = Number.NEGATIVE_INFINITY;
   let costMs = 0;
 
@@ -48,13 +49,14 @@ export function createWanted(deps: { desired(): DesiredBroker; clock: Clock }): 
     get now() {
       return now;
     },
-    refresh(gapMs) {
+    refresh(purpose, gapMs) {
       const startedAt = deps.clock.elapsed();
-      const waitMs = askedAt + Math.max(gapMs, costMs * SHARE) - startedAt;
+      const waitMs = Math.max((askedFor.get(purpose) ?? Number.NEGATIVE_INFINITY) + gapMs, askedAt + costMs * SHARE) - startedAt;
       if (waitMs > 0) return waitMs;
       const wake = wakes;
       const desired = deps.desired();
       askedAt = startedAt;
+      askedFor.set(purpose, startedAt);
       costMs = deps.clock.elapsed() - startedAt;
       const bans = wantedBans([...desired.bans, INVALID_CERTIFICATE]);
       for (const [md5, { client, until }] of suspects) {
