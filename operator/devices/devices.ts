@@ -137,7 +137,7 @@ export function createDevices(deps: DevicesDeps): Devices {
     identity: IdentityResult,
     authorization: Authorization,
   ): number {
-    const waits = identity.outcome.kind === 'waiting' || (authorization.state === 'pending' && identity.outcome.kind === 'done');
+    const waits = identity.outcome.kind === 'waiting' || (authorization.state === 'pending' && identity.outcome.kind !== 'stalled');
     if (!waits) {
       waitingSince.delete(key);
       return 0;

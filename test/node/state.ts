@@ -40,9 +40,18 @@ export async function lastingParts(cluster: Cluster): Promise<string[]> {
     .sort();
 }
 
-/** Throws with the first differences. */
+/** Throws with the first differences: of a line that changed, the part around where it did. */
 export function expectSame(what: string, before: readonly string[], after: readonly string[]): void {
-  const gone = before.filter((line) => !after.includes(line)).map((line) => `- ${line.slice(0, 400)}`);
-  const come = after.filter((line) => !before.includes(line)).map((line) => `+ ${line.slice(0, 400)}`);
-  if (gone.length + come.length > 0) throw new Error(`${what} changed:\n${[...gone, ...come].slice(0, 8).join('\n')}`);
+  const gone = before.filter((line) => !after.includes(line));
+  const come = after.filter((line) => !before.includes(line));
+  const lines = [...gone.map((line) => `- ${around(line, come)}`), ...come.map((line) => `+ ${around(line, gone)}`)];
+  if (lines.length > 0) throw new Error(`${what} changed:\n${lines.slice(0, 8).join('\n')}`);
+}
+
+const WIDTH = 400;
+function around(line: string, others: readonly string[]): string {
+  const name = line.split(' ', 2).join(' ');
+  const other = others.find((one) => one.startsWith(`${name} `)) ?? '';
+  const at = [...line].findIndex((char, i) => char !== other[i]);
+  return at < WIDTH ? line.slice(0, WIDTH) : `${name} …${line.slice(at - 100, at + WIDTH - 100)}`;
 }

@@ -1,0 +1,217 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceStatus } from '../api/device.ts';
+import type { Authorization } from '../broker/broker.ts';
+import type { IdentityResult } from '../identity/identity.ts';
+import type { Effective } from '../interventions/interventions.ts';
+import { createStore } from '../kube/store.ts';
+import { FakeClock } from '../runtime/clock.ts';
+import type { EventNote } from '../runtime/events.ts';
+import { silentLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { createDevices, type DeviceView, deviceIndexes, keyOfWireName } from './devices.ts';
+
+const KEY = 'berlin/thermo-1';
+const AUTHORIZED: Authorization = { state: 'ok', reason: 'Authorized', message: 'read back' };
+const PENDING: Authorization = { state: 'pending', reason: 'BrokerPending', message: 'first comparison' };
+const ISSUED: IdentityResult = {
+  outcome: { kind: 'requeue', afterMs: 3_600_000, reason: 'Renewal' },
+  certified: { status: 'True', reason: 'Issued', message: 'valid' },
+  certificate: 'PEM',
+};
+const WAITING: IdentityResult = {
+  outcome: { kind: 'waiting', afterMs: 500, reason: 'Issuing', message: 'cert-manager works' },
+  certified: { status: 'False', reason: 'Issuing', message: 'cert-manager works' },
+};
+
+function view(change: Partial<DeviceView> = {}): DeviceView {
+  return {
+    key: KEY,
+    uid: 'u1',
+    resourceVersion: '1',
+    name: 'thermo-1',
+    namespace: 'berlin',
+    createdAt: '2026-11-25T12:00:00Z',
+    enrollment: 'CSR',
+    subject: undefined,
+    serial: undefined,
+    issuerRef: undefined,
+    durationMs: 1,
+    renewBeforeMs: 1,
+    secretName: 'thermo-1-tls',
+    csr: undefined,
+    handedOut: undefined,
+    certificate: undefined,
+    segment: 'office',
+    lifecycle: 'Active',
+    generation: 1,
+    status: undefined,
+    ...change,
+  };
+}
+
+/** A world of fakes around the one real controller; the cache shows a write as soon as it was made. */
+function scene() {
+  const clock = new FakeClock();
+  const store = createStore<DeviceView>(deviceIndexes);
+  const world = {
+    identity: ISSUED,
+    authorization: AUTHORIZED,
+    effective: { lifecycle: 'Active' } as Effective,
+    banned: false,
+    ledgerSynced: true,
+  };
+  const seen = {
+    writes: [] as DeviceStatus[],
+    events: [] as EventNote[],
+    wakes: [] as string[],
+    by: [] as (string | undefined)[],
+    cleaned: 0,
+  };
+  const cleanup = async (): Promise<void> => {
+    seen.cleaned += 1;
+  };
+  let version = 1;
+  const put = (change: Partial<DeviceView>): void => {
+    version += 1;
+    for (const one of store.put(view({ ...store.get(KEY), ...change, resourceVersion: String(version) }))) devices.changed(one);
+  };
+  const devices = createDevices({
+    client: {
+      mergePatch: async (_type: unknown, _ref: unknown, body: { status: DeviceStatus }) => {
+        const status = { ...store.get(KEY)?.status, ...body.status };
+        seen.writes.push(status);
+        put({ status, certificate: status.certificate });
+        return { metadata: { resourceVersion: String(version) } };
+      },
+    } as never,
+    store,
+    identity: {
+      ensure: async (_device, _lifecycle, context) => {
+        seen.by.push(context.by);
+        return { ...world.identity, cleanup };
+      },
+      ledger: {
+        get synced() {
+          return world.ledgerSynced;
+        },
+        all: () => [],
+        byMd5: () => undefined,
+      } as never,
+    },
+    segments: { membership: () => ({ segmented: { status: 'True', reason: 'InSegment', message: '' } }), rights: () => [] },
+    interventions: { effective: () => world.effective },
+    broker: {
+      wake: (reason, urgent) => void seen.wakes.push(urgent === true ? `urgent: ${reason}` : reason),
+      authorization: () => world.authorization,
+      banned: () => world.banned,
+    },
+    recorder: { event: (_regarding, note) => void seen.events.push(note) },
+    clock,
+    log: silentLog,
+    metrics: createMetrics(),
+  });
+  store.markSynced();
+  const stop = new AbortController();
+  void devices.controller.run(stop.signal);
+  /** Lets the reconciles that are due run to their end. */
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const reconcile = async (): Promise<void> => {
+    devices.controller.queue.add(KEY);
+    await settle();
+  };
+  return { clock, store, world, seen, put, devices, settle, reconcile };
+}
+
+describe('the Device controller', () => {
+  let s: ReturnType<typeof scene>;
+  beforeEach(() => {
+    s = scene();
+  });
+
+  it('writes one status for a Device whose certificate comes within seconds, and tidies up after it', async () => {
+    s.world.identity = WAITING;
+    s.put({});
+    await s.settle();
+    expect(s.seen.writes).toEqual([]);
+    s.world.identity = ISSUED;
+    await s.reconcile();
+    expect(s.seen.writes.map((status) => status.certificate)).toEqual(['PEM']);
+    expect(s.seen.cleaned).toBeGreaterThan(0);
+    await s.reconcile();
+    expect(s.seen.writes).toHaveLength(1);
+  });
+
+  it('says what it waits for once that takes longer', async () => {
+    s.world.identity = WAITING;
+    s.put({});
+    await s.settle();
+    await s.clock.advance(10_000);
+    await s.reconcile();
+    expect(s.seen.writes[0]?.conditions?.find(({ type }) => type === 'Reconciling')?.reason).toBe('Issuing');
+  });
+
+  it('leaves a Ready Device as it is while a restarted operator has not compared the broker yet', async () => {
+    s.put({});
+    await s.settle();
+    s.world.authorization = PENDING;
+    await s.reconcile();
+    await s.clock.advance(9_000);
+    await s.reconcile();
+    expect(s.seen.writes).toHaveLength(1);
+    await s.clock.advance(2_000);
+    await s.reconcile();
+    expect(s.seen.writes[1]?.conditions?.find(({ type }) => type === 'Authorized')?.status).toBe('Unknown');
+  });
+
+  it('hands a new certificate out at once, also while the broker is being compared', async () => {
+    s.world.authorization = PENDING;
+    s.put({});
+    await s.settle();
+    expect(s.seen.writes[0]?.certificate).toBe('PEM');
+  });
+
+  it('wakes the broker urgently when a Device is revoked, and tells the ledger who did it', async () => {
+    s.put({});
+    await s.settle();
+    s.world.effective = { lifecycle: 'Revoked', by: 'Intervention x of alice', reason: 'stolen', since: '' };
+    await s.reconcile();
+    expect(s.seen.wakes).toContain(`urgent: ${KEY} is Revoked`);
+    expect(s.seen.by.at(-1)).toBe('Intervention x of alice');
+  });
+
+  it('wakes the broker for what concerns it, and not for its own status', async () => {
+    s.put({});
+    await s.settle();
+    s.seen.wakes.length = 0;
+    s.put({ status: { conditions: [] } });
+    expect(s.seen.wakes).toEqual([]);
+    s.put({ segment: 'lab' });
+    expect(s.seen.wakes).toEqual([`${KEY} changed`]);
+    for (const change of s.store.remove(KEY)) s.devices.changed(change);
+    expect(s.seen.wakes).toHaveLength(2);
+  });
+
+  it('records an Event when a Device stalls, once', async () => {
+    s.world.identity = { ...WAITING, outcome: { kind: 'stalled', reason: 'WeakKey', message: 'HR-ID-007' } };
+    s.put({});
+    await s.settle();
+    await s.reconcile();
+    expect(s.seen.events.map(({ reason }) => reason)).toEqual(['WeakKey']);
+  });
+
+  it('leaves the Event of an Intervention to its own room', async () => {
+    s.world.effective = { lifecycle: 'Quarantined', by: 'Intervention x of alice', reason: 'odd', since: '' };
+    s.put({});
+    await s.settle();
+    expect(s.seen.events).toEqual([]);
+  });
+
+  it('does not say what the broker should hold before the ledger was read', () => {
+    s.world.ledgerSynced = false;
+    expect(() => s.devices.desired()).toThrow('ledger');
+  });
+});
+
+it('finds a Device by its name on the wire', () => {
+  expect(keyOfWireName('thermo-1.berlin')).toBe(KEY);
+});
