@@ -30,8 +30,10 @@ const READING_MS = 1_200;
 export async function runDemo(run: Run): Promise<0 | 1> {
   const { options, screen } = run;
   const beganAt = performance.now();
-  screen.line(
-    screen.paint.bold('Hedgerow: three manifests make a fleet that talks. All of it happens now, on this machine; nothing is recorded.'),
+  screen.text(
+    'Hedgerow: manifests make a fleet that talks. All of it happens now, on this machine; nothing is recorded.',
+    0,
+    screen.paint.bold,
   );
   screen.line();
   const { place, system } = await setUp(run);
@@ -108,7 +110,7 @@ async function play({ screen }: Run, stage: Stage, scene: Scene, number: number)
   const { paint } = screen;
   const outcome: Outcome = { number, proof: scene.proof, checks: [] };
   screen.line();
-  screen.text(paint.bold(`${String(number).padStart(2)}  ${scene.proof[0]?.toUpperCase()}${scene.proof.slice(1)}`), 4);
+  screen.text(`${String(number).padStart(2)}  ${scene.proof[0]?.toUpperCase()}${scene.proof.slice(1)}`, 4, paint.bold);
   screen.text(`    ${scene.attempt(stage)}`, 4);
   screen.doing(`scene ${number} of ${PLAY.length}`);
   try {

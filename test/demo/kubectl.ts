@@ -5,7 +5,7 @@ import type { Screen } from './screen.ts';
 
 export function kubectlOn(screen: Screen, access: Pick<ClusterAccess, 'kubectl'>): Stage['kubectl'] {
   return async (args, manifest) => {
-    screen.text(screen.paint.dim(`    $ kubectl ${args.join(' ')}${manifest === undefined ? '' : `   # ${manifest.about}`}`), 6);
+    screen.text(`    $ kubectl ${args.join(' ')}${manifest === undefined ? '' : `   # ${manifest.about}`}`, 6, screen.paint.dim);
     const startedAt = performance.now();
     const ran = await access.kubectl(args, manifest?.yaml);
     return { ...ran, startedAt, ms: performance.now() - startedAt };

@@ -90,7 +90,7 @@ function report(error: unknown, { screen, steps, options }: { screen: Screen; st
   screen.table(undefined);
   screen.line();
   const message = error instanceof Error ? error.message : String(error);
-  screen.text(paint.red(`The demo cannot go on${during === undefined ? '' : ` (${during})`}: ${message}`));
+  screen.text(`The demo cannot go on${during === undefined ? '' : ` (${during})`}: ${message}`, 0, paint.red);
   if (error instanceof Trouble && error.cure !== undefined) screen.text(`What helps: ${error.cure}`);
   const dir = clusterDir(options.name);
   const log = error instanceof Trouble && error.logFile !== undefined ? error.logFile : join(dir, 'operator.log');

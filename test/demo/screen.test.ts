@@ -51,7 +51,7 @@ describe('on a terminal', () => {
     const out = output(true);
     const screen = createScreen(out, { NO_COLOR: '1' });
     screen.doing('starting the operator');
-    expect(shown(out.text())[0]).toMatch(/^… starting the operator \(\d/);
+    expect(shown(out.text())[0]).toMatch(/^ … {2,}\d+ ms {2}starting the operator$/);
     screen.doing(undefined);
     screen.line('operator: 1.2 s');
     expect(shown(out.text())).toEqual(['operator: 1.2 s', '']);

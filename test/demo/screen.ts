@@ -9,8 +9,8 @@ export type Screen = {
   width(): number;
   /** A line that stays. */
   line(text?: string): void;
-  /** A text that stays, broken to the width; lines after the first begin with `indent` spaces. */
-  text(text: string, indent?: number): void;
+  /** A text that stays, broken to the width; lines after the first begin with `indent` spaces. Colours go on afterwards: their codes have no width. */
+  text(text: string, indent?: number, colour?: (line: string) => string): void;
   /** What is being done at the moment, with its time; undefined: nothing. */
   doing(what: string | undefined): void;
   /** From now on the table is shown: lines for a width and a height. undefined: no more. */
@@ -52,7 +52,8 @@ function terminalScreen(out: Output, paint: Paint): Screen {
     const height = Math.max(3, Math.floor(((out.rows ?? 24) * 2) / 3));
     const lines = table === undefined ? [] : ['', ...table(width(), height - 2)];
     if (current === undefined) return lines;
-    return [...lines, paint.dim(`… ${current.what} (${duration(performance.now() - current.since)})`.slice(0, width()))];
+    const passed = duration(performance.now() - current.since).padStart(7);
+    return [...lines, paint.dim(` … ${passed}  ${current.what}`.slice(0, width()))];
   };
   const draw = (above: string): void => {
     if (closed) return;
@@ -69,7 +70,7 @@ function terminalScreen(out: Output, paint: Paint): Screen {
     terminal: true,
     width,
     line: (text = '') => draw(`${text}\n`),
-    text: (text, indent = 0) => draw(`${wrap(text, width(), indent).join('\n')}\n`),
+    text: (text, indent = 0, colour = asItIs) => draw(`${wrap(text, width(), indent).map(colour).join('\n')}\n`),
     doing(what) {
       current = what === undefined ? undefined : { what, since: performance.now() };
       draw('');
@@ -91,6 +92,8 @@ function terminalScreen(out: Output, paint: Paint): Screen {
   };
 }
 
+const asItIs = (line: string): string => line;
+
 function plainScreen(out: Output, paint: Paint): Screen {
   let table: Parameters<Screen['table']>[0];
   let printedAt = 0;
@@ -111,7 +114,7 @@ function plainScreen(out: Output, paint: Paint): Screen {
     terminal: false,
     width: () => PLAIN_WIDTH,
     line: (text = '') => write(text),
-    text: (text, indent = 0) => write(wrap(text, PLAIN_WIDTH, indent).join('\n')),
+    text: (text, indent = 0, colour = asItIs) => write(wrap(text, PLAIN_WIDTH, indent).map(colour).join('\n')),
     // What takes long says so at its end, with its time; compiling has progress of its own.
     doing: () => undefined,
     table(render) {

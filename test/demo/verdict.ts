@@ -33,13 +33,15 @@ export function checkLines(check: Check, paint: Paint, width: number): string[] 
 
 export function summaryLines(outcomes: readonly Outcome[], scenes: number, paint: Paint, width: number): string[] {
   const longest = Math.max(0, ...outcomes.map(({ proof }) => proof.length));
+  // All figures beside their proofs, or all below them.
+  const beside = outcomes.every((outcome) => longest + 17 + remark(outcome).length <= width);
   const lines = outcomes.flatMap((outcome) => {
     const ok = held(outcome);
     const title = `   ${word(ok)}  ${String(outcome.number).padStart(2)}  ${outcome.proof}`;
     const figure = remark(outcome);
-    const oneLine = `${title.padEnd(longest + 15)}  ${figure}`;
-    const [first = '', ...rest] =
-      oneLine.length <= width ? [oneLine] : [...wrap(title, width, 15), ...wrap(`               ${figure}`, width, 15)];
+    const [first = '', ...rest] = beside
+      ? [`${title.padEnd(longest + 15)}  ${figure}`]
+      : [...wrap(title, width, 15), ...wrap(`               ${figure}`, width, 15)];
     return [colourWord(first, ok, paint), ...rest];
   });
   const kept = outcomes.filter(held).length;

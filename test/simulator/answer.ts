@@ -6,7 +6,7 @@ export type Answer = { given: 'accepted' | 'refused' | 'none'; how: string };
 /** MQTT 5 reason codes from 0x80 on are refusals (§2.4). */
 const FIRST_REFUSAL = 0x80;
 
-export function answerOf(packet: 'PUBACK' | 'SUBACK' | 'CONNACK', code: number, words = ''): Answer {
+export function answerOf(packet: 'PUBACK' | 'SUBACK' | 'CONNACK' | 'DISCONNECT', code: number, words = ''): Answer {
   const how = `${packet} 0x${code.toString(16).toUpperCase().padStart(2, '0')}${words === '' ? '' : ` ${words}`}`;
   return { given: code >= FIRST_REFUSAL ? 'refused' : 'accepted', how };
 }

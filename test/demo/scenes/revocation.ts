@@ -1,4 +1,5 @@
 import { waitFor } from '../../harness/wait.ts';
+import { answerOf } from '../../simulator/answer.ts';
 import type { SimulatedDevice } from '../../simulator/device.ts';
 import { connectWith } from '../../simulator/hostile.ts';
 import { ATTACKER } from '../fleet.ts';
@@ -8,6 +9,8 @@ import { VICTIM } from './stranger.ts';
 
 /** design/architecture.md, promise 3: p99 of 5 s with 10,000 connected devices; here it is the bound of the one that is tried. */
 const BOUND_MS = 5_000;
+/** MQTT 5 §3.14.2.1. */
+const ADMINISTRATIVE_ACTION = 0x98;
 
 export const revocation: Scene = {
   proof: 'a revoked device is gone within seconds',
@@ -26,7 +29,7 @@ export const revocation: Scene = {
     check(
       'its connection was closed',
       closedMs < BOUND_MS,
-      `${duration(closedMs)} after kubectl apply was started (kubectl alone took ${duration(applied.ms)})${code === undefined ? '' : `, DISCONNECT 0x${code.toString(16).toUpperCase()}`}`,
+      `${duration(closedMs)} after kubectl apply was started (kubectl alone took ${duration(applied.ms)})${code === undefined ? '' : `, ${answerOf('DISCONNECT', code, code === ADMINISTRATIVE_ACTION ? 'Administrative action' : '').how}`}`,
     );
     const again = await connectWith(address, attacker.device.key, certificate);
     check('it connects again with the same key and certificate', again.refused, again.how);
