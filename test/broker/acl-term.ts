@@ -32,6 +32,7 @@ export function consult(text: string): Consulted {
   }
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what Erlang takes for white space
 const SPACE = /[\s\x00-\x20\x80-\xa0]/;
 
 function scan(text: string): Token[] {
@@ -111,9 +112,9 @@ function scanQuoted(text: string, from: number, quote: string, line: number): { 
       at++;
       continue;
     }
-    const escape = /\\(?:x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|([0-7]{1,3})|([\s\S]))/y;
-    escape.lastIndex = at;
-    const found = escape.exec(text);
+    const pattern = /\\(?:x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|([0-7]{1,3})|([\s\S]))/y;
+    pattern.lastIndex = at;
+    const found = pattern.exec(text);
     if (!found) break;
     const code = found[1] ?? found[2];
     if (code !== undefined) out += String.fromCodePoint(Number.parseInt(code, 16));

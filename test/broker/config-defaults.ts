@@ -2,9 +2,12 @@
 
 import { type BootFiles, type Config, type JsonObject, type Listener, MQTT_DEFAULTS, TCP_OPTIONS } from './config.ts';
 
+/** EMQX leaves this variable in its answers as it stands. */
+export const ETC_DIR = `\${EMQX_ETC_DIR}`;
+
 export const SSL_DEFAULTS: JsonObject = {
-  cacertfile: '${EMQX_ETC_DIR}/certs/cacert.pem',
-  certfile: '${EMQX_ETC_DIR}/certs/cert.pem',
+  cacertfile: `${ETC_DIR}/certs/cacert.pem`,
+  certfile: `${ETC_DIR}/certs/cert.pem`,
   ciphers: [],
   client_renegotiation: true,
   depth: 10,
@@ -14,7 +17,7 @@ export const SSL_DEFAULTS: JsonObject = {
   handshake_timeout: '15s',
   hibernate_after: '5s',
   honor_cipher_order: true,
-  keyfile: '${EMQX_ETC_DIR}/certs/key.pem',
+  keyfile: `${ETC_DIR}/certs/key.pem`,
   log_level: 'notice',
   ocsp: { enable_ocsp_stapling: false, refresh_http_timeout: '15s', refresh_interval: '5m' },
   reuse_sessions: true,

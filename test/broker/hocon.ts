@@ -119,9 +119,9 @@ class Reader {
     const raw = this.#take(/"""[\s\S]*?"""/y);
     if (raw !== undefined) return raw.slice(3, -3);
     const quoted = this.#take(/"(?:[^"\\\n]|\\[^\n])*"/y);
-    return quoted?.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/g, (_all, escape: string) => {
-      if (escape.length === 5) return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-      return { n: '\n', t: '\t', r: '\r', b: '\b', f: '\f' }[escape] ?? escape;
+    return quoted?.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/g, (_all, code: string) => {
+      if (code.length === 5) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
+      return { n: '\n', t: '\t', r: '\r', b: '\b', f: '\f' }[code] ?? code;
     });
   }
 

@@ -6,6 +6,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { Broker } from './broker.ts';
 import type { BootFiles, Listener } from './config.ts';
+import { ETC_DIR } from './config-defaults.ts';
 import { Connection } from './connection.ts';
 import type { Peer } from './identity.ts';
 import { readPeer } from './subject.ts';
@@ -155,4 +156,4 @@ function pem(value: string, shipped: string): string {
   return readFileSync(value.startsWith(SHIPPED_CERTIFICATES) ? shipped : value, 'utf8');
 }
 
-const SHIPPED_CERTIFICATES = '${EMQX_ETC_DIR}/certs/';
+const SHIPPED_CERTIFICATES = `${ETC_DIR}/certs/`;

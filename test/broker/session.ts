@@ -99,6 +99,7 @@ export class Session {
     this.#drain();
   }
 
+  /** PUBACK, or PUBCOMP at the end of QoS 2. */
   onPuback(packetId: number): void {
     this.#inflight.delete(packetId);
     this.#drain();
@@ -111,10 +112,6 @@ export class Session {
     if (failed) this.onPuback(packetId);
     else entry.released = true;
     return true;
-  }
-
-  onPubcomp(packetId: number): void {
-    this.onPuback(packetId);
   }
 
   #hasRoom(): boolean {

@@ -1,6 +1,7 @@
 /** One recorded request, sent again, and how its answer differs from the recorded one. */
 
 import type { Json } from '../config.ts';
+import { ETC_DIR } from '../config-defaults.ts';
 import { basic, createRestClient, type RestAnswer, type RestRequest } from '../rest-client.ts';
 import { difference, mask, type Names } from './mask.ts';
 import type { Exchange, RecordedResponse } from './recording.ts';
@@ -10,7 +11,8 @@ const CHECKED_HEADERS = ['content-type', 'www-authenticate', 'allow', 'retry-aft
 
 export async function playExchange(stage: Stage, { request, response }: Exchange): Promise<string | undefined> {
   const answer = await send(stage, request);
-  if (answer.status !== response.status) return `status: recorded ${response.status}, answered ${answer.status} ${answer.text.slice(0, 300)}`;
+  if (answer.status !== response.status)
+    return `status: recorded ${response.status}, answered ${answer.status} ${answer.text.slice(0, 300)}`;
   // The text of a 500 is an Erlang stack trace.
   const essence = (body: Json) => (answer.status === 500 ? codeOf(body) : body);
   return (
@@ -58,8 +60,7 @@ export function playedNames({ world: { standIn, dir } }: Stage): Names {
     [`${dir}/etc/tls.crt`, '<certificate file>'],
     [`${dir}/etc/tls.key`, '<key file>'],
     [`${dir}/data`, '<data_dir>'],
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: EMQX's own variable
-    ['${EMQX_ETC_DIR}/acl.conf', '<acl file>'],
+    [`${ETC_DIR}/acl.conf`, '<acl file>'],
   ];
 }
 
@@ -94,10 +95,13 @@ function shiftTimes(stage: Stage, value: Json): Json {
   if (typeof value === 'number' && value > 1.6e12) return value + shiftMs;
   if (typeof value === 'number' && value > 1.6e9) return value + Math.round(shiftMs / 1000);
   if (typeof value !== 'string') return value;
-  return renamed(stage, value).replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$/, (time, _at, fraction?: string, zone?: string) => {
-    const shifted = new Date(Date.parse(time) + shiftMs).toISOString();
-    return `${shifted.slice(0, 19)}${fraction ?? ''}${zone}`;
-  });
+  return renamed(stage, value).replace(
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$/,
+    (time, _at, fraction?: string, zone?: string) => {
+      const shifted = new Date(Date.parse(time) + shiftMs).toISOString();
+      return `${shifted.slice(0, 19)}${fraction ?? ''}${zone}`;
+    },
+  );
 }
 
 function authOf({ world, names }: Stage, auth: string | undefined): string | undefined {

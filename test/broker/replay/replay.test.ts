@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Json } from '../config.ts';
 import { startWorld } from '../testing/world.ts';
 import { EXCEPTIONS } from './exceptions.ts';
-import { playedNames, playExchange, RECORDED_NAMES } from './exchange.ts';
+import { playExchange, playedNames, RECORDED_NAMES } from './exchange.ts';
 import { difference, mask } from './mask.ts';
 import { type Entry, isExchange, recordings } from './recording.ts';
 import { SCRIPTS } from './scripts/all.ts';
@@ -14,13 +14,15 @@ import { makeStage, type Stage } from './stage.ts';
 const tally = { exchanges: 0, matchedExchanges: 0, observations: 0, matchedObservations: 0, excepted: 0 };
 const used = new Set<object>();
 
-describe('recordings of EMQX 5.8.9', () => {
+describe.concurrent('recordings of EMQX 5.8.9', () => {
   for (const [file, entries] of recordings()) {
     const script = SCRIPTS[file] ?? {};
     if (!entries.some(isExchange) && script.observe === undefined) continue;
     it(`${file} is answered alike`, async () => expect(await play(file, entries, script)).toEqual([]));
   }
+});
 
+describe('the replay', () => {
   it('needs every one of its exceptions', () => {
     expect(EXCEPTIONS.filter((exception) => !used.has(exception))).toEqual([]);
   });

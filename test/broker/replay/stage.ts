@@ -2,7 +2,7 @@
 
 import type { Json } from '../config.ts';
 import type { RestAnswer } from '../rest-client.ts';
-import { tryConnect, type Attempt, type Device, type DeviceOptions } from '../testing/device.ts';
+import { type Attempt, type Device, type DeviceOptions, tryConnect } from '../testing/device.ts';
 import type { Identity } from '../testing/pki.ts';
 import type { World } from '../testing/world.ts';
 import { firstTime } from './mask.ts';

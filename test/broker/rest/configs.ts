@@ -1,7 +1,7 @@
 /** `/configs`: roots as HOCON text, and the zone as JSON. A PUT resets every key of a root that it does not name (recorded). */
 
 import type { Config, GlobalZone, Json, JsonObject, Listener, Source } from '../config.ts';
-import { SHIPPED_ACL, schemaDefaults } from '../config-defaults.ts';
+import { ETC_DIR, SHIPPED_ACL, schemaDefaults } from '../config-defaults.ts';
 import { HoconError, merge, parseHocon, printHocon } from '../hocon.ts';
 import { compileExpression, VariformError } from '../variform.ts';
 import { isObject } from './authz-settings.ts';
@@ -26,7 +26,7 @@ function isZoneRoot(root: string): root is (typeof ZONE_ROOTS)[number] {
 }
 
 function printedSource(source: Source): JsonObject {
-  return source.type === 'file' ? { enable: source.enable, path: '${EMQX_ETC_DIR}/acl.conf', type: 'file' } : { ...source };
+  return source.type === 'file' ? { enable: source.enable, path: `${ETC_DIR}/acl.conf`, type: 'file' } : { ...source };
 }
 
 function nested(listeners: Record<string, Listener>): JsonObject {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json, JsonObject, Listener, SslOptions } from '../config.ts';
-import { SSL_DEFAULTS } from '../config-defaults.ts';
+import { ETC_DIR, SSL_DEFAULTS } from '../config-defaults.ts';
 import { merge } from '../hocon.ts';
 import { isObject } from './authz-settings.ts';
 import { bad, type Context, type Handler, invalid, ok, type Response, type Route } from './http.ts';
@@ -113,7 +113,7 @@ function storeFiles(options: JsonObject, id: string, dataDir: string): Partial<S
     const value = options[option];
     if (typeof value !== 'string') continue;
     if (value.includes('-----BEGIN')) stored[option] = storePem(value, name, id, dataDir);
-    else if (!existsSync(value) && !value.startsWith('${EMQX_ETC_DIR}')) return bad('BAD_REQUEST', missingFile(value, option));
+    else if (!existsSync(value) && !value.startsWith(ETC_DIR)) return bad('BAD_REQUEST', missingFile(value, option));
   }
   return stored as Partial<SslOptions>;
 }

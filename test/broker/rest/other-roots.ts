@@ -44,7 +44,7 @@ export const OTHER_ROOTS: JsonObject = {
         enable: true,
         formatter: 'text',
         level: 'warning',
-        path: '${EMQX_LOG_DIR}/emqx.log',
+        path: `\${EMQX_LOG_DIR}/emqx.log`,
         payload_encode: 'text',
         rotation_count: 10,
         rotation_size: '50MB',

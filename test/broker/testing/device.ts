@@ -109,7 +109,8 @@ export async function tryConnect(broker: BrokerAddress, identity: Identity | und
     // The session's queue follows at the heels of the CONNACK: whoever listens only after `connect` misses it.
     client.once('packetreceive', (packet) => {
       if (packet.cmd === 'connack') connack = packet;
-      if (packet.cmd === 'connack' && (packet.reasonCode ?? packet.returnCode) === 0) resolve({ ok: true, device: new Device(client, packet) });
+      if (packet.cmd === 'connack' && (packet.reasonCode ?? packet.returnCode) === 0)
+        resolve({ ok: true, device: new Device(client, packet) });
     });
     client.once('error', fail);
     client.once('close', () => connack ?? fail({ message: 'closed' }));
@@ -141,7 +142,14 @@ function mqttOptions(broker: BrokerAddress, identity: Identity | undefined, opti
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(protocol === 5 ? { properties: { sessionExpiryInterval: expirySeconds } } : {}),
     ...(options.will
-      ? { will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: options.will.qos ?? 1, retain: options.will.retain ?? false } }
+      ? {
+          will: {
+            topic: options.will.topic,
+            payload: Buffer.from(options.will.payload),
+            qos: options.will.qos ?? 1,
+            retain: options.will.retain ?? false,
+          },
+        }
       : {}),
   };
 }

@@ -47,7 +47,10 @@ export async function makeDeviceCa(name: string): Promise<DeviceCa> {
       ...validity(),
       keys,
       signingAlgorithm: ALGORITHM,
-      extensions: [new BasicConstraintsExtension(true, 1, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true)],
+      extensions: [
+        new BasicConstraintsExtension(true, 1, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      ],
     },
     webcrypto,
   );

@@ -33,21 +33,28 @@ export const clients: Script = {
     },
   },
   observe(stage, entry) {
-    if (entry.name.startsWith('CONNECT with certificate dev-1')) return Promise.resolve({ seen: { ok: true, connack: connack(stage.devices.get('dev-1')) } });
+    if (entry.name.startsWith('CONNECT with certificate dev-1'))
+      return Promise.resolve({ seen: { ok: true, connack: connack(stage.devices.get('dev-1')) } });
     if (entry.name === 'second connection with same CN but another certificate') return takenOver(stage);
     return undefined;
   },
 };
 
 function connack(device: { connack: object } | undefined): object {
-  const { reasonCode, sessionPresent, properties } = (device?.connack ?? {}) as { reasonCode: number; sessionPresent: boolean; properties: object };
+  const { reasonCode, sessionPresent, properties } = (device?.connack ?? {}) as {
+    reasonCode: number;
+    sessionPresent: boolean;
+    properties: object;
+  };
   return { reasonCode, sessionPresent, properties };
 }
 
 async function takenOver(stage: Stage): Promise<Observed> {
   const first = stage.devices.get('dev-1');
   await first?.waitClosed();
-  return { seen: { second_ok: stage.devices.get('second')?.closed === false, first_saw_disconnect_reason: first?.disconnectReason ?? null } };
+  return {
+    seen: { second_ok: stage.devices.get('second')?.closed === false, first_saw_disconnect_reason: first?.disconnectReason ?? null },
+  };
 }
 
 /** The client has ended its connection; the broker has seen it too. */
@@ -85,7 +92,10 @@ export const publish: Script = {
 async function received(stage: Stage, count: number): Promise<Observed> {
   const service = stage.devices.get('svc-1');
   await service?.waitMessages(count);
-  const messages = service?.received.map((message) => ({ ...message, ...(message.properties ? { properties: { ...message.properties } } : {}) }));
+  const messages = service?.received.map((message) => ({
+    ...message,
+    ...(message.properties ? { properties: { ...message.properties } } : {}),
+  }));
   return { seen: { messages } };
 }
 

@@ -11,7 +11,8 @@ const THERMO = 'thermo-17.berlin';
 const RECORD = `/authorization/sources/built_in_database/rules/clients/${THERMO}`;
 
 const ROWS = /^2 (device: (own|other|wildcard|\$-|publish)|service|gateway|paris)/;
-const RULE_ROWS = /^[27] (client_attr|username re|\{publish|\{subscribe|subscribe rule|placeholder and|\$\{client_attrs|"and"|deny before|text without|typo|unknown placeholder is|missing attribute)/;
+const RULE_ROWS =
+  /^[27] (client_attr|username re|\{publish|\{subscribe|subscribe rule|placeholder and|\$\{client_attrs|"and"|deny before|text without|typo|unknown placeholder is|missing attribute)/;
 
 export function observeProfile(stage: Stage, entry: Entry): Promise<Observed> | undefined {
   if (/^1 cert /.test(entry.name)) return certificate(stage, entry);

@@ -11,10 +11,13 @@ import type { Script } from './script.ts';
 const THERMO = 'thermo-17.berlin';
 const RECORDED_MD5 = '4793e73cf18dd1765c8c5b89e6ab577a';
 const RULES = '/authorization/sources/built_in_database/rules';
-const OLD_ATTRIBUTE = "nth(1, regex_extract(dn, '^CN=[a-z0-9-]{1,62}[.][a-z0-9-]{1,62},OU=([a-z0-9-]{1,62}[.][a-z0-9-]{1,62}),O=hedgerow$'))";
+const OLD_ATTRIBUTE =
+  "nth(1, regex_extract(dn, '^CN=[a-z0-9-]{1,62}[.][a-z0-9-]{1,62},OU=([a-z0-9-]{1,62}[.][a-z0-9-]{1,62}),O=hedgerow$'))";
 
 function entryOf(name: string): Entry {
-  const found = recordings().get('hedgerow-profile')?.find((entry) => entry.name === name);
+  const found = recordings()
+    .get('hedgerow-profile')
+    ?.find((entry) => entry.name === name);
   if (!found) throw new Error(`no entry ${name}`);
   return found;
 }
@@ -44,7 +47,11 @@ async function asProbed(stage: Stage, flapping = false): Promise<void> {
   await stage.call('PUT', '/configs/global_zone', {
     ...zone,
     flapping_detect: { ban_time: '5m', enable: flapping, max_count: 15, window_time: '1m' },
-    mqtt: { ...(zone.mqtt as JsonObject), clientid_override: 'disabled', client_attrs_init: [{ set_as_attr: 'seg', expression: OLD_ATTRIBUTE }] },
+    mqtt: {
+      ...(zone.mqtt as JsonObject),
+      clientid_override: 'disabled',
+      client_attrs_init: [{ set_as_attr: 'seg', expression: OLD_ATTRIBUTE }],
+    },
   });
   await stage.call('PUT', '/mqtt/delayed', { enable: true, max_delayed_messages: 0 });
   await stage.call('PUT', '/listeners/ssl:default', { id: 'ssl:default', type: 'ssl', max_conn_rate: 'infinity' });
@@ -118,8 +125,8 @@ export const hedgerowProfile: Script = {
     const headers = request.headers ?? { accept: 'application/json' };
     const body = request.body as JsonObject | undefined;
     if (typeof body?.rules !== 'string' || !body.rules.includes('…')) return { ...exchange, request: { ...request, headers } };
-    const placeholder = name.includes('${device}') ? '${device}' : '${client_attrs.nope}';
-    const rules = handText().replace('${cert_common_name}', placeholder);
+    const placeholder = name.includes('{device}') ? 'device' : 'client_attrs.nope';
+    const rules = handText().replace('cert_common_name', placeholder);
     return { ...exchange, request: { ...request, headers, body: { ...body, rules } } };
   },
   observe: observeProfile,

@@ -47,7 +47,8 @@ export const authzRules: Script = {
   setUp: withText,
   before: {
     async 'list, limit 2 page 1'(stage) {
-      for (const clientid of ['pg-0', 'pg-1', 'pg-2', 'pg-3', 'pg-4']) await stage.call('PUT', `${RULES}/${clientid}`, { clientid, rules: [RULE] });
+      for (const clientid of ['pg-0', 'pg-1', 'pg-2', 'pg-3', 'pg-4'])
+        await stage.call('PUT', `${RULES}/${clientid}`, { clientid, rules: [RULE] });
     },
     'PUT rule while the source is disabled': (stage) => enableTable(stage, false),
     'DELETE the source itself': (stage) => enableTable(stage, true),

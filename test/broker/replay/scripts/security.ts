@@ -16,7 +16,10 @@ const CERTIFICATES: [RegExp, Rdn[]][] = [
   [/CN is dev-1\/up/, subject('acme', 'seg-a', 'dev-1/up')],
   [/no CN/, subject('acme', 'seg-a', 'x').slice(0, 2)],
   [/RDN order OU,O,CN/, [[{ type: 'OU', value: 'seg-a' }], [{ type: 'O', value: 'acme' }], [{ type: 'CN', value: 'sw-1' }]]],
-  [/two OUs/, [[{ type: 'O', value: 'acme' }], [{ type: 'OU', value: 'seg-a' }], [{ type: 'OU', value: 'admin' }], [{ type: 'CN', value: 'two-1' }]]],
+  [
+    /two OUs/,
+    [[{ type: 'O', value: 'acme' }], [{ type: 'OU', value: 'seg-a' }], [{ type: 'OU', value: 'admin' }], [{ type: 'CN', value: 'two-1' }]],
+  ],
   [/OU=seg-b CN=devb-1/, subject('acme', 'seg-b', 'devb-1')],
   [/CN=svc-1/, subject('acme', 'svc-ingest', 'svc-1')],
   [/./, subject('acme', 'seg-a', 'dev-1')],
@@ -24,7 +27,7 @@ const CERTIFICATES: [RegExp, Rdn[]][] = [
 
 /** The text under which the entry was recorded, where it was not the templated one. */
 const TEXTS: [RegExp, string][] = [
-  [/ENDS in/, '{allow, all, all, ["end/${cert_common_name}", "cid/${clientid}/x"]}.\n{deny, all}.\n'],
+  [/ENDS in/, `{allow, all, all, ["end/\${cert_common_name}", "cid/\${clientid}/x"]}.\n{deny, all}.\n`],
   [/t\/\+ and u\/\+\/x/, '{allow, all, subscribe, ["t/+", "u/+/x"]}.\n{allow, all, publish, ["t/+"]}.\n{deny, all}.\n'],
   [/only subscribe t\/\+/, '{allow, all, subscribe, ["t/+"]}.\n{deny, all}.\n'],
   [/\{eq,"t\/\+"\}/, '{allow, all, subscribe, [{eq,"t/+"}]}.\n{deny, all}.\n'],

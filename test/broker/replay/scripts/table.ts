@@ -30,7 +30,8 @@ export async function playRows(device: Device, rows: readonly Row[]): Promise<st
   const wrong: string[] = [];
   for (const { kind, topic, options, recorded } of rows) {
     const answered = kind === 'pub' ? await device.publish(topic, options) : await device.subscribe(topic, options.qos ?? 1);
-    if (essence(answered) !== essence(recorded)) wrong.push(`${kind} ${topic} ${JSON.stringify(options)}: recorded ${recorded}, answered ${answered}`);
+    if (essence(answered) !== essence(recorded))
+      wrong.push(`${kind} ${topic} ${JSON.stringify(options)}: recorded ${recorded}, answered ${answered}`);
   }
   return wrong;
 }
