@@ -1,4 +1,4 @@
-// The import directions of the house (docs/adr/0002-layers.md): who may know whom.
+// The import directions of the house: who may know whom. Why devices/ stands above the other features: docs/adr/0002-devices-room.md.
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
