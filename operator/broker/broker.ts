@@ -7,7 +7,8 @@ import type { Random } from '../runtime/random.ts';
 import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts';
 import { brokerMetrics } from './broker-metrics.ts';
 import { createEmqx } from './emqx.ts';
-import { createRest } from './rest.ts';
+import { explain } from './errors.ts';
+import { BrokerError, createRest } from './rest.ts';
 import { createRoom } from './room.ts';
 
 /** A topic filter with the placeholders `{device}` and `{segment}`. For subscriptions `retain` means nothing. */
@@ -118,4 +119,9 @@ export async function adopt(
   } finally {
     await rest.close();
   }
+}
+
+/** The line for a person about an error of this room, with code and cure; undefined for errors of others. */
+export function explanationOf(error: unknown): string | undefined {
+  return error instanceof BrokerError ? explain(error.code, error.message) : undefined;
 }

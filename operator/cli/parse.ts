@@ -12,6 +12,11 @@ export type Typed<C extends CommandSpec> =
   | { kind: 'help'; text: string }
   | { kind: 'wrong'; complaint: string; text: string };
 
+/** Flags that are there and contradict each other, or one that is missing: the complaint, for which the usage is printed. */
+export class WrongUse extends Error {
+  override readonly name = 'WrongUse';
+}
+
 const NAME = 'kubectl hedgerow';
 
 export function parseCommand<C extends CommandSpec>(commands: readonly C[], argv: readonly string[]): Typed<C> {

@@ -16,7 +16,7 @@ import { type ActualPolicy, actualPolicy, type LivePolicy } from './actual-polic
 import { createSegmentController } from './controller.ts';
 import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
 import type { Membership } from './membership.ts';
-import { rightsOf } from './model.ts';
+import { buildModel, rightsOf } from './model.ts';
 import { createModelCache } from './model-cache.ts';
 import type { BrokerAccess, BrokerPeer } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
@@ -159,6 +159,14 @@ export function createSegments(deps: SegmentsDeps): Segments {
     reflectors,
     controllers: [segmentController.controller, siteController],
   };
+}
+
+/** The topic rights of SegmentPolicies that were listed once, as `rights()` gives them. Pods take no part in them. */
+export function rightsOfListed(policies: readonly SegmentPolicy[], namespaces: readonly KubeObject[], now: number): SegmentRights[] {
+  const maxTrust = new Map(namespaces.map(namespaceView).map((view) => [view.key, view.maxTrust]));
+  return rightsOf(
+    buildModel({ policies: policies.map(policyView), maxTrust: (namespace) => maxTrust.get(namespace), pods: () => [], now }),
+  );
 }
 
 /** Our own status writes come back as changes and change nothing. */

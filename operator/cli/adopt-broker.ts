@@ -1,0 +1,160 @@
+// `kubectl hedgerow adopt broker`: says what taking a place in an EMQX that others use would do, and does it only with --yes.
+import { readFile } from 'node:fs/promises';
+import type { CertificateLedger } from '../api/certificate-ledger.ts';
+import type { Device } from '../api/device.ts';
+import { deviceName } from '../api/names.ts';
+import { CERTIFICATE_LEDGERS, DEVICES, NAMESPACES, SEGMENT_POLICIES } from '../api/resources.ts';
+import type { SegmentPolicy } from '../api/segment-policy.ts';
+import { type AdoptionReport, adopt } from '../broker/broker.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { rightsOfListed } from '../segments/segments.ts';
+import { adoptionText } from './adoption-text.ts';
+import { withCluster } from './cluster.ts';
+import type { Command } from './command.ts';
+import { CliError } from './errors.ts';
+import { WrongUse } from './parse.ts';
+
+const TEXT = { type: 'string' } as const;
+
+export const adoptBroker: Command = {
+  words: ['adopt', 'broker'],
+  summary: 'take a place in an EMQX that others use: says what it keeps and who would lose access, writes only with --yes',
+  help: `usage: kubectl hedgerow adopt broker --broker-url URL --broker-api-key-file FILE [FLAG…]
+
+An EMQX whose ACL text others wrote is left alone: Devices say Stalled, ForeignAcl. This command shows which rules stay, where Hedgerow's block
+would stand, who is connected and would lose what, and which settings keep the broker unsafe. With --yes it writes the text, and nothing else.
+
+  --broker-url URL             EMQX's REST API, https://host:18083 (required; the same as the operator's)
+  --broker-api-key-file FILE   a file holding key:secret (required)
+  --broker-ca-file FILE        CA of the REST API's certificate (default: the system's)
+  --keep all|N,N…              rules of others to keep, by their numbers in the list (default: all)
+  --yes                        write it
+  --namespace, -n NS           the operator's namespace, where its ledger is (default: hedgerow-system)
+  --kubeconfig FILE            (default: KUBECONFIG, else ~/.kube/config)
+  --context NAME               (default: the kubeconfig's current one)
+
+Your own rights are used: list on devices, segmentpolicies and namespaces, and on certificateledgers in the operator's namespace.
+`,
+  flags: {
+    'broker-url': TEXT,
+    'broker-api-key-file': TEXT,
+    'broker-ca-file': TEXT,
+    keep: TEXT,
+    yes: { type: 'boolean' },
+    namespace: { type: 'string', short: 'n' },
+    kubeconfig: TEXT,
+    context: TEXT,
+    help: { type: 'boolean', short: 'h' },
+  },
+  async run(values, { out }) {
+    const broker = brokerOf(values);
+    const keep = keptNumbers(text(values, 'keep') ?? 'all');
+    await readable(broker.apiKeyFile, broker.caFile);
+    const cluster = { kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') };
+    const fleet = await withCluster(cluster, (client) => readFleet(client, text(values, 'namespace') ?? 'hedgerow-system'));
+    const report = await adopt({ ...broker, clock: systemClock }, { segments: fleet.segments, keep, yes: values.yes === true }).catch(
+      wrongNumber,
+    );
+    out(adoptionText({ url: broker.url, report, strangers: strangersIn(report, fleet), confirm: confirmation(values) }));
+    return report.plan.state === 'unreadable' ? 1 : 0;
+  },
+};
+
+type Values = Parameters<Command['run']>[0];
+
+function brokerOf(values: Values): { url: string; apiKeyFile: string; caFile: string | undefined } {
+  const url = required(values, 'broker-url').replace(/\/+$/, '');
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
+    throw new WrongUse(`--broker-url ${url} is no http or https URL`);
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new WrongUse('--broker-url must not hold credentials: command lines are visible; use --broker-api-key-file');
+  return { url, apiKeyFile: required(values, 'broker-api-key-file'), caFile: text(values, 'broker-ca-file') };
+}
+
+/** `all`, or numbers from 1. */
+export function keptNumbers(value: string): 'all' | number[] {
+  if (value === 'all') return 'all';
+  const numbers = value.split(',').map((word) => (/^[1-9]\d{0,5}$/.test(word.trim()) ? Number(word) : Number.NaN));
+  if (numbers.some(Number.isNaN)) throw new WrongUse(`--keep ${value} is neither all nor numbers such as 1,3`);
+  return [...new Set(numbers)];
+}
+
+function wrongNumber(error: unknown): never {
+  throw error instanceof RangeError ? new WrongUse(`--keep: ${error.message}`) : error;
+}
+
+async function readable(...files: (string | undefined)[]): Promise<void> {
+  for (const file of files) {
+    if (file === undefined) continue;
+    await readFile(file).catch((error: NodeJS.ErrnoException) => {
+      throw new CliError('HR-CLI-004', `${file} (${error.code ?? 'unknown'})`);
+    });
+  }
+}
+
+type Fleet = {
+  segments: ReturnType<typeof rightsOfListed>;
+  devices: ReadonlySet<string>;
+  /** MD5 of each certificate in the ledger → its device. */
+  certificates: ReadonlyMap<string, string>;
+};
+
+async function readFleet(client: KubeClient, namespace: string): Promise<Fleet> {
+  const [devices, policies, namespaces, pages] = await Promise.all([
+    client.list<Device>(DEVICES),
+    client.list<SegmentPolicy>(SEGMENT_POLICIES),
+    client.list<KubeObject>(NAMESPACES),
+    client.list<CertificateLedger>(CERTIFICATE_LEDGERS, { namespace }),
+  ]);
+  return {
+    segments: rightsOfListed(policies, namespaces, systemClock.now()),
+    devices: new Set(devices.map(({ metadata }) => deviceName(metadata.name ?? '', metadata.namespace ?? ''))),
+    certificates: certificatesIn(pages),
+  };
+}
+
+/** What does not read is left out: the operator itself stops at it loudly (HR-ID-040). */
+export function certificatesIn(pages: readonly CertificateLedger[]): Map<string, string> {
+  const entries = pages.flatMap(({ spec }) => Object.values(spec.entries ?? {}));
+  return new Map(
+    entries.flatMap((entry) => {
+      const { md5, device, revoked } = parsed(entry);
+      return typeof md5 === 'string' && typeof device === 'string' && revoked === undefined ? [[md5, device] as const] : [];
+    }),
+  );
+}
+
+function parsed(entry: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(entry);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Connected clients with a certificate of our form that the operator will not let stay. */
+function strangersIn({ plan }: AdoptionReport, fleet: Fleet): { client: string; why: string }[] {
+  if (plan.state !== 'foreign') return [];
+  return plan.ofOurForm.flatMap(({ client, md5 }) => {
+    if (!fleet.devices.has(client)) return [{ client, why: 'there is no Device of this name' }];
+    return fleet.certificates.get(md5) === client ? [] : [{ client, why: 'its certificate is not in the ledger, or revoked' }];
+  });
+}
+
+function confirmation(values: Values): string {
+  const words = Object.entries(values).flatMap(([name, value]) => (value === true ? [] : [`--${name}`, quoted(String(value))]));
+  return ['kubectl hedgerow adopt broker', ...words, '--yes'].join(' ');
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+const text = (values: Values, name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+
+function required(values: Values, name: string): string {
+  const value = text(values, name);
+  if (value === undefined || value === '') throw new WrongUse(`--${name} is required`);
+  return value;
+}

@@ -1,0 +1,10 @@
+// The process of `kubectl hedgerow`; nothing else lives here.
+import { adoptBroker } from './adopt-broker.ts';
+import { runCli } from './cli.ts';
+
+const code = await runCli([adoptBroker], process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+});
+// Not process.exit: a pipe that reads slowly would lose the end of the text.
+process.exitCode = code;
