@@ -112,7 +112,7 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
 
 /** Rejects also when the server closes without a word: by itself the library would wait for ever. */
 export function open(options: IClientOptions): Promise<MqttClient> {
-  return connectAsync(`mqtts://${options.host}:${options.port}`, options, false);
+  return connectAsync(`${options.protocol ?? 'mqtts'}://${options.host}:${options.port}`, options, false);
 }
 
 /** Options of one mutual-TLS connection, MQTT 5, no reconnect by itself: the caller decides. */
