@@ -51,7 +51,7 @@ function losses(plan: Plan, strangers: AdoptionView['strangers']): string[] {
       ({ client, subscription, ours }) =>
         [client, `its subscription to ${subscription}${ours ? ', which its SegmentPolicy does not grant' : ''}`] as const,
     ),
-  ];
+  ].map(([client, what]) => [printable(client), printable(what)] as const);
   const width = Math.max(0, ...lines.map(([client]) => client.length));
   return [
     ...(lines.length === 0
@@ -69,7 +69,7 @@ function unsafeText(unsafe: string, state: Plan['state'] | string): string {
   const when = state === 'foreign' ? 'Before devices are safe on this EMQX' : 'Not safe';
   return section(
     `${when} (Hedgerow never changes settings of an EMQX; until then Devices say BrokerUnsafe)`,
-    unsafe.split(/; (?=HR-BRK-)/),
+    printable(unsafe).split(/; (?=HR-BRK-)/),
   );
 }
 
@@ -77,7 +77,7 @@ const section = (title: string, lines: readonly string[]): string => `${title}:\
 const ruleLine = ({ number, text }: { number: number; text: string }): string =>
   `${String(number).padStart(3)}  ${printable(text.replaceAll(/\s+/g, ' '))}`;
 
-/** A rule of somebody else may hold anything: what a terminal would obey is shown by its number. */
+/** Rules and client ids of others may hold anything: what a terminal would obey is shown by its number. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\x{${character.codePointAt(0)?.toString(16)}}`);
 }

@@ -124,8 +124,8 @@ describe('what the form does not tell', () => {
 
   it('a certificate of the right form that another CA signed does not pass the handshake', async () => {
     const { how } = await attempt(await forge(thermo.device.who));
-    expect(how).not.toBe('connected');
-    expect(how).not.toContain('CONNACK');
+    // An alert or a closed connection, as the broker likes; never an answer of MQTT.
+    expect(how).not.toMatch(/^connected$|^CONNACK /);
     expect(thermo.device.endedAt()).toBeUndefined();
   });
 });

@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { CertificateLedger } from '../api/certificate-ledger.ts';
+import { adoptBroker, certificatesIn, keptNumbers } from './adopt-broker.ts';
+import { runCli } from './cli.ts';
+import { kubeconfigFile } from './cluster.ts';
+
+async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: '', err: '' };
+  const code = await runCli([adoptBroker], argv, {
+    out: (text) => {
+      said.out += text;
+    },
+    err: (text) => {
+      said.err += text;
+    },
+  });
+  return { code, ...said };
+}
+
+describe('kubectl hedgerow adopt broker', () => {
+  it.each<[what: string, argv: string[], complaint: string]>([
+    ['no broker', [], '--broker-url is required'],
+    ['no key', ['--broker-url', 'https://b:1'], '--broker-api-key-file is required'],
+    ['something else than a URL', ['--broker-url', 'emqx:18083', '--broker-api-key-file', 'k'], 'is no http or https URL'],
+    ['a password on the command line', ['--broker-url', 'https://a:b@c', '--broker-api-key-file', 'k'], 'must not hold credentials'],
+    [
+      'numbers that are none',
+      ['--broker-url', 'https://b', '--broker-api-key-file', 'k', '--keep', '1,x'],
+      '--keep 1,x is neither all nor numbers',
+    ],
+  ])('is wrong use and shows the usage: %s', async (_what, flags, complaint) => {
+    const { code, out, err } = await run('adopt', 'broker', ...flags);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(complaint);
+    expect(err).toContain('usage: kubectl hedgerow adopt broker');
+    expect(err).not.toContain('a:b@');
+  });
+
+  it('says which file cannot be read, with code and cure', async () => {
+    const { code, err } = await run('adopt', 'broker', '--broker-url', 'https://b', '--broker-api-key-file', '/no/such/file');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^kubectl hedgerow: HR-CLI-004: \/no\/such\/file \(ENOENT\)\. Cure: /);
+  });
+
+  it('every flag is in its help', () => {
+    for (const flag of Object.keys(adoptBroker.flags).filter((name) => name !== 'help')) expect(adoptBroker.help).toContain(`--${flag}`);
+  });
+});
+
+describe('which rules to keep', () => {
+  it.each([
+    ['all', 'all'],
+    ['1', [1]],
+    ['3, 1,3', [3, 1]],
+  ])('%s', (value, numbers) => expect(keptNumbers(value)).toEqual(numbers));
+
+  it.each(['', '0', '-1', '1.5', 'ALL', '1,,2', '1e3', '9999999'])('"%s" is none', (value) =>
+    expect(() => keptNumbers(value)).toThrow('neither all nor numbers'),
+  );
+});
+
+describe('certificates in the ledger', () => {
+  const page = (entries: Record<string, string>): CertificateLedger => ({ apiVersion: '', kind: '', metadata: {}, spec: { entries } });
+
+  it('are those that are not revoked', () => {
+    const entries = {
+      a: '{"md5":"1","device":"x.y"}',
+      b: '{"md5":"2","device":"z.y","revoked":{"at":"t"}}',
+      c: '{"pending":true,"device":"p.y"}',
+    };
+    expect(certificatesIn([page(entries), page({})])).toEqual(new Map([['1', 'x.y']]));
+  });
+
+  it('a page that does not read stops nobody', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.json())),
+        (entries) => certificatesIn([page(entries)]) instanceof Map,
+      ),
+    );
+  });
+});
+
+describe('the kubeconfig', () => {
+  const env = (values: Record<string, string>) => (name: string) => values[name];
+  it.each<[what: string, flag: string | undefined, values: Record<string, string>, file: string]>([
+    ['is that of the flag', '/f', { KUBECONFIG: '/k', HOME: '/h' }, '/f'],
+    ['else that of KUBECONFIG', undefined, { KUBECONFIG: '/k', HOME: '/h' }, '/k'],
+    ['also where KUBECONFIG has an empty part', undefined, { KUBECONFIG: ':/k', HOME: '/h' }, '/k'],
+    ['else that of the home folder', undefined, { HOME: '/h' }, '/h/.kube/config'],
+  ])('%s', (_what, flag, values, file) => expect(kubeconfigFile(flag, env(values))).toBe(file));
+
+  it('of several files none is chosen silently', () => {
+    expect(() => kubeconfigFile(undefined, env({ KUBECONFIG: '/a:/b' }))).toThrow(
+      'HR-CLI-002: KUBECONFIG names 2 files. Cure: pass --kubeconfig',
+    );
+  });
+
+  it('without any place to look it says so', () => {
+    expect(() => kubeconfigFile(undefined, env({}))).toThrow('HR-CLI-002');
+  });
+});
