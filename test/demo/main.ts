@@ -49,7 +49,14 @@ async function run(options: DemoOptions, screen: Screen): Promise<number> {
   let code: number;
   try {
     await takeName(options.name);
-    cleanup.add('name', async () => releaseName(options.name));
+  } catch (error) {
+    // The folder is another demo's: nothing of it is touched.
+    screen.close();
+    console.error(`demo: ${messageOf(error)}${cureOf(error)}`);
+    return 1;
+  }
+  cleanup.add('name', async () => releaseName(options.name));
+  try {
     const demo = runDemo({ options, screen, steps, cleanup });
     // After a signal nobody waits for it any more, and what it throws then is no news.
     demo.catch(() => undefined);
@@ -89,9 +96,8 @@ function report(error: unknown, { screen, steps, options }: { screen: Screen; st
   screen.doing(undefined);
   screen.table(undefined);
   screen.line();
-  const message = error instanceof Error ? error.message : String(error);
-  screen.text(`The demo cannot go on${during === undefined ? '' : ` (${during})`}: ${message}`, 0, paint.red);
-  if (error instanceof Trouble && error.cure !== undefined) screen.text(`What helps: ${error.cure}`);
+  screen.text(`The demo cannot go on${during === undefined ? '' : ` (${during})`}: ${messageOf(error)}`, 0, paint.red);
+  for (const line of cureOf(error).trimStart().split('\n')) screen.text(line);
   const dir = clusterDir(options.name);
   const log = error instanceof Trouble && error.logFile !== undefined ? error.logFile : join(dir, 'operator.log');
   if (existsSync(log)) {
@@ -101,6 +107,9 @@ function report(error: unknown, { screen, steps, options }: { screen: Screen; st
   const kept = keepLogs(dir, options.name);
   if (kept !== undefined) screen.line(`All logs of this run: ${kept}`);
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const cureOf = (error: unknown): string => (error instanceof Trouble && error.cure !== undefined ? `\nWhat helps: ${error.cure}` : '');
 
 /** The folder of the demo goes at its end; its logs are wanted longer when something failed. No kubeconfig, key or data of the cluster is among them. */
 function keepLogs(dir: string, name: string): string | undefined {

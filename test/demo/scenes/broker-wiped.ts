@@ -55,7 +55,7 @@ export const brokerWiped: Scene = {
     );
     const again = await connectWith(address, fleet.attacker().device.key, fleet.attacker().certificate());
     check(`${ATTACKER} now`, again.refused, again.how);
-    return `fleet back in ${duration(backMs)}; ${accepted} of ${count(tries, 'burglary', 'burglaries')} got a right`;
+    return `back in ${duration(backMs)}; ${accepted} of ${count(tries, 'try', 'tries')} got a right`;
   },
 };
 
