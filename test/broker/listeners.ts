@@ -5,9 +5,10 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Broker } from './broker.ts';
-import type { BootFiles, Listener } from './config.ts';
+import type { BootFiles, Listener, SslOptions } from './config.ts';
 import { ETC_DIR } from './config-defaults.ts';
 import { Connection } from './connection.ts';
+import { CrlCache } from './crl.ts';
 import type { Peer } from './identity.ts';
 import { readPeer } from './subject.ts';
 
@@ -16,10 +17,12 @@ export class Listeners {
   readonly #files: BootFiles;
   readonly #servers = new Map<string, net.Server>();
   readonly #sockets = new Map<string, Set<net.Socket>>();
+  readonly #crls: CrlCache;
 
   constructor(broker: Broker, files: BootFiles) {
     this.#broker = broker;
     this.#files = files;
+    this.#crls = new CrlCache(() => broker.config.crl_cache);
   }
 
   running(id: string): boolean {
@@ -100,14 +103,25 @@ export class Listeners {
         socket.destroy();
         return;
       }
-      this.#accept(id, socket, {
+      const peer: Peer = {
         ...peerOf(socket),
         ...(certificate ? { certificate } : {}),
         ...(socket.servername ? { sni: String(socket.servername) } : {}),
-      });
+      };
+      const { ssl_options } = this.#listener(id);
+      if (raw && ssl_options?.enable_crl_check) void this.#acceptUnrevoked(id, socket, peer, raw, ssl_options);
+      else this.#accept(id, socket, peer);
     });
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;
+  }
+
+  /** A TLS 1.3 client has finished its handshake before its certificate is judged: here it sees a plain close where EMQX adds an alert. */
+  async #acceptUnrevoked(id: string, socket: net.Socket, peer: Peer, raw: Buffer, options: SslOptions): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const verdict = await this.#crls.check(raw, pem(options.cacertfile, this.#files.ca));
+    if (verdict === 'good' && !socket.destroyed) this.#accept(id, socket, peer);
+    else socket.destroy();
   }
 
   #accept(id: string, socket: net.Socket, peer: Peer): void {

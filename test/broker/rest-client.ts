@@ -1,5 +1,6 @@
 /** EMQX's REST API as tests call it: one keep-alive agent, the server certificate pinned, answers as they came. */
 
+import http from 'node:http';
 import https from 'node:https';
 import type { Json } from './config.ts';
 
@@ -13,10 +14,13 @@ export type RestClient = {
 const TIMEOUT_MS = 15_000;
 
 /** `path` begins behind `/api/v5` unless it begins with `//`. `trust`: the server's certificate or its CA, in PEM. */
-export function createRestClient(options: { url: string; trust: string; authorization?: string }): RestClient {
-  // The certificate itself may be the anchor: the stand-in is not told its CA.
-  const agent = new https.Agent({ keepAlive: true, ca: options.trust, allowPartialTrustChain: true });
+export function createRestClient(options: { url: string; trust?: string; authorization?: string }): RestClient {
   const base = new URL(options.url);
+  const secure = base.protocol === 'https:';
+  // The certificate itself may be the anchor: the stand-in is not told its CA.
+  const agent = secure
+    ? new https.Agent({ keepAlive: true, ...(options.trust === undefined ? {} : { ca: options.trust }), allowPartialTrustChain: true })
+    : new http.Agent({ keepAlive: true });
   const call = (method: string, path: string, request: RestRequest = {}): Promise<RestAnswer> => {
     const text = request.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
     const headers: Record<string, string> = {};
@@ -27,7 +31,7 @@ export function createRestClient(options: { url: string; trust: string; authoriz
     }
     Object.assign(headers, request.headers);
     return new Promise((resolve, reject) => {
-      const outgoing = https.request(
+      const outgoing = (secure ? https : http).request(
         {
           host: base.hostname,
           port: base.port,

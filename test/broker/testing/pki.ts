@@ -10,7 +10,7 @@ import {
   KeyUsagesExtension,
   Name,
   PemConverter,
-  type X509Certificate,
+  X509Certificate,
   X509CertificateGenerator,
   X509CrlGenerator,
 } from '@peculiar/x509';
@@ -54,10 +54,21 @@ export async function makeDeviceCa(name: string): Promise<DeviceCa> {
     },
     webcrypto,
   );
-  let serial = 0x1000;
+  return deviceCa(ca, keys.privateKey);
+}
+
+/** A CA that exists: its certificate and its P-256 key in PKCS#8. */
+export async function loadDeviceCa(certPem: string, keyPem: string): Promise<DeviceCa> {
+  const key = await webcrypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(keyPem), ALGORITHM, false, ['sign']);
+  return deviceCa(new X509Certificate(certPem), key);
+}
+
+function deviceCa(ca: X509Certificate, signingKey: webcrypto.CryptoKey): DeviceCa {
+  // Not again the numbers of an earlier run against the same broker.
+  let serial = 0x100000000000 + Math.floor(Math.random() * 0xffffffff) * 0x1000;
   return {
     certPem: ca.toString('pem'),
-    issue: (subject, options = {}) => issue(ca, keys.privateKey, (serial++).toString(16), subject, options),
+    issue: (subject, options = {}) => issue(ca, signingKey, (serial++).toString(16), subject, options),
     async crl(revoked, nextUpdateInMs = 7 * DAY_MS) {
       const crl = await X509CrlGenerator.create(
         {
@@ -65,7 +76,7 @@ export async function makeDeviceCa(name: string): Promise<DeviceCa> {
           thisUpdate: new Date(Date.now() - DAY_MS),
           nextUpdate: new Date(Date.now() + nextUpdateInMs),
           entries: revoked.map((one) => ({ serialNumber: one.serial, revocationDate: new Date(Date.now() - 1000) })),
-          signingKey: keys.privateKey,
+          signingKey,
           signingAlgorithm: ALGORITHM,
         },
         webcrypto,
