@@ -209,6 +209,15 @@ describe('renewal and change', () => {
   });
 });
 
+describe('a request whose key was replaced while cert-manager signed', () => {
+  const rekeyed = device({ identity: { csr: otherCsr } });
+  it.each<Case>([
+    ['has its certificate recorded: the key must not get a second one', input(rekeyed, { requests: [issued] }), 'record'],
+    ['and goes then', input(rekeyed, { requests: [issued], entries: [recorded] }), 'delete'],
+    ['going back to that key does not certify it twice', input(fresh, { entries: [recorded], looked: true }), 'stalled CertificateLost'],
+  ])('%s', (_name, from, expected) => expect(said(decide(from))).toBe(expected));
+});
+
 describe('failures of cert-manager', () => {
   const failed = (state: 'failed' | 'denied', attempt: number, agoMs: number) =>
     request(fresh, { state, attempt, failedAt: iso(NOW - agoMs), message: 'no CA' });

@@ -7,6 +7,9 @@ import { certificateProblem, readCertificate } from './x509.ts';
 
 type GoodCsr = { pem: string; hash: string; spki: string };
 
+/** A watch usually tells earlier. Not longer, because a Device that waits for the first time says so only when it is looked at again. */
+const SOON_MS = 15_000;
+
 export function decideCsr(input: Input): Decision {
   const { device } = input;
   const now = current(input);
@@ -18,7 +21,7 @@ export function decideCsr(input: Input): Decision {
   if (csr === undefined || !csr.ok) return csr === undefined ? stall(input, 'HR-ID-001') : refusedCsr(input, csr.code, csr.message);
   const ours = input.requests.filter((request) => request.username === input.self);
   const stale = ours.find((request) => isStale(input, csr, request));
-  if (stale !== undefined) return { do: 'delete', request: stale };
+  if (stale !== undefined) return unrecordedOwn(input, [stale]) ?? { do: 'delete', request: stale };
   const [request, older] = ours.sort((a, b) => b.attempt - a.attempt);
   // A later attempt exists: the failed one before it has served as its memory.
   if (older !== undefined) return { do: 'delete', request: older };
@@ -75,7 +78,7 @@ function create(input: Input, csr: GoodCsr, attempt: number): Decision {
   const name = requestName(input.device, csr.hash, input.issuer.key, attempt);
   const foreign = [...input.requests, input.nameTaker].find((request) => request?.name === name && request.username !== input.self);
   // Our watch need not show it, so nothing would tell that it is gone: it is looked for again.
-  return foreign === undefined ? { do: 'create', attempt } : wait(input, 'HR-ID-025', 60_000, foreignText(foreign));
+  return foreign === undefined ? { do: 'create', attempt } : wait(input, 'HR-ID-025', SOON_MS, foreignText(foreign));
 }
 
 function notOurs(input: Input, request: RequestFacts): Decision {
@@ -105,9 +108,12 @@ function decideIssued(input: Input, csr: GoodCsr, request: RequestFacts, now: Le
   return keyObstacle(input, csr, now) ?? { do: 'record', request };
 }
 
-/** A certificate that was signed for a request of ours and that the ledger has not seen: of a revoked Device it is recorded all the same, so that it and its key are revoked too. */
-export function unrecordedOwn(input: Input): Decision | undefined {
-  for (const request of input.requests) {
+/**
+ * A certificate that was signed for a request of ours and that the ledger has not seen. It is recorded also when nobody will be given it: of a revoked Device so that it
+ * and its key are revoked too, of a key that was replaced meanwhile so that this key does not get a second one.
+ */
+export function unrecordedOwn(input: Input, requests = input.requests): Decision | undefined {
+  for (const request of requests) {
     if (request.state !== 'issued' || request.username !== input.self || request.owner?.uid !== input.device.uid) continue;
     const facts = readCertificate(request.certificate ?? '');
     if (facts !== undefined && !input.ofKey(facts.spki).some((entry) => entry.sha256 === facts.sha256)) return { do: 'record', request };
@@ -175,7 +181,7 @@ function decideFailed(input: Input, csr: GoodCsr, request: RequestFacts): Decisi
 export function issuerObstacle(input: Input): Decision | undefined {
   const { issuer } = input;
   if (issuer.state === 'missing') return stall(input, 'HR-ID-020', `${issuer.key} does not exist`);
-  if (issuer.state === 'notReady') return wait(input, 'HR-ID-021', 60_000, `${issuer.key} is not ready: ${issuer.message}`);
+  if (issuer.state === 'notReady') return wait(input, 'HR-ID-021', SOON_MS, `${issuer.key} is not ready: ${issuer.message}`);
   return undefined;
 }
 

@@ -7,6 +7,7 @@ import { silentLog } from '../runtime/log.ts';
 import { CertificateLedgerLog } from './ledger.ts';
 import { certificateEntryId, decodeEntry, encodeEntry, type LedgerEntry } from './ledger-entry.ts';
 import type { PagesClient } from './ledger-pages.ts';
+import { drop } from './ledger-plan.ts';
 import { FakeApi, type Fault } from './testing/fake-api.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
@@ -207,6 +208,33 @@ describe('CertificateLedgerLog', () => {
     expect(pages(api)).toEqual({ 'ledger-0': 1 });
   });
 
+  it('refuses an entry that would not read back, and goes on with the others', async () => {
+    const api = new FakeApi();
+    const clock = new FakeClock(START);
+    const ledger = await open(api, clock);
+    for (const odd of [{ segment: '' }, { serial: '-1' }, { issuer: 'Vault/x/y' }, { deviceUid: '' }])
+      await expect(ledger.append({ ...entry(1), ...odd })).rejects.toThrow(/would not read back: its field \w+ is/);
+    await settled(clock, ledger.append(entry(2)));
+    expect(ledger.problem).toBeUndefined();
+    expect(pages(api)).toEqual({ 'ledger-0': 1 });
+  });
+
+  it('does not take an entry for durable whose removal is on its way', async () => {
+    const api = new FakeApi();
+    const clock = new FakeClock(START);
+    const ledger = await open(api, clock);
+    await settled(clock, ledger.append(entry(1)));
+    const removal = ledger.commit([drop(entry(1).id)], { urgent: true });
+    let hold = true;
+    api.faults = () => (hold ? { when: 'before', status: 503 } : undefined);
+    await clock.advance(10);
+    const again = ledger.append(entry(1));
+    hold = false;
+    await settled(clock, Promise.all([removal, again]));
+    expect(ledger.byMd5(entry(1).md5)).toEqual(entry(1));
+    expect(pages(api)).toEqual({ 'ledger-0': 1 });
+  });
+
   it('whatever fails, conflicts or crashes: what was acknowledged is there, nothing twice, and the state is that of a ledger without faults', async () => {
     type Step = { do: 'append' | 'revoke'; n: number } | { do: 'crash' | 'foreign' | 'tick' | 'expire' };
     const step: fc.Arbitrary<Step> = fc.oneof(
@@ -275,7 +303,7 @@ describe('CertificateLedgerLog', () => {
         );
         expect(Object.values(pages(api)).reduce((sum, size) => sum + size, 0)).toBe(end.length);
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
   }, 60_000);
 });
