@@ -3,6 +3,8 @@
 export type Cleanup = {
   /** `work` is done when the demo ends, latest first. */
   add(what: string, work: () => Promise<unknown>): void;
+  /** How much there is to do. */
+  pending(): number;
   /** Does all of it once; a step that fails or takes too long is named and does not stop the others. */
   run(): Promise<string[]>;
 };
@@ -26,6 +28,7 @@ export function createCleanup(stepMs = STEP_MS): Cleanup {
   }
   return {
     add: (what, work) => void steps.push({ what, work }),
+    pending: () => steps.length,
     run: () => {
       running ??= all();
       return running;

@@ -69,11 +69,14 @@ async function run(options: DemoOptions, screen: Screen): Promise<number> {
   }
   // From here on nothing that is still under way writes any more.
   screen.close();
-  console.log('\ncleaning up: devices, operator, broker, control plane');
+  // The name alone: nothing had been started yet.
+  const started = cleanup.pending() > 1;
+  const last = options.kubeconfig === undefined ? 'control plane' : 'what was made in the cluster';
+  if (started) console.log(`\ncleaning up: devices, operator, broker, ${last}`);
   const beganAt = performance.now();
   for (const trouble of await cleanup.run()) console.error(`demo: ${trouble}`);
   rmSync(clusterDir(options.name), { recursive: true, force: true });
-  console.log(`nothing is left running (${duration(performance.now() - beganAt)})`);
+  if (started) console.log(`nothing is left running (${duration(performance.now() - beganAt)})`);
   return code;
 }
 

@@ -1,7 +1,7 @@
 import { connectOptions, open } from '../../simulator/device.ts';
 import { publishInTheNameOf } from '../../simulator/hostile.ts';
 import { ATTACKER } from '../fleet.ts';
-import { genuineDevicesTalk, type Scene } from './scene.ts';
+import { answered, genuineDevicesTalk, type Scene } from './scene.ts';
 import { VICTIM } from './stranger.ts';
 
 export const otherName: Scene = {
@@ -10,11 +10,11 @@ export const otherName: Scene = {
     `${ATTACKER} is a genuine device in the wrong hands. It publishes as ${VICTIM}, then as the gateway, then connects under ${VICTIM}'s client id.`,
   async play({ system, address, fleet, namespace }, check) {
     const [attacker, victim] = [fleet.attacker(), fleet.talker(VICTIM)];
-    const own = await attacker.tellNow();
+    const own = await answered(attacker, () => attacker.tellNow());
     check('its own readings are accepted, so it is connected and may publish', own.given === 'accepted', own.how);
     const forged = await publishInTheNameOf(attacker.device, victim.device);
     check(`on ${VICTIM}'s topic`, forged.refused, forged.how);
-    const aggregate = await attacker.device.tryPublish(`agg/${namespace}/climate`, '{}');
+    const aggregate = await answered(attacker, (device) => device.tryPublish(`agg/${namespace}/climate`, '{}'));
     check("on the gateway's topic", aggregate.given === 'refused', aggregate.how);
 
     const before = (await system.standIn().clients()).find(({ clientid }) => clientid === victim.device.name);

@@ -1,10 +1,9 @@
 import type { KubeObject } from '../../../operator/kube/object.ts';
 import { waitFor } from '../../harness/wait.ts';
-import { eavesdrop } from '../../simulator/hostile.ts';
 import type { Talker } from '../talker.ts';
 import { count, duration } from '../text.ts';
 import { allowing, isShut, type NetworkPolicy } from './network-rules.ts';
-import { connected, genuineDevicesTalk, must, type Scene, type Stage, untilTold } from './scene.ts';
+import { answered, genuineDevicesTalk, must, type Scene, type Stage, untilTold } from './scene.ts';
 
 /** It has devices at the broker and pods in the cluster, so both can be looked at. */
 const SEGMENT = 'meeting-rooms';
@@ -26,10 +25,9 @@ export const policyDeleted: Scene = {
     check('its devices may publish nothing any more', true, `${shut.length} of ${members.length} refused (${shut[0]?.how})`);
     for (const { name } of members) await watch.until(name, 'Ready', 'False');
     const [first] = members as [Talker];
-    await connected(first);
-    const all = await eavesdrop(first.device, '#');
-    check('# of one of them', all.refused, all.how);
-    const firmware = await first.device.tryPublish(`ota/v1/d/${first.device.name}/log`, '{}');
+    const all = await answered(first, (device) => device.trySubscribe('#'));
+    check('# of one of them', all.given === 'refused', all.how);
+    const firmware = await answered(first, (device) => device.tryPublish(`ota/v1/d/${device.name}/log`, '{}'));
     check('its firmware topic stays, so that it can be repaired', firmware.given === 'accepted', firmware.how);
 
     const during = await waitFor('the NetworkPolicies of the segment to go', async () => {

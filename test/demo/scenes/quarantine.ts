@@ -1,5 +1,5 @@
 import { duration } from '../text.ts';
-import { connected, genuineDevicesTalk, intervention, must, type Scene, untilTold } from './scene.ts';
+import { answered, genuineDevicesTalk, intervention, must, type Scene, untilTold } from './scene.ts';
 import { VICTIM } from './stranger.ts';
 
 const SUSPECT = 'thermo-18';
@@ -16,12 +16,11 @@ export const quarantine: Scene = {
     const shut = await untilTold(talker, 'refused', applied.startedAt);
     check('its readings', true, `${shut.how}, ${duration(shut.ms)} after kubectl apply was started`);
     await watch.until(SUSPECT, 'Quarantined', 'True');
-    await connected(talker);
-    const commands = await device.trySubscribe(`cmd/${talker.segment}.${namespace}/${device.name}/#`);
+    const commands = await answered(talker, () => device.trySubscribe(`cmd/${talker.segment}.${namespace}/${device.name}/#`));
     check('its commands', commands.given === 'refused', commands.how);
-    const recovery = await device.tryPublish(`recovery/${device.name}/report`, '{"self-test":"ok"}');
+    const recovery = await answered(talker, () => device.tryPublish(`recovery/${device.name}/report`, '{"self-test":"ok"}'));
     check('its recovery topic, by which it can be repaired', recovery.given === 'accepted', recovery.how);
-    const firmware = await device.tryPublish(`ota/v1/d/${device.name}/log`, '{}');
+    const firmware = await answered(talker, () => device.tryPublish(`ota/v1/d/${device.name}/log`, '{}'));
     check('its firmware topic', firmware.given === 'accepted', firmware.how);
     await genuineDevicesTalk([fleet.talker(VICTIM)], check);
 

@@ -1,7 +1,8 @@
 // What a scene is: something that must not work (or must), tried for real, and what was seen.
 import type { System } from '../../harness/system.ts';
 import { waitFor } from '../../harness/wait.ts';
-import type { BrokerAddress } from '../../simulator/device.ts';
+import type { Answer } from '../../simulator/answer.ts';
+import type { BrokerAddress, SimulatedDevice } from '../../simulator/device.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Talker } from '../talker.ts';
 import type { DeviceWatch } from '../watch.ts';
@@ -16,13 +17,13 @@ export type Stage = {
   fleet: Fleet;
   watch: DeviceWatch;
   /** kubectl as the administrator; shows the command first. A refusal is an answer. */
-  kubectl(args: string[], manifest?: { yaml: string; about: string }): Promise<Answered>;
+  kubectl(args: string[], manifest?: { yaml: string; about: string }): Promise<Ran>;
   /** When the fleet was applied, `performance.now()`. */
   appliedAt: number;
 };
 
 /** `ms` is what the command itself took. */
-export type Answered = { code: number; stdout: string; stderr: string; startedAt: number; ms: number };
+export type Ran = { code: number; stdout: string; stderr: string; startedAt: number; ms: number };
 
 /** Prints and keeps one thing that was seen. */
 export type Checker = (claim: string, held: boolean, seen: string) => void;
@@ -63,7 +64,21 @@ export async function untilTold(talker: Talker, given: 'accepted' | 'refused', s
   return { ms: performance.now() - since, how: seen };
 }
 
-/** A scene that asks a device which is just connecting again would take that for an answer of the broker. */
+/** Asks by this device until the broker answers: when its rights change, its connection may be cut in between, and that is no answer. */
+export async function answered(talker: Talker, ask: (device: SimulatedDevice) => Promise<Answer>): Promise<Answer> {
+  let seen = '';
+  return waitFor(
+    `the broker to answer ${talker.name}`,
+    async () => {
+      const answer = await ask(talker.device);
+      seen = answer.how;
+      return answer.given === 'none' ? undefined : answer;
+    },
+    { everyMs: 50, describe: () => seen },
+  );
+}
+
+/** Its loop connects again by itself. */
 export async function connected(talker: Talker): Promise<void> {
   await waitFor(`${talker.name} to be connected`, () => talker.device.connected() || undefined, {
     everyMs: 20,
@@ -90,7 +105,7 @@ spec:
   return { name, yaml, about: `Intervention: ${action} Device ${device}, "${reason}"` };
 }
 
-export function must(answered: Answered): Answered {
-  if (answered.code !== 0) throw new Error(answered.stderr.trim());
-  return answered;
+export function must(ran: Ran): Ran {
+  if (ran.code !== 0) throw new Error(ran.stderr.trim());
+  return ran;
 }
