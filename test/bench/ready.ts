@@ -53,7 +53,8 @@ export const readyBench: Bench = {
 async function startWorld(sites: string[], say: Say): Promise<World> {
   const features = ['controller-manager', 'cert-manager'] as const;
   const cluster = await startCluster({ name: `bench-${process.pid}`, with: features, auditLog: true, freshData: true, say });
-  const system = await startSystem({ cluster, sites, startOperator: false, say });
+  // One replica: a held process cannot renew a Lease.
+  const system = await startSystem({ cluster, sites, startOperator: false, operatorArgs: ['--leader-elect', 'false'], say });
   await system.apply(sites.map((site) => segmentManifest(SEGMENT, site)));
   const admin = await connectPlainly(cluster.adminKubeconfig, CONNECTIONS);
   // The floor has the operator's identity, so that the same roles and admission policies are evaluated for it.
@@ -80,6 +81,7 @@ async function floorRound(world: World, namespace: string, fleet: FleetDevice[])
 async function operatorRound(world: World, namespace: string, fleet: FleetDevice[]): Promise<Round> {
   const operator = await world.system.startOperator();
   await world.system.kubectl('wait', '--for=condition=Ready', `segmentpolicy/${SEGMENT}`, '-n', namespace, '--timeout=60s');
+  await atBroker(world.system, namespace);
   process.kill(operator.pid, 'SIGSTOP');
   await createDevices(world.admin, fleet);
   const deletions = tailAudit(world.cluster.auditLogFile, OPERATOR_USER, [
@@ -95,6 +97,14 @@ async function operatorRound(world: World, namespace: string, fleet: FleetDevice
   await operator.stop();
   await insistAllReady(world.admin, namespace, fleet.length);
   return round;
+}
+
+/** The segment's rights stand in the broker's text before the first Device: what a site has long before its next delivery of devices. */
+async function atBroker(system: System, namespace: string): Promise<void> {
+  await waitFor("the segment's rights at the broker", async () => {
+    const { text } = await system.standIn().request('GET', '/authorization/sources/file');
+    return text.includes(namespace) || undefined;
+  });
 }
 
 /** Deleting its request is the last thing that is done for a Device. */
