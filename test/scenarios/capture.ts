@@ -1,7 +1,10 @@
 // A packet capture on loopback (AF_PACKET by tcpdump) and what an eavesdropper finds in it.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { findCommand } from '../../scripts/bootstrap/debian.ts';
+import { waitFor } from '../harness/wait.ts';
 
 export type Captured = {
   packets: number;
@@ -21,8 +24,9 @@ export function whyNoCapture(): string | undefined {
 
 /** Captures the TCP traffic of these ports until `stop`; resolves when the capture has begun. */
 export async function startCapture(ports: readonly number[], file: string): Promise<{ stop(): Promise<Captured> }> {
-  const filter = `tcp and (${ports.map((port) => `port ${port}`).join(' or ')})`;
-  const args = ['-i', 'lo', '-s', '0', '-B', '65536', '-Z', 'root', '-w', file, filter];
+  const last = await lastWord();
+  const filter = `tcp and (${[...ports, last.port].map((port) => `port ${port}`).join(' or ')})`;
+  const args = ['-i', 'lo', '-s', '0', '-B', '65536', '-U', '--immediate-mode', '-Z', 'root', '-w', file, filter];
   const child = spawn(findCommand('tcpdump') ?? 'tcpdump', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
@@ -36,11 +40,29 @@ export async function startCapture(ports: readonly number[], file: string): Prom
   });
   return {
     async stop() {
+      last.say();
+      // Packets come in order: when this one is in the file, so is everything before it.
+      await waitFor('the capture to catch up', async () => ((await readFile(file)).includes(last.word) ? true : undefined));
+      last.close();
       child.kill('SIGINT');
       await ended;
       const dropped = Number(/(\d+) packets? dropped by kernel/.exec(said)?.[1] ?? Number.NaN);
       return capturedFrom(await readFile(file), dropped);
     },
+  };
+}
+
+/** A connection to ourselves, over which the end of the capture is told. */
+async function lastWord(): Promise<{ port: number; word: Buffer; say(): void; close(): void }> {
+  const word = Buffer.from(`end of capture ${randomUUID()}`);
+  const server = createServer((socket) => socket.resume());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    word,
+    say: () => void connect(port, '127.0.0.1').end(word),
+    close: () => void server.close(),
   };
 }
 
