@@ -8,7 +8,7 @@ import type { Broker } from './broker.ts';
 import type { BootFiles, Listener, SslOptions } from './config.ts';
 import { ETC_DIR } from './config-defaults.ts';
 import { Connection } from './connection.ts';
-import { CrlCache } from './crl.ts';
+import type { CrlCache } from './crl.ts';
 import type { Peer } from './identity.ts';
 import { readPeer } from './subject.ts';
 
@@ -17,12 +17,11 @@ export class Listeners {
   readonly #files: BootFiles;
   readonly #servers = new Map<string, net.Server>();
   readonly #sockets = new Map<string, Set<net.Socket>>();
-  readonly #crls: CrlCache;
+  #crls: Promise<CrlCache> | undefined;
 
   constructor(broker: Broker, files: BootFiles) {
     this.#broker = broker;
     this.#files = files;
-    this.#crls = new CrlCache(() => broker.config.crl_cache);
   }
 
   running(id: string): boolean {
@@ -119,7 +118,10 @@ export class Listeners {
   /** A TLS 1.3 client has finished its handshake before its certificate is judged: here it sees a plain close where EMQX adds an alert. */
   async #acceptUnrevoked(id: string, socket: net.Socket, peer: Peer, raw: Buffer, options: SslOptions): Promise<void> {
     socket.on('error', () => socket.destroy());
-    const verdict = await this.#crls.check(raw, pem(options.cacertfile, this.#files.ca));
+    // Loaded when first needed: reading X.509 structures would cost every start half of its time.
+    this.#crls ??= import('./crl.ts').then(({ CrlCache }) => new CrlCache(() => this.#broker.config.crl_cache));
+    const crls = await this.#crls;
+    const verdict = await crls.check(raw, pem(options.cacertfile, this.#files.ca));
     if (verdict === 'good' && !socket.destroyed) this.#accept(id, socket, peer);
     else socket.destroy();
   }

@@ -11,7 +11,7 @@ export type RestClient = {
   close(): void;
 };
 
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 30_000;
 
 /** `path` begins behind `/api/v5` unless it begins with `//`. `trust`: the server's certificate or its CA, in PEM. */
 export function createRestClient(options: { url: string; trust?: string; authorization?: string }): RestClient {

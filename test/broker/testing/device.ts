@@ -16,6 +16,9 @@ export type DeviceOptions = {
 };
 export type PublishOptions = { qos?: 0 | 1 | 2; retain?: boolean; payload?: string };
 
+// Far beyond anything a working broker needs, also on a busy machine.
+const DEADLINE_MS = 30_000;
+
 export class Device {
   readonly client: MqttClient;
   readonly connack: IConnackPacket;
@@ -78,7 +81,7 @@ export class Device {
   }
 
   async #next(event: 'close' | 'message'): Promise<void> {
-    await once(this.client as unknown as EventEmitter, event, { signal: AbortSignal.timeout(5_000) });
+    await once(this.client as unknown as EventEmitter, event, { signal: AbortSignal.timeout(DEADLINE_MS) });
   }
 
   /** Nothing that was sent to this client before is still on its way after this: its own answer comes behind it. */
@@ -117,12 +120,6 @@ export async function tryConnect(broker: BrokerAddress, identity: Identity | und
   });
 }
 
-export async function connect(broker: BrokerAddress, identity: Identity, options: DeviceOptions = {}): Promise<Device> {
-  const attempt = await tryConnect(broker, identity, options);
-  if (!attempt.ok) throw new Error(`the device could not connect: ${attempt.error}`);
-  return attempt.device;
-}
-
 function mqttOptions(broker: BrokerAddress, identity: Identity | undefined, options: DeviceOptions): IClientOptions {
   const { protocol = 5, clean = true, expirySeconds = 0 } = options;
   return {
@@ -137,7 +134,7 @@ function mqttOptions(broker: BrokerAddress, identity: Identity | undefined, opti
     clean,
     keepalive: options.keepalive ?? 60,
     reconnectPeriod: 0,
-    connectTimeout: 10_000,
+    connectTimeout: DEADLINE_MS,
     resubscribe: false,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(protocol === 5 ? { properties: { sessionExpiryInterval: expirySeconds } } : {}),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { makeServerCertificate } from '../../harness/certificates.ts';
 import type { Profile } from '../config.ts';
 import { type StandIn, startStandIn } from '../stand-in.ts';
-import { type BrokerAddress, connect, type Device, type DeviceOptions } from './device.ts';
+import { type Attempt, type BrokerAddress, type Device, type DeviceOptions, tryConnect } from './device.ts';
 import { type DeviceCa, type Identity, makeDeviceCa, subject } from './pki.ts';
 
 export type World = {
@@ -17,6 +17,7 @@ export type World = {
   /** The certificate `O=<organisation>, OU=<segment>, CN=<device>`, the same at every call. */
   identity(device: string, segment: string): Promise<Identity>;
   connect(device: string, segment: string, options?: DeviceOptions): Promise<Device>;
+  attempt(identity: Identity, options?: DeviceOptions): Promise<Attempt>;
   stop(): Promise<void>;
 };
 
@@ -35,16 +36,22 @@ export async function startWorld(profile: Profile = 'hedgerow'): Promise<World> 
     issued.set(key, known);
     return known;
   };
+  const attempt = async (who: Identity, options?: DeviceOptions): Promise<Attempt> => {
+    const made = await tryConnect(broker, who, options);
+    if (made.ok) devices.push(made.device);
+    return made;
+  };
   return {
     standIn,
     ca,
     dir,
     broker,
     identity,
+    attempt,
     async connect(device, segment, options) {
-      const connected = await connect(broker, await identity(device, segment), options);
-      devices.push(connected);
-      return connected;
+      const made = await attempt(await identity(device, segment), options);
+      if (!made.ok) throw new Error(`${device} could not connect: ${made.error}`);
+      return made.device;
     },
     async stop() {
       for (const device of devices) device.client.end(true);

@@ -59,7 +59,7 @@ async function takenOver(stage: Stage): Promise<Observed> {
 
 /** The client has ended its connection; the broker has seen it too. */
 async function offline(stage: Stage, id: string): Promise<void> {
-  for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(10)) {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(10)) {
     const { body } = await stage.call('GET', `/clients/${id}`);
     if ((body as { connected: boolean }).connected === false) return;
   }
