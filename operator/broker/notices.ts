@@ -4,22 +4,24 @@ import type { Why } from './acl-compile.ts';
 export type Listener = (clients: 'all' | ReadonlySet<string>) => void;
 export type Picture = { everybody: string; segments: ReadonlyMap<string, string>; excluded: ReadonlyMap<string, Why> };
 
-export function createNotices() {
+/** `picture`: as it is at the start; asked again at each `publish`. */
+export function createNotices(picture: () => Picture) {
   const listeners: Listener[] = [];
   /** Clients somebody asked about, with the segment they were asked with. */
   const asked = new Map<string, string>();
   const changed = new Set<string>();
-  let before: Picture = { everybody: '', segments: new Map(), excluded: new Map() };
+  let before = picture();
 
   return {
     onChange: (listener: Listener): void => void listeners.push(listener),
     asked,
     changed: (client: string): void => void changed.add(client),
     /** Compares with the picture at the last call. */
-    publish(now: Picture): void {
+    publish(): void {
+      const now = picture();
       const all = now.everybody !== before.everybody;
       const moved = all ? new Set<string>() : movedSegments(before, now);
-      before = { ...now };
+      before = now;
       if (moved.size > 0) for (const [client, segment] of asked) if (moved.has(segment)) changed.add(client);
       if (!all && changed.size === 0) return;
       const clients = all ? 'all' : new Set(changed);

@@ -48,8 +48,12 @@ export function createRoom(deps: RoomDeps): Broker {
   const { emqx, clock, log } = deps;
   const knowledge = createKnowledge();
   const wanted = createWanted(deps);
-  const notices = createNotices();
   const reach = createReach(deps);
+  const notices = createNotices(() => {
+    const { text, complete, findings, textProblem, segments, excluded } = knowledge;
+    const everybody = JSON.stringify([reach.unreachable(), text?.kind.kind === 'foreign', complete, findings, textProblem]);
+    return { everybody, segments, excluded };
+  });
   const pulse = createPulse(clock);
   /** Clients that a wake named, with the number of that wake. */
   const awaited = new Map<string, number>();
@@ -170,11 +174,9 @@ export function createRoom(deps: RoomDeps): Broker {
   }
 
   function publish(): void {
-    const { text, complete, findings, textProblem, segments, excluded } = knowledge;
-    const everybody = JSON.stringify([reach.unreachable(), text?.kind.kind === 'foreign', complete, findings, textProblem]);
-    notices.publish({ everybody, segments, excluded });
-    deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, excluded.size);
-    deps.brokerMetrics.unsafe(findings.length);
+    notices.publish();
+    deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, knowledge.excluded.size);
+    deps.brokerMetrics.unsafe(knowledge.findings.length);
   }
 
   function wake(reason: string, urgent = false, client?: string): void {

@@ -1,0 +1,91 @@
+// A room around the EMQX in memory, with a clock that stands still until the test moves it.
+
+import { FakeClock } from '../../runtime/clock.ts';
+import { createLog } from '../../runtime/log.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { seededRandom } from '../../runtime/random.ts';
+import type { Ban, Broker, DesiredBroker, Override, SegmentRights } from '../broker.ts';
+import { brokerMetrics } from '../broker-metrics.ts';
+import { createEmqx } from '../emqx.ts';
+import { createRoom } from '../room.ts';
+import { FakeEmqx } from './fake-emqx.ts';
+
+export const OFFICE = 'office.berlin';
+export const LAB = 'lab.berlin';
+export const THERMO = 'thermo-1.berlin';
+export const MD5 = 'a'.repeat(32);
+
+export const rights = (segment: string, subscribe = 'cmd/{segment}/{device}/#'): SegmentRights => ({
+  segment,
+  publish: [{ topic: 'dt/{segment}/{device}/#', qosMax: 1, retain: false }],
+  subscribe: [{ topic: subscribe }],
+});
+export const revoked = (who: string, as: Ban['as'] = 'clientid'): Ban => ({
+  as,
+  who,
+  until: 'infinity',
+  reason: 'revoked',
+  by: `hedgerow/${who}`,
+});
+export const quarantined = (client: string): Override => ({ client, kind: 'quarantine', rules: [] });
+
+export class RoomScene {
+  readonly clock = new FakeClock();
+  readonly emqx = new FakeEmqx(this.clock);
+  segments: SegmentRights[] = [rights(OFFICE), rights(LAB)];
+  bans: Ban[] = [];
+  overrides: Override[] = [];
+  verdicts = new Map<string, ReturnType<DesiredBroker['judge']>>();
+  /** Thrown instead of an answer. */
+  notReady: Error | undefined;
+  asked = 0;
+  readonly lines: string[] = [];
+  readonly changes: ('all' | string[])[] = [];
+  readonly room: Broker;
+  readonly #stop = new AbortController();
+
+  constructor() {
+    const metrics = createMetrics();
+    this.room = createRoom({
+      emqx: createEmqx(this.emqx),
+      desired: () => {
+        this.asked++;
+        if (this.notReady !== undefined) throw this.notReady;
+        const { segments, bans, overrides } = this;
+        return {
+          segments: [...segments],
+          bans: [...bans],
+          overrides: [...overrides],
+          judge: (client, md5) => this.verdicts.get(md5) ?? this.verdicts.get(client) ?? 'ok',
+        };
+      },
+      clock: this.clock,
+      random: seededRandom(1),
+      log: createLog({ level: 'debug', write: (line) => void this.lines.push(line) }),
+      metrics,
+      brokerMetrics: brokerMetrics(metrics.registry),
+    });
+    this.room.onChange((clients) => void this.changes.push(clients === 'all' ? 'all' : [...clients]));
+  }
+
+  /** Runs the room until the first pass is through. */
+  async start(): Promise<void> {
+    void this.room.controller.run(this.#stop.signal);
+    await this.clock.advance(0);
+  }
+
+  stop(): void {
+    this.#stop.abort(new Error('the test is over'));
+  }
+
+  state(client = THERMO, segment = OFFICE): string {
+    return this.room.authorization(client, segment).state;
+  }
+
+  /** What was written while `work` ran. */
+  async writesOf(work: () => Promise<unknown> | undefined): Promise<string[]> {
+    const before = this.emqx.writes.length;
+    await work();
+    return this.emqx.writes.slice(before);
+  }
+}
