@@ -23,7 +23,7 @@ export const adoptBroker: Command = {
   summary: 'take a place in an EMQX that others use: says what it keeps and who would lose access, writes only with --yes',
   help: `usage: kubectl hedgerow adopt broker --broker-url URL --broker-api-key-file FILE [FLAG…]
 
-An EMQX whose ACL text others wrote is left alone: Devices say Stalled, ForeignAcl. This command shows which rules stay, where Hedgerow's block
+An EMQX whose ACL text others wrote is left alone: Devices say Stalled, reason ForeignAcl. This command shows which rules stay, where Hedgerow's block
 would stand, who is connected and would lose what, and which settings keep the broker unsafe. With --yes it writes the text, and nothing else.
 
   --broker-url URL             EMQX's REST API, https://host:18083 (required; the same as the operator's)
