@@ -76,7 +76,10 @@ function isStale(input: Input, csr: GoodCsr, request: RequestFacts): boolean {
 /** Somebody who may create CertificateRequests cannot make us approve one by giving it our name. */
 function create(input: Input, csr: GoodCsr, attempt: number): Decision {
   const name = requestName(input.device, csr.hash, input.issuer.key, attempt);
-  const foreign = [...input.requests, input.nameTaker].find((request) => request?.name === name && request.username !== input.self);
+  const foreign =
+    input.nameTaker?.name === name
+      ? input.nameTaker
+      : input.requests.find((request) => request.name === name && request.username !== input.self);
   // Our watch need not show it, so nothing would tell that it is gone: it is looked for again.
   return foreign === undefined ? { do: 'create', attempt } : wait(input, 'HR-ID-025', SOON_MS, foreignText(foreign));
 }

@@ -66,6 +66,11 @@ const stored = <T = CertificateRequest>(plural: string, name: string): T | undef
   cluster.api.objects.get(`${plural}/berlin/${name}`) as unknown as T | undefined;
 const storedRequest = (name = ours.name) => stored('certificaterequests', name);
 const change = (patch: object) => cluster.api.mergePatch(CERTIFICATE_REQUESTS, { namespace: 'berlin', name: ours.name }, patch);
+const newMetadata = () => ({
+  name: ours.name,
+  namespace: 'berlin',
+  ownerReferences: [{ apiVersion: 'hedgerow.dev/v1alpha1', kind: 'Device', name: fresh.name, uid: fresh.uid, controller: true }],
+});
 const known = () => requests.ownedBy(fresh.uid).map((r) => r.state);
 
 describe('create', () => {
@@ -86,6 +91,13 @@ describe('create', () => {
     const foreign = { metadata: { name: ours.name, namespace: 'berlin' }, spec: { request: 'AAAA', issuerRef: { name: 'x' } } };
     await cluster.api.create(CERTIFICATE_REQUESTS, foreign as CertificateRequest);
     expect(await take({ do: 'create', attempt: 1 })).toMatchObject({ nameTaker: { name: ours.name, owner: undefined } });
+    expect(known()).toEqual([]);
+  });
+
+  it('does not keep one either that claims to be ours and that no watch would ever show to be gone', async () => {
+    const claims = { metadata: { ...newMetadata(), labels: {} }, spec: { request: 'AAAA', issuerRef: { name: 'x' } } };
+    await cluster.api.create(CERTIFICATE_REQUESTS, claims as CertificateRequest);
+    expect(await take({ do: 'create', attempt: 1 })).toMatchObject({ nameTaker: { name: ours.name, owner: { uid: fresh.uid } } });
     expect(known()).toEqual([]);
   });
 

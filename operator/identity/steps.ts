@@ -76,7 +76,8 @@ async function createRequest(
     if (!isAlreadyExists(error)) throw error;
   }
   const live = await reread({ name: wanted.metadata.name ?? '', namespace: device.namespace }, signal, deps);
-  return live === undefined || live.owner?.uid === device.uid ? 'taken' : { nameTaker: live };
+  const known = live === undefined || deps.requests.ownedBy(device.uid).some((request) => request.uid === live.uid);
+  return known ? 'taken' : { nameTaker: live };
 }
 
 async function approve(request: RequestFacts, { device, signal }: StepContext, deps: StepDeps): Promise<'taken'> {

@@ -19,6 +19,12 @@ describe('the fifo', () => {
     expect(fifo.shiftWhere(() => true)).toBe(2);
   });
 
+  it('keeps the order of thousands while its head is cut off', () => {
+    const fifo = createFifo<number>();
+    for (let i = 0; i < 5000; i++) fifo.push(i);
+    for (let i = 0; i < 5000; i++) expect(fifo.shiftWhere(() => true)).toBe(i);
+  });
+
   it('behaves like an array, also across its compactions', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 400 }) }) },

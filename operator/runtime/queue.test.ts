@@ -67,6 +67,29 @@ describe('the queue', () => {
     expect(order.indexOf('background')).toBe(32);
   });
 
+  it('does not take a key that was lifted out of the background for background work', () => {
+    const { queue } = start();
+    queue.add('lifted', { band: 'background' });
+    queue.add('resync', { band: 'background' });
+    for (let i = 0; i < 32; i++) {
+      queue.add(`user-${i}`);
+      queue.finish(queue.take()?.key ?? '', 'done');
+    }
+    queue.add('lifted');
+    expect([queue.take()?.key, queue.take()?.key]).toEqual(['resync', 'lifted']);
+  });
+
+  it('of several delays that were asked for while a key was worked on the shortest counts', async () => {
+    const { queue, clock } = start();
+    queue.add('a');
+    queue.take();
+    queue.add('a', { afterMs: 100 });
+    queue.add('a', { afterMs: 900 });
+    queue.finish('a', 'done');
+    await clock.advance(100);
+    expect(queue.take()?.key).toBe('a');
+  });
+
   it('gives a delayed key when it is due and not before, and the shorter of two delays counts', async () => {
     const { queue, clock } = start();
     let ready = 0;
@@ -156,13 +179,13 @@ describe('the queue', () => {
   });
 
   it('behaves like its model, whatever is added, taken, finished and waited for', async () => {
-    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+    const key = fc.constantFrom('a', 'b', 'c');
     const delay = fc.constantFrom(0, 0, 0, 3, 10, 40);
     const how: fc.Arbitrary<Finish> = fc.oneof(fc.constantFrom<Finish>('done', 'retry'), fc.record({ afterMs: delay }));
     const step = fc.oneof(
       { weight: 5, arbitrary: fc.record({ do: fc.constant('add' as const), key, band: fc.constantFrom('user', 'background'), delay }) },
       { weight: 4, arbitrary: fc.constant({ do: 'take' as const }) },
-      { weight: 3, arbitrary: fc.record({ do: fc.constant('finish' as const), which: fc.nat(4), how }) },
+      { weight: 3, arbitrary: fc.record({ do: fc.constant('finish' as const), which: fc.nat(2), how }) },
       { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 5, 20) }) },
     );
     await fc.assert(
@@ -186,7 +209,7 @@ describe('the queue', () => {
           expect(queue.size).toBe(model.size);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
   });
 });

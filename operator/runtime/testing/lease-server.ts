@@ -13,7 +13,8 @@ type Spec = {
 type Lease = KubeObject & { spec?: Spec };
 type Client = Pick<KubeClient, 'get' | 'create' | 'update'>;
 
-export type Link = Client & { cut: boolean; hang: boolean; losesNextAnswer: boolean; error: KubeError | undefined };
+/** `hang`: no answer until the caller gives up. `deaf`: not even then. */
+export type Link = Client & { cut: boolean; hang: boolean; deaf: boolean; losesNextAnswer: boolean; error: KubeError | undefined };
 
 export class LeaseServer {
   #lease: Lease | undefined;
@@ -42,6 +43,7 @@ export class LeaseServer {
       await Promise.resolve();
       if (link.error !== undefined) throw link.error;
       if (link.cut) throw unreachable();
+      if (link.deaf) return await new Promise<never>(() => undefined);
       if (link.hang) return await hanging(signal);
       const answer = run();
       if (link.losesNextAnswer) {
@@ -53,6 +55,7 @@ export class LeaseServer {
     const link: Link = {
       cut: false,
       hang: false,
+      deaf: false,
       losesNextAnswer: false,
       error: undefined,
       get: (_type, _ref, signal) => call(signal, () => this.#lease as never),
