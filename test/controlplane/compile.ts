@@ -69,6 +69,10 @@ function go(options: Compilation, args: string[], onOut: (line: string) => void,
       // No cgo: no C compiler needed, one static program. GOFLAGS of the machine are not ours.
       env: { ...process.env, ...options.toolchain.env, CGO_ENABLED: '0', GOFLAGS: '' },
     });
+    // Ctrl-C reaches it by itself at a terminal only; without us nobody would move what it made to its place.
+    const endWithUs = (): void => void child.kill('SIGINT');
+    process.once('exit', endWithUs);
+    child.once('close', () => process.off('exit', endWithUs));
     const errors: string[] = [];
     createInterface({ input: child.stdout }).on('line', onOut);
     createInterface({ input: child.stderr }).on('line', (text) => {

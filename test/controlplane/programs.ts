@@ -1,6 +1,7 @@
 // The Go programs of the harness: compiled once, kept outside the tree by the checksum of what they are made of, each built only when something needs it.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { access, chmod, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +90,9 @@ async function build(name: ProgramName, toolchain: Toolchain, dir: string, say: 
   const recipe = RECIPES[name];
   const next = `${dir}.building-${process.pid}`;
   const source = join(SOURCES, name);
+  // Ended in the middle: the lock of a dead process is taken over, its half-made folder is nobody's.
+  const tidy = (): void => rmSync(next, { recursive: true, force: true });
+  process.once('exit', tidy);
   try {
     await mkdir(join(next, 'assets'), { recursive: true });
     await compile({
@@ -105,6 +109,7 @@ async function build(name: ProgramName, toolchain: Toolchain, dir: string, say: 
     await rename(next, dir);
   } finally {
     await rm(next, { recursive: true, force: true });
+    process.off('exit', tidy);
   }
 }
 

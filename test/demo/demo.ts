@@ -73,6 +73,8 @@ async function setUp({ options, screen, steps, cleanup }: Run): Promise<{ place:
     say: (what) => steps.say(what),
   });
   steps.end();
+  const log = join(place.access.dir, 'operator.log');
+  void system.operator().exited.then((code) => screen.text(`the operator ended with ${code}; its log: ${log}`, 0, screen.paint.red));
   return { place, system };
 }
 

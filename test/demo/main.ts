@@ -1,5 +1,5 @@
 // `npm run demo`: flags in, exit code out, and whatever happens in between nothing is left behind but what `--keep` asks for.
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheRoot } from '../controlplane/cache.ts';
 import { clusterDir } from '../controlplane/layout.ts';
@@ -103,7 +103,7 @@ function report(error: unknown, { screen, steps, options }: { screen: Screen; st
   for (const line of cureOf(error).trimStart().split('\n')) screen.text(line);
   const dir = clusterDir(options.name);
   const log = error instanceof Trouble && error.logFile !== undefined ? error.logFile : join(dir, 'operator.log');
-  if (existsSync(log)) {
+  if (existsSync(log) && statSync(log).size > 0) {
     screen.line(paint.dim(`The end of ${log}:`));
     for (const line of lastLines(log, 15).split('\n')) screen.text(`  ${line}`, 4);
   }

@@ -55,12 +55,13 @@ export async function startOperator(options: OperatorOptions): Promise<OperatorP
   await waitFor(
     'the operator to become ready',
     async () => {
-      if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${options.logFile}`);
+      if (gone !== undefined) return true;
       const answer = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
       return answer.ok ? true : undefined;
     },
     { timeoutMs: 60_000, everyMs: 50 },
   );
+  if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${options.logFile}`);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number> => {
     if (gone === undefined) child.kill(signal);
     return exited;
