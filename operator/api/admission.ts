@@ -35,8 +35,9 @@ const names: Policy = {
       expression: `object.metadata.namespace.matches('^[a-z0-9-]{1,${MAX_LABEL}}$')`,
       message: `the namespace has more than ${MAX_LABEL} characters: use a namespace with a shorter name`,
     },
-    tooLong('object.metadata.name'),
-    tooLong('object.spec.segment', `object.kind != ${celString(DEVICES.kind)} || `),
+    tooLong('metadata.name', 'object.metadata.name'),
+    // A SegmentPolicy has no such field: without dyn() the API server would warn of a mistake of types.
+    tooLong('spec.segment', 'dyn(object.spec).segment', `object.kind != ${celString(DEVICES.kind)} || `),
   ],
 };
 
@@ -150,12 +151,12 @@ function binding(policy: Policy): object {
   };
 }
 
-function tooLong(field: string, unless = ''): Validation {
-  const wire = `(${field} + '.' + object.metadata.namespace)`;
+function tooLong(path: string, value: string, unless = ''): Validation {
+  const wire = `(${value} + '.' + object.metadata.namespace)`;
   return {
     code: 'HR-API-002',
     expression: `${unless}${wire}.size() <= ${MAX_WIRE_NAME}`,
-    message: `${field.replace('object.', '')} and namespace together have more than ${MAX_WIRE_NAME - 1} characters: ${CURE}`,
+    message: `${path} and namespace together have more than ${MAX_WIRE_NAME - 1} characters: ${CURE}`,
     messageExpression: `'HR-API-002: ' + ${wire} + ' has ' + string(${wire}.size()) + ' characters, the limit is ${MAX_WIRE_NAME}: ${CURE}'`,
   };
 }

@@ -107,6 +107,10 @@ describe('crdOf', () => {
     });
   });
 
+  it('is small enough for kubectl apply, which keeps a copy of it in an annotation of at most 262144 bytes', () => {
+    for (const kind of KINDS) expect(JSON.stringify(crdOf(kind)).length, kind.resource.kind).toBeLessThan(262_144 / 2);
+  });
+
   it('shows only columns that exist', () => {
     for (const kind of KINDS)
       for (const { jsonPath } of kind.columns) {

@@ -5,6 +5,7 @@ import { KINDS } from '../../operator/api/kinds.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { sharedCluster } from '../controlplane/shared.ts';
 import { parallel } from '../harness/parallel.ts';
+import { waitFor } from '../harness/wait.ts';
 import { CSR, device, identity, intervention, NAMESPACE, NAMESPACES, segment } from './manifests.ts';
 import { type ApiServer, installApi, type Manifest, openApi } from './server.ts';
 
@@ -74,6 +75,34 @@ describe('kubectl explain', () => {
     });
     expect(wrong).toEqual([]);
     expect(branches.length).toBeGreaterThan(20);
+  });
+});
+
+describe('the API server', () => {
+  it('has no objection to a schema', async () => {
+    for (const { resource } of KINDS) {
+      const { object } = await api.get({
+        apiVersion: 'apiextensions.k8s.io/v1',
+        kind: 'CustomResourceDefinition',
+        metadata: { name: `${resource.plural}.${resource.group}` },
+      });
+      const { conditions } = object.status as { conditions: { type: string; status: string }[] };
+      expect(Object.fromEntries(conditions.map(({ type, status }) => [type, status])), resource.kind).toEqual({
+        NamesAccepted: 'True',
+        Established: 'True',
+      });
+    }
+  });
+
+  it('finds no mistake of types in an admission policy', async () => {
+    type Policy = { metadata: { name: string; generation: number }; status?: { observedGeneration?: number; typeChecking?: object } };
+    const policies = await waitFor('the policies to be checked', async () => {
+      const { items } = await api.read<{ items: Policy[] }>('/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies');
+      const ours = items.filter(({ metadata }) => metadata.name.startsWith('hedgerow-'));
+      return ours.every(({ metadata, status }) => status?.observedGeneration === metadata.generation) ? ours : undefined;
+    });
+    expect(policies).toHaveLength(4);
+    expect(policies.map(({ status }) => status?.typeChecking)).toEqual([{}, {}, {}, {}]);
   });
 });
 
