@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KINDS } from '../operator/api/kinds.ts';
-import { errorParts, errorTables } from './generate/errors.ts';
+import { ERROR_TABLES, errorParts } from './generate/errors.ts';
 import { differences, type Files, repair } from './generate/files.ts';
 import { manifestFiles } from './generate/manifests.ts';
 import { fillMarkers } from './generate/markers.ts';
@@ -16,7 +16,7 @@ const OWNED = ['crds', 'crds/admission', 'charts/hedgerow/crds', 'charts/hedgero
 const PAGES = 'docs/reference';
 
 const check = process.argv.includes('--check');
-const files: Files = new Map([...manifestFiles(), ...(await pages())]);
+const files: Files = new Map([...manifestFiles(), ...pages()]);
 const found = differences(ROOT, files, OWNED);
 for (const { file, why } of found) console.log(check ? `${file}: ${why}` : `${why === 'left over' ? 'removed' : 'wrote'} ${file}`);
 if (found.length === 0) console.log(`${files.size} generated files are as they should be`);
@@ -26,11 +26,11 @@ else if (check) {
 } else repair(ROOT, files, found);
 
 /** `SegmentPolicy` is described in docs/reference/segment-policy.md. */
-async function pages(): Promise<[string, string][]> {
+function pages(): [string, string][] {
   const parts = KINDS.map((kind): [string, Map<string, string>] => [
     `${PAGES}/${kind.resource.kind.replaceAll(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase()}.md`,
     kindParts(kind),
   ]);
-  parts.push([`${PAGES}/errors.md`, errorParts(await errorTables(ROOT))]);
+  parts.push([`${PAGES}/errors.md`, errorParts(ERROR_TABLES)]);
   return parts.map(([file, generated]) => [file, fillMarkers(readFileSync(join(ROOT, file), 'utf8'), file, generated)]);
 }

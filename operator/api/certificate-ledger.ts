@@ -1,6 +1,6 @@
 // CertificateLedger (internal): one page of the log of certificates. A log of pages and not shards by hash, so that a group commit is one write whatever
 // the fleet (docs/adr/0006-ledger-and-issuance.md).
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { conditions, observedGeneration } from './fields.ts';
 import { AGE, type KindDefinition, type KindObject } from './kind.ts';
 import { CERTIFICATE_LEDGERS } from './resources.ts';
@@ -37,4 +37,3 @@ export const certificateLedgerKind: KindDefinition = {
 };
 
 export type CertificateLedger = KindObject<typeof spec, typeof status>;
-export type CertificateLedgerSpec = Static<typeof spec>;

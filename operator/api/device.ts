@@ -209,10 +209,7 @@ export const deviceKind: KindDefinition = {
 };
 
 export type Device = KindObject<typeof spec, typeof status>;
-export type DeviceSpec = Static<typeof spec>;
-export type DeviceIdentity = Static<typeof identity>;
 export type DeviceStatus = Static<typeof status>;
-export type Lifecycle = DeviceSpec['lifecycle'];
 
 /** Printable text without control characters: it appears in messages and logs. */
 function plain(description: string) {

@@ -1,9 +1,9 @@
 // FirmwareRelease: one version of one component for the devices that match, rolled out wave by wave. Shape: docs/reference/firmware-release.md.
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { conditions, label, labelSelector, observedGeneration } from './fields.ts';
 import { artifact, compatibility, digest, requirement, trust, version } from './firmware-artifact.ts';
 import { rollback, rollout } from './firmware-rollout.ts';
-import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
+import { AGE, conditionColumn, type KindDefinition } from './kind.ts';
 import { FIRMWARE_RELEASES } from './resources.ts';
 import { choice, count, duration, flag, list, object, rule, text, time } from './schema.ts';
 
@@ -200,7 +200,3 @@ export const firmwareReleaseKind: KindDefinition = {
     { name: 'Paused', type: 'string', description: 'Whether it is paused.', jsonPath: '.spec.rollout.paused', wide: true },
   ],
 };
-
-export type FirmwareRelease = KindObject<typeof spec, typeof status>;
-export type FirmwareReleaseSpec = Static<typeof spec>;
-export type FirmwareReleaseStatus = Static<typeof status>;

@@ -1,9 +1,9 @@
 // FirmwareWave (internal): one release x wave x site. The release controller freezes the decision in spec, the rollout Job writes counters to status.
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { conditions, labelSelector, objectName, observedGeneration } from './fields.ts';
 import { digest } from './firmware-artifact.ts';
 import { counters } from './firmware-release.ts';
-import { AGE, type KindDefinition, type KindObject } from './kind.ts';
+import { AGE, type KindDefinition } from './kind.ts';
 import { FIRMWARE_WAVES } from './resources.ts';
 import { choice, count, flag, list, object, text, time } from './schema.ts';
 
@@ -68,6 +68,3 @@ export const firmwareWaveKind: KindDefinition = {
     AGE,
   ],
 };
-
-export type FirmwareWave = KindObject<typeof spec, typeof status>;
-export type FirmwareWaveSpec = Static<typeof spec>;

@@ -74,5 +74,4 @@ export const interventionKind: KindDefinition = {
 };
 
 export type Intervention = KindObject<typeof spec, typeof status>;
-export type InterventionSpec = Static<typeof spec>;
 export type InterventionStatus = Static<typeof status>;

@@ -24,26 +24,13 @@ export const CLUSTER_ISSUERS: ResourceType = cluster('cert-manager.io', 'v1', 'c
 
 export const NETWORK_POLICIES: ResourceType = namespaced('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy');
 export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
-export const NODES: ResourceType = cluster('', 'v1', 'nodes', 'Node');
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
-export const SERVICES: ResourceType = namespaced('', 'v1', 'services', 'Service');
 export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');
-export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
-export const SERVICE_ACCOUNTS: ResourceType = namespaced('', 'v1', 'serviceaccounts', 'ServiceAccount');
 export const EVENTS: ResourceType = namespaced('events.k8s.io', 'v1', 'events', 'Event');
 export const LEASES: ResourceType = namespaced('coordination.k8s.io', 'v1', 'leases', 'Lease');
-export const JOBS: ResourceType = namespaced('batch', 'v1', 'jobs', 'Job');
 
 export const CLUSTER_ROLES: ResourceType = cluster('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole');
 export const CLUSTER_ROLE_BINDINGS: ResourceType = cluster('rbac.authorization.k8s.io', 'v1', 'clusterrolebindings', 'ClusterRoleBinding');
-export const ROLES: ResourceType = namespaced('rbac.authorization.k8s.io', 'v1', 'roles', 'Role');
-export const ROLE_BINDINGS: ResourceType = namespaced('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding');
-export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = cluster(
-  'apiextensions.k8s.io',
-  'v1',
-  'customresourcedefinitions',
-  'CustomResourceDefinition',
-);
 
 function ours(plural: string, kind: string): ResourceType {
   return namespaced(GROUP, VERSION, plural, kind);

@@ -34,5 +34,3 @@ export const ERRORS = {
     cure: 'The process ended all the same; state in the cluster is repaired at the next start.',
   },
 } as const;
-
-export type RuntimeErrorCode = keyof typeof ERRORS;

@@ -1,24 +1,21 @@
 // The generated parts of docs/reference/errors.md: one for each room's table of errors.
-import { globSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { ERRORS as api } from '../../operator/api/errors.ts';
+import { ERRORS as broker } from '../../operator/broker/errors.ts';
+import { ERRORS as cli } from '../../operator/cli/errors.ts';
+import { ERRORS as identity } from '../../operator/identity/errors.ts';
+import { ERRORS as interventions } from '../../operator/interventions/errors.ts';
+import { ERRORS as kube } from '../../operator/kube/errors.ts';
+import { ERRORS as runtime } from '../../operator/runtime/errors.ts';
+import { ERRORS as segments } from '../../operator/segments/errors.ts';
 import { inMarkdown } from './markdown.ts';
 
 type Row = { title: string; cause: string; cure: string };
 type Table = Readonly<Record<string, Row>>;
 
-/** Every operator/<room>/errors.ts, by the name of the room. */
-export async function errorTables(root: string): Promise<Map<string, Table>> {
-  const files = globSync('operator/*/errors.ts', { cwd: root }).sort();
-  const tables = await Promise.all(
-    files.map(async (file): Promise<[string, Table]> => {
-      const { ERRORS } = (await import(pathToFileURL(join(root, file)).href)) as { ERRORS?: Table };
-      if (ERRORS === undefined) throw new Error(`${file} exports no ERRORS`);
-      return [basename(dirname(file)), ERRORS];
-    }),
-  );
-  return new Map(tables);
-}
+/** By the name of the room: every operator/<room>/errors.ts. */
+export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
+  Object.entries({ api, broker, cli, identity, interventions, kube, runtime, segments }),
+);
 
 /** Parts by marker name: the rooms. A heading for each code, so that it can be linked: errors.md#hr-id-009-csrsubjectmismatch. */
 export function errorParts(tables: ReadonlyMap<string, Table>): Map<string, string> {
