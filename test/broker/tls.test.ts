@@ -45,12 +45,12 @@ describe('the listener', () => {
 
   it.each(['TLSv1', 'TLSv1.1', 'TLSv1.2'] as const)('refuses %s', async (version) => {
     const said = await shake({ minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' });
-    expect(said).toMatch(/ALERT_PROTOCOL_VERSION|EPROTO|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS/);
+    expect(said).toMatch(/ALERT_PROTOCOL_VERSION/); // the server's word, not the client's own refusal
   });
 
   it('refuses RSA key exchange', async () => {
     const said = await shake({ maxVersion: 'TLSv1.2', minVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256:AES256-SHA:@SECLEVEL=0' });
-    expect(said).toMatch(/ALERT|EPROTO/);
+    expect(said).toMatch(/ALERT_PROTOCOL_VERSION/);
   });
 
   it('refuses whoever has no certificate', async () => {
@@ -86,8 +86,8 @@ describe('the listener', () => {
         socket.once('error', reject);
         socket.once('secureConnect', () => socket.write(CONNECT));
         socket.once('data', () => {
-          socket.destroy();
           resolve({ reused: socket.isSessionReused(), session: latest ?? socket.getSession() });
+          socket.destroy();
         });
       });
     const { session } = await connect();
