@@ -34,8 +34,8 @@ export type AdoptionPlan =
       losses: Loss[];
       /** Connected clients with a certificate of our form: from now on they may do what their segment grants and nothing else, whatever the foreign rules say. */
       fenced: number;
-      /** Who these are: the client id and the MD5 of the certificate. The operator throws out those that it does not know. */
-      ofOurForm: { client: string; md5: string }[];
+      /** Everybody who is connected, with the MD5 of the certificate; `ours`: EMQX took a segment from it. */
+      connected: { client: string; md5: string; ours: boolean }[];
       /** What would be written. */
       text: string;
     };
@@ -60,7 +60,7 @@ export function planAdoption(input: AdoptionInput): AdoptionPlan {
     rules: parsed.rules.map((rule, i) => ({ number: i + 1, text: input.text.slice(rule.start, rule.end), kept: kept.has(rule) })),
     losses: losses(input, parsed.rules, text),
     fenced: input.clients.filter(isOurs).length,
-    ofOurForm: input.clients.filter(isOurs).map(({ clientid, username }) => ({ client: clientid, md5: username })),
+    connected: input.clients.map((client) => ({ client: client.clientid, md5: client.username, ours: isOurs(client) })),
     text,
   };
 }

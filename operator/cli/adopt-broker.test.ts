@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CertificateLedger } from '../api/certificate-ledger.ts';
-import { adoptBroker, certificatesIn, keptNumbers } from './adopt-broker.ts';
+import { adoptBroker, certificatesIn, connectionLosses, keptNumbers } from './adopt-broker.ts';
 import { runCli } from './cli.ts';
 import { kubeconfigFile } from './cluster.ts';
 
@@ -79,6 +79,27 @@ describe('certificates in the ledger', () => {
         (entries) => certificatesIn([page(entries)]) instanceof Map,
       ),
     );
+  });
+});
+
+describe('who loses its connection', () => {
+  const fleet = { segments: [], devices: new Set(['thermo.berlin', 'air.berlin']), certificates: new Map([['m1', 'thermo.berlin']]) };
+  it.each<[what: string, connected: { client: string; md5: string; ours: boolean }, overrideIsMissing: boolean, why: string | undefined]>([
+    ['not a device with a certificate in the ledger', { client: 'thermo.berlin', md5: 'm1', ours: true }, true, undefined],
+    ['nor before EMQX takes segments from certificates', { client: 'thermo.berlin', md5: 'm1', ours: false }, true, undefined],
+    ['a device with a certificate that nobody recorded', { client: 'air.berlin', md5: 'm2', ours: true }, false, 'not in the ledger'],
+    ["a device with another device's certificate", { client: 'air.berlin', md5: 'm1', ours: false }, false, 'not in the ledger'],
+    ['a certificate of our form without a Device', { client: 'ghost.berlin', md5: 'm3', ours: true }, false, 'no Device of this name'],
+    [
+      'anybody else, once the client id is forced',
+      { client: 'legacy-1', md5: 'm4', ours: false },
+      true,
+      'as soon as HR-BRK-015 below is cured',
+    ],
+    ['nobody else where it is forced already', { client: 'legacy-1', md5: 'm4', ours: false }, false, undefined],
+  ])('%s', (_what, connected, overrideIsMissing, why) => {
+    const losses = connectionLosses([connected], fleet, overrideIsMissing);
+    expect(losses).toEqual(why === undefined ? [] : [{ client: connected.client, why: expect.stringContaining(why) }]);
   });
 });
 

@@ -10,7 +10,7 @@ import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { rightsOfListed } from '../segments/segments.ts';
-import { adoptionText } from './adoption-text.ts';
+import { type AdoptionView, adoptionText } from './adoption-text.ts';
 import { withCluster } from './cluster.ts';
 import type { Command } from './command.ts';
 import { CliError } from './errors.ts';
@@ -57,7 +57,7 @@ Your own rights are used: list on devices, segmentpolicies and namespaces, and o
     const report = await adopt({ ...broker, clock: systemClock }, { segments: fleet.segments, keep, yes: values.yes === true }).catch(
       wrongNumber,
     );
-    out(adoptionText({ url: broker.url, report, strangers: strangersIn(report, fleet), confirm: confirmation(values) }));
+    out(adoptionText({ url: broker.url, report, ...whoIsConnected(report, fleet), confirm: confirmation(values) }));
     return report.plan.state === 'unreadable' ? 1 : 0;
   },
 };
@@ -95,7 +95,7 @@ async function readable(...files: (string | undefined)[]): Promise<void> {
   }
 }
 
-type Fleet = {
+export type Fleet = {
   segments: ReturnType<typeof rightsOfListed>;
   devices: ReadonlySet<string>;
   /** MD5 of each certificate in the ledger → its device. */
@@ -136,14 +136,33 @@ function parsed(entry: string): Record<string, unknown> {
   }
 }
 
-/** Connected clients with a certificate of our form that the operator will not let stay. */
-function strangersIn({ plan }: AdoptionReport, fleet: Fleet): { client: string; why: string }[] {
-  if (plan.state !== 'foreign') return [];
-  return plan.ofOurForm.flatMap(({ client, md5 }) => {
-    if (!fleet.devices.has(client)) return [{ client, why: 'there is no Device of this name' }];
-    return fleet.certificates.get(md5) === client ? [] : [{ client, why: 'its certificate is not in the ledger, or revoked' }];
+function whoIsConnected({ plan, unsafe }: AdoptionReport, fleet: Fleet): Pick<AdoptionView, 'devices' | 'disconnected'> {
+  if (plan.state !== 'foreign') return { devices: 0, disconnected: [] };
+  const devices = plan.connected.filter(({ client }) => fleet.devices.has(client)).length;
+  return { devices, disconnected: connectionLosses(plan.connected, fleet, unsafe.includes('HR-BRK-015')) };
+}
+
+type Connected = { client: string; md5: string; ours: boolean };
+
+/**
+ * Who loses its connection, and why. Before `mqtt.client_attrs_init` is set, EMQX does not say who has a certificate of our form: then the names of Devices
+ * tell who is ours.
+ */
+export function connectionLosses(
+  connected: readonly Connected[],
+  fleet: Fleet,
+  overrideIsMissing: boolean,
+): { client: string; why: string }[] {
+  return connected.flatMap(({ client, md5, ours }) => {
+    if (fleet.devices.has(client)) return fleet.certificates.get(md5) === client ? [] : [{ client, why: NOT_RECORDED }];
+    if (ours) return [{ client, why: NO_DEVICE }];
+    return overrideIsMissing ? [{ client, why: OTHER_FORM }] : [];
   });
 }
+
+const NOT_RECORDED = 'its certificate is not in the ledger, or revoked';
+const NO_DEVICE = 'there is no Device of this name';
+const OTHER_FORM = 'not by this, but as soon as HR-BRK-015 below is cured, unless its certificate has the form of a device';
 
 function confirmation(values: Values): string {
   const words = Object.entries(values).flatMap(([name, value]) => (value === true ? [] : [`--${name}`, quoted(String(value))]));

@@ -6,8 +6,10 @@ type Plan = Extract<AdoptionReport['plan'], { state: 'foreign' }>;
 export type AdoptionView = {
   url: string;
   report: AdoptionReport;
-  /** Clients of ours that the operator will throw out, with the reason. */
-  strangers: readonly { client: string; why: string }[];
+  /** Devices of ours that are connected now. */
+  devices: number;
+  /** Clients that lose their connection, with the reason. */
+  disconnected: readonly { client: string; why: string }[];
   /** The same command again with --yes. */
   confirm: string;
 };
@@ -29,7 +31,7 @@ const NOTHING: { [State in AdoptionReport['plan']['state']]: (plan: AdoptionRepo
   foreign: () => '',
 };
 
-function foreign({ url, strangers }: AdoptionView, plan: Plan): string[] {
+function foreign({ url, devices, disconnected }: AdoptionView, plan: Plan): string[] {
   const kept = plan.rules.filter((rule) => rule.kept);
   const dropped = plan.rules.filter((rule) => !rule.kept);
   return [
@@ -38,15 +40,15 @@ function foreign({ url, strangers }: AdoptionView, plan: Plan): string[] {
     ...(dropped.length === 0 ? [] : [section('Removed', dropped.map(ruleLine))]),
     section('Added', [
       "Hedgerow's block, before the first rule that could allow a device something. It speaks only about clients whose certificate names",
-      `a segment (${plan.fenced} connected now): from then on they may do what their SegmentPolicy grants, whatever the other rules say.`,
+      `a segment (${devices} connected now): from then on they may do what their SegmentPolicy grants, whatever the other rules say.`,
     ]),
-    section('Who would lose what', losses(plan, strangers)),
+    section('Who would lose what', losses(plan, disconnected)),
   ];
 }
 
-function losses(plan: Plan, strangers: AdoptionView['strangers']): string[] {
+function losses(plan: Plan, disconnected: AdoptionView['disconnected']): string[] {
   const lines = [
-    ...strangers.map(({ client, why }) => [client, `its connection: ${why}`] as const),
+    ...disconnected.map(({ client, why }) => [client, `its connection: ${why}`] as const),
     ...plan.losses.map(
       ({ client, subscription, ours }) =>
         [client, `its subscription to ${subscription}${ours ? ', which its SegmentPolicy does not grant' : ''}`] as const,
@@ -79,5 +81,8 @@ const ruleLine = ({ number, text }: { number: number; text: string }): string =>
 
 /** Rules and client ids of others may hold anything: what a terminal would obey is shown by its number. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\x{${character.codePointAt(0)?.toString(16)}}`);
+  return text.replaceAll(OBEYED, (character) => `\\x{${character.codePointAt(0)?.toString(16)}}`);
 }
+
+/** Control and format characters, line and paragraph separators (Unicode §23). */
+const OBEYED = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
