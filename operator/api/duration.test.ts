@@ -30,7 +30,7 @@ describe('durationMs', () => {
       }),
       { numRuns: 2000 },
     );
-  });
+  }, 60_000);
 });
 
 describe('certificateLifetime', () => {

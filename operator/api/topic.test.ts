@@ -59,7 +59,7 @@ describe.each<TopicAction>(['publish', 'subscribe'])('to %s', (action) => {
       }),
       { numRuns: 3000 },
     );
-  });
+  }, 60_000);
 
   it('what is granted holds nothing that could be read in another way', () => {
     fc.assert(
@@ -81,7 +81,7 @@ describe.each<TopicAction>(['publish', 'subscribe'])('to %s', (action) => {
       }),
       { numRuns: 2000 },
     );
-  });
+  }, 60_000);
 
   it('many good topics are generated, or the property above would be empty', () => {
     const good = fc.sample(goodTopic(), 500).filter((filter) => topicProblem(filter, action) === undefined);

@@ -197,14 +197,19 @@ describe('a status', () => {
     await api.remove(device());
   });
 
-  it('keeps one condition of a type, whoever writes it', async () => {
+  it('has one condition of a type, and each writer keeps those that it wrote', async () => {
     await api.create(device());
-    const write = (type: string, reason: string): Promise<unknown> =>
-      api.apply({ ...device(), status: { conditions: [condition(type, 'True', reason, '')] } }, { subresource: 'status' });
-    await write('Ready', 'First');
-    await write('Ready', 'Second');
+    const write = (manager: string, type: string, reason: string): Promise<unknown> =>
+      api.apply({ ...device(), status: { conditions: [condition(type, 'True', reason, '')] } }, { subresource: 'status', manager });
+    await write('one', 'Ready', 'First');
+    await write('one', 'Ready', 'Second');
+    await write('another', 'Seen', 'Elsewhere');
     const { object } = await api.get(device());
-    expect(object.status).toMatchObject({ conditions: [{ type: 'Ready', reason: 'Second' }] });
+    const { conditions } = object.status as { conditions: { type: string; reason: string }[] };
+    expect(conditions.map(({ type, reason }) => [type, reason]).sort()).toEqual([
+      ['Ready', 'Second'],
+      ['Seen', 'Elsewhere'],
+    ]);
     await api.remove(device());
   });
 });

@@ -23,8 +23,8 @@ export type ApiServer = {
   /** Nothing is stored. `as`: user name, with the administrator's rights. */
   dryRun(manifest: Manifest, as?: string): Promise<Answer>;
   create(manifest: Manifest, as?: string): Promise<Answer>;
-  /** Server-side apply by field manager `test`; `subresource` such as `status`. */
-  apply(manifest: Manifest, options?: { as?: string; subresource?: string; dryRun?: true }): Promise<Answer>;
+  /** Server-side apply by field manager `test` or another; `subresource` such as `status`. */
+  apply(manifest: Manifest, options?: { as?: string; manager?: string; subresource?: string; dryRun?: true }): Promise<Answer>;
   remove(manifest: Manifest, as?: string): Promise<Answer>;
   get(manifest: Manifest): Promise<Answer>;
   /** The parsed answer of a GET. */
@@ -56,10 +56,10 @@ export async function openApi(cluster: Cluster): Promise<ApiServer> {
   const server: ApiServer = {
     dryRun: (manifest, as) => send('POST', `${collection(manifest)}?dryRun=All&${strict}`, manifest, as),
     create: (manifest, as) => send('POST', `${collection(manifest)}?${strict}`, manifest, as),
-    apply: (manifest, { as, subresource, dryRun } = {}) =>
+    apply: (manifest, { as, manager = 'test', subresource, dryRun } = {}) =>
       send(
         'PATCH',
-        `${item(manifest)}${subresource === undefined ? '' : `/${subresource}`}?fieldManager=test&force=true&${strict}${dryRun ? '&dryRun=All' : ''}`,
+        `${item(manifest)}${subresource === undefined ? '' : `/${subresource}`}?fieldManager=${manager}&force=true&${strict}${dryRun ? '&dryRun=All' : ''}`,
         manifest,
         as,
         'application/apply-patch+yaml',
