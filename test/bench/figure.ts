@@ -13,7 +13,10 @@ export type Figure = {
 };
 
 /** Progress goes to stderr, figures to stdout: `npm run bench -- ready > figures.jsonl` stays clean. */
-export type Bench = { name: string; about: string; run(args: { n?: number; progress: (line: string) => void }): AsyncIterable<Figure> };
+export type Bench = { name: string; about: string; run(args: BenchArgs): AsyncIterable<Figure> };
+
+/** What was said on the command line; each bench has its own defaults. */
+export type BenchArgs = { n?: number; rounds?: number; seed?: number; round?: number; progress: (line: string) => void };
 
 export function printFigure(bench: string, figure: Figure): void {
   const ratio =

@@ -1,23 +1,46 @@
-// `npm run bench -- NAME [--n N]`, `npm run bench -- --list`: one JSON line per figure on stdout, progress on stderr.
+// `npm run bench -- NAME`, `npm run bench -- --list`: one JSON line per figure on stdout, progress on stderr.
 import { parseArgs } from 'node:util';
+import { crashBench } from './crash.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
 
-const BENCHES: readonly Bench[] = [readyBench];
+const BENCHES: readonly Bench[] = [readyBench, crashBench];
+const USAGE = `usage: npm run bench -- NAME [--n N] [--rounds N] [--seed N] [--round K]
+       npm run bench -- --list`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { list: { type: 'boolean' }, help: { type: 'boolean' }, n: { type: 'string' } },
+  options: {
+    list: { type: 'boolean' },
+    help: { type: 'boolean' },
+    n: { type: 'string' },
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
+    round: { type: 'string' },
+  },
 });
 const bench = BENCHES.find((one) => one.name === positionals[0]);
 if (values.list === true) {
   for (const one of BENCHES) console.log(`${one.name.padEnd(12)} ${one.about}`);
 } else if (bench === undefined || values.help === true) {
-  console.error('usage: npm run bench -- NAME [--n N]\n       npm run bench -- --list');
+  console.error(USAGE);
   process.exit(values.help === true ? 0 : 2);
 } else {
-  const n = values.n === undefined ? undefined : Number(values.n);
-  for await (const figure of bench.run({ ...(n === undefined ? {} : { n }), progress: (line) => console.error(line) }))
-    printFigure(bench.name, figure);
+  const numbers = {
+    ...numberOf('n', values.n),
+    ...numberOf('rounds', values.rounds),
+    ...numberOf('seed', values.seed),
+    ...numberOf('round', values.round),
+  };
+  for await (const figure of bench.run({ ...numbers, progress: (line) => console.error(line) })) printFigure(bench.name, figure);
+}
+
+function numberOf<Name extends string>(name: Name, text: string | undefined): { [name in Name]?: number } {
+  if (text === undefined) return {};
+  if (!/^\d{1,9}$/.test(text)) {
+    console.error(`--${name} ${text} is not a whole number\n${USAGE}`);
+    process.exit(2);
+  }
+  return { [name]: Number(text) } as { [name in Name]?: number };
 }

@@ -46,7 +46,7 @@ export async function tallyWrites(file: string, username: string, wanted: (event
   return tally;
 }
 
-/** Every certificate that was ever stored in a CertificateRequest, by its public key (sha256 of the SubjectPublicKeyInfo, hex): one key, one certificate. */
+/** Every certificate of a device that was ever stored in a CertificateRequest, by its public key (sha256 of the SubjectPublicKeyInfo, hex): one key, one certificate. */
 export async function certificatesByKey(file: string): Promise<Map<string, Set<string>>> {
   const byKey = new Map<string, Set<string>>();
   const seen = new Set<string>();
@@ -56,6 +56,7 @@ export async function certificatesByKey(file: string): Promise<Map<string, Set<s
     if (encoded === undefined || seen.has(encoded)) continue;
     seen.add(encoded);
     const certificate = new X509Certificate(Buffer.from(encoded, 'base64'));
+    if (certificate.ca) continue;
     const key = sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }));
     byKey.set(key, (byKey.get(key) ?? new Set()).add(sha256(certificate.raw)));
   }

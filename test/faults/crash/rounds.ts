@@ -1,0 +1,163 @@
+// Rounds of kill -9: each plays the same story with a fresh fleet while operator, API server and broker are killed at points that the seed gives, and has to
+// end in the same world as the first round, in which nobody is killed.
+import { certificatesByKey } from '../../harness/audit.ts';
+import { tailAudit } from '../../harness/audit-tail.ts';
+import { OPERATOR_ACCOUNT, OPERATOR_NAMESPACE } from '../../harness/system.ts';
+import { pause, waitFor } from '../../harness/wait.ts';
+import { dumpRound, ledgerEntries } from './dump.ts';
+import { inWords, type Kill, scheduleFor } from './schedule.ts';
+import { fateOf, leastWrites, newRound, play, prepareSegments, type Round, staysConnected } from './story.ts';
+import { type CrashWorld, startCrashWorld } from './world.ts';
+
+export type CrashOptions = {
+  /** Devices of a round. */
+  count: number;
+  rounds: number;
+  seed: number;
+  /** Only this round (from 1), to repeat one that failed. */
+  only?: number;
+  /** A new cluster after so many rounds, so that big fleets do not pile up. */
+  freshEvery: number;
+  /** All three victims in every round; otherwise one to three of them. A restart of the API server is what takes the time. */
+  everyVictim: boolean;
+  /** Elections cost the 15 s of a Lease after each kill of the operator. */
+  election: boolean;
+  say: (line: string) => void;
+};
+
+export type CrashReport = {
+  rounds: number;
+  kills: number;
+  /** Keys that got a certificate, and those that got more than one. */
+  keys: number;
+  keysWithTwo: number;
+};
+
+export const OPERATOR_USER = `system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`;
+const SETTLE_LIMIT_MS = 240_000;
+
+/** Throws, with the difference, when a round ends in another world. */
+export async function runCrashRounds(options: CrashOptions): Promise<CrashReport> {
+  const { rounds, seed, freshEvery, say } = options;
+  const report: CrashReport = { rounds: 0, kills: 0, keys: 0, keysWithTwo: 0 };
+  const wanted = Array.from({ length: rounds }, (_, at) => at + 1).filter((round) => options.only === undefined || options.only === round);
+  say(`seed ${seed}: ${wanted.length} rounds of ${options.count} devices`);
+  let calm: string | undefined;
+  for (let first = 0; first < wanted.length; first += freshEvery) {
+    const world = await startCrashWorld({ name: 'crash', ...(options.election ? {} : { operatorArgs: ['--leader-elect', 'false'] }) });
+    try {
+      calm = await undisturbed(world, options, calm);
+      for (const number of wanted.slice(first, first + freshEvery)) {
+        report.kills += await disturbed(world, options, number, calm);
+        report.rounds += 1;
+      }
+      await checkCertificates(world, report);
+    } finally {
+      await world.stop();
+    }
+  }
+  return report;
+}
+
+/** The world that every round has to end in. Equal in each new cluster too. */
+async function undisturbed(world: CrashWorld, { count, say }: CrashOptions, known: string | undefined): Promise<string> {
+  const startedAt = performance.now();
+  await prepareSegments(world);
+  const round = await newRound(world, 'r00', count);
+  const dump = await ends(world, round, play(world, round), known);
+  await leave(round);
+  say(`round 0, nobody is killed: ${((performance.now() - startedAt) / 1000).toFixed(1)} s, the dump has ${dump.length} characters`);
+  return dump;
+}
+
+/** Gives how many processes were killed. */
+async function disturbed(world: CrashWorld, options: CrashOptions, number: number, calm: string): Promise<number> {
+  const { count, seed, say } = options;
+  const startedAt = performance.now();
+  const kills = scheduleFor(seed, number, leastWrites(count), options.everyVictim);
+  await prepareSegments(world);
+  const round = await newRound(world, `r${String(number).padStart(2, '0')}`, count);
+  try {
+    const killed = killAt(world, kills);
+    await ends(world, round, Promise.all([play(world, round), killed]), calm);
+  } catch (error) {
+    throw new Error(`round ${number} of seed ${seed} (${inWords(kills)}): ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    await leave(round);
+  }
+  say(`round ${number} (${inWords(kills)}): equal after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  return kills.flatMap(({ victims }) => victims).length;
+}
+
+async function killAt(world: CrashWorld, kills: readonly Kill[]): Promise<void> {
+  const writes = tailAudit(world.cluster.auditLogFile, OPERATOR_USER);
+  try {
+    for (const { afterWrites, victims } of kills) {
+      await waitFor(`${afterWrites} writes of the operator`, () => writes.count() >= afterWrites || undefined, {
+        timeoutMs: SETTLE_LIMIT_MS,
+        everyMs: 5,
+        describe: () => `${writes.count()} were made`,
+      });
+      await world.kill(victims);
+    }
+  } finally {
+    writes.close();
+  }
+}
+
+/** Plays to the end and waits until the dump is as wanted, twice in a row; without a wanted one, until it holds still and everybody who should be is connected. */
+async function ends(world: CrashWorld, round: Round, playing: Promise<unknown>, wanted: string | undefined): Promise<string> {
+  await playing;
+  let before = '';
+  const holdsStill = async (): Promise<string | undefined> => {
+    const now = await dumpRound(world, round);
+    const settled = now === before && isComplete(now, round) && (wanted === undefined || now === wanted);
+    before = now;
+    return settled ? now : undefined;
+  };
+  return waitFor('the world to settle', holdsStill, {
+    timeoutMs: SETTLE_LIMIT_MS,
+    everyMs: wanted === undefined ? 2_000 : 700,
+    describe: () => differences(wanted, before),
+  });
+}
+
+/** The first round has nothing to be equal to: it has to show what the story says. */
+function isComplete(dump: string, { fleet, connections }: Round): boolean {
+  const seen = JSON.parse(dump) as {
+    broker: { connected: unknown[] };
+    devices: { status: { conditions: { type: string; status: string }[] } }[];
+  };
+  const staying = fleet.filter((_, index) => staysConnected(fateOf(index)));
+  const others = fleet.filter((_, index) => !staysConnected(fateOf(index)));
+  return (
+    seen.broker.connected.length === staying.length &&
+    staying.every(({ name }) => connections.get(name)?.connected() === true) &&
+    others.every(({ name }) => connections.get(name)?.connected() === false) &&
+    seen.devices.every(({ status }) => !status.conditions.some(({ type, status: is }) => type === 'Reconciling' && is === 'True'))
+  );
+}
+
+function differences(wanted: string | undefined, seen: string): string {
+  if (wanted === undefined) return `it did not hold still; last seen:\n${seen.slice(0, 2_000)}`;
+  const there = new Set(wanted.split('\n'));
+  const here = new Set(seen.split('\n'));
+  const missing = [...there].filter((line) => !here.has(line)).map((line) => `- ${line.trim()}`);
+  const added = [...here].filter((line) => !there.has(line)).map((line) => `+ ${line.trim()}`);
+  return `it differs from the undisturbed one (${wanted.length} and ${seen.length} characters):\n${[...missing, ...added].slice(0, 60).join('\n')}`;
+}
+
+async function leave(round: Round): Promise<void> {
+  await Promise.all([...round.connections.values()].map((connection) => connection.close()));
+  await pause(0);
+}
+
+/** From the audit log and from the ledger: a SIGKILL of the API server takes the last lines of its log along. */
+async function checkCertificates(world: CrashWorld, report: CrashReport): Promise<void> {
+  const byKey = await certificatesByKey(world.cluster.auditLogFile);
+  for (const { spki, sha256 } of await ledgerEntries(world)) byKey.set(spki, (byKey.get(spki) ?? new Set()).add(sha256));
+  for (const certificates of byKey.values()) {
+    report.keys += 1;
+    if (certificates.size > 1) report.keysWithTwo += 1;
+  }
+}
