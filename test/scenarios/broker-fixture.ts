@@ -2,6 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type AdoptionReport,
+  type AdoptOptions,
+  adopt,
   type Ban,
   type Broker,
   createBroker,
@@ -39,9 +42,8 @@ export type RoomWorld = World & {
 export async function startRoomWorld(): Promise<RoomWorld> {
   const world = await startWorld();
   const wish: Wish = { segments: [rightsOf(OFFICE), rightsOf(LAB)], bans: [], overrides: [], verdicts: new Map() };
-  const keyFile = join(world.dir, 'room-key');
-  const caFile = join(world.dir, 'room-ca.pem');
-  writeFileSync(keyFile, `${world.standIn.apiKey.key}:${world.standIn.apiKey.secret}\n`);
+  const { apiKeyFile, caFile } = connectionOf(world);
+  writeFileSync(apiKeyFile, `${world.standIn.apiKey.key}:${world.standIn.apiKey.secret}\n`);
   writeFileSync(caFile, world.broker.caPem);
   const lines: string[] = [];
   let running: { stop: AbortController; ended: Promise<void> } | undefined;
@@ -56,9 +58,7 @@ export async function startRoomWorld(): Promise<RoomWorld> {
     lines,
     start() {
       const room = createBroker({
-        url: world.standIn.restUrl,
-        apiKeyFile: keyFile,
-        caFile,
+        ...connectionOf(world),
         desired: () => ({
           segments: [...wish.segments],
           bans: [...wish.bans],
@@ -81,6 +81,24 @@ export async function startRoomWorld(): Promise<RoomWorld> {
     },
   };
 }
+
+/** What `kubectl hedgerow adopt broker` does. */
+export function adoptRoomBroker(world: RoomWorld, options: AdoptOptions): Promise<AdoptionReport> {
+  return adopt({ ...connectionOf(world), clock: systemClock }, options);
+}
+
+function connectionOf(world: World): { url: string; apiKeyFile: string; caFile: string } {
+  return { url: world.standIn.restUrl, apiKeyFile: join(world.dir, 'room-key'), caFile: join(world.dir, 'room-ca.pem') };
+}
+
+export const revoked = (who: string, as: Ban['as'] = 'clientid'): Ban => ({
+  as,
+  who,
+  until: 'infinity',
+  reason: 'revoked',
+  by: `hedgerow/${who}`,
+});
+export const quarantined = (client: string): Override => ({ client, kind: 'quarantine', rules: [] });
 
 export function rightsOf(segment: string): SegmentRights {
   return {
