@@ -1,5 +1,5 @@
 // A running demo, as another terminal finds it: one file with its process id in the folder of its name.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attachCluster } from '../controlplane/cluster.ts';
 import { clusterDir } from '../controlplane/layout.ts';
@@ -35,10 +35,20 @@ export function releaseName(name: string): void {
 /** Ends a demo from another terminal, as Ctrl-C would. Gives what came of it. */
 export async function stopDemo(name: string): Promise<string> {
   const other = running(name);
-  if (other === undefined) return `no demo "${name}" is running`;
+  if (other === undefined)
+    return (await removeLeftovers(name)) ? `the demo "${name}" had been killed; what it left is removed` : `no demo "${name}" is running`;
   await stop(other, GRACE_MS);
   releaseName(name);
   return `the demo "${name}" has ended`;
+}
+
+/** Of a demo that was killed with -9: its processes died with it, its folder did not. */
+async function removeLeftovers(name: string): Promise<boolean> {
+  if (!existsSync(fileOf(name))) return false;
+  await (await attachCluster(name))?.down();
+  rmSync(clusterDir(name), { recursive: true, force: true });
+  releaseName(name);
+  return true;
 }
 
 function running(name: string): Handle | undefined {
