@@ -98,9 +98,10 @@ async function gone(handle: Handle, withinMs: number): Promise<boolean> {
 function born(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // proc(5): field 3 is the state and field 22 the start time; the name in parentheses may itself hold spaces.
+    // proc(5): field 3 is the state, 20 the number of threads and 22 the start time; the name in parentheses may itself hold spaces.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
+    // After a SIGKILL the first thread may be a zombie while others still end: until then its ports are taken.
+    return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }
