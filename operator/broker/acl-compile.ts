@@ -37,7 +37,7 @@ type Shared = { action: Term; topics: string[]; segments: string[] };
 export function compileAcl(input: CompileInput): Compiled {
   const excluded = new Map<string, Why>();
   const candidates = uniqueBySegment(input.segments).filter((rights) => {
-    const why = input.refused.get(rights.segment) ?? unsafeRights(rights);
+    const why = input.refused.get(rights.segment) ?? readingOf(rights).unsafe;
     if (why !== undefined) excluded.set(rights.segment, why);
     return why === undefined;
   });
@@ -49,7 +49,7 @@ export function compileAcl(input: CompileInput): Compiled {
   // The end, the base rules, and room for the rules that deny what is excluded.
   let left = (input.budget ?? RULE_BUDGET) - base.length - 1 - Math.max(1, Math.ceil(excluded.size / NAMES_PER_RULE));
   for (const rights of byAge) {
-    const own = sharedRules(rights);
+    const own = readingOf(rights).rules;
     const cost = own.filter(([key]) => (shared.get(key)?.segments.length ?? 0) % NAMES_PER_RULE === 0).length;
     if (cost > left) {
       excluded.set(rights.segment, { code: 'HR-BRK-031', found: `${rights.segment} would need ${cost} more rules than the budget leaves` });
@@ -78,7 +78,21 @@ export function compileAcl(input: CompileInput): Compiled {
 
 /** Equal texts are equal rights. */
 export function fingerprint(rights: SegmentRights): string {
-  return JSON.stringify(sharedRules(rights).map(([key]) => key));
+  return readingOf(rights).fingerprint;
+}
+
+type Reading = { unsafe: Why | undefined; rules: [key: string, rule: Shared][]; fingerprint: string };
+
+/** Rights are values that never change: of thousands of segments only those are read anew whose policy changed. */
+const readings = new WeakMap<SegmentRights, Reading>();
+
+function readingOf(rights: SegmentRights): Reading {
+  const known = readings.get(rights);
+  if (known !== undefined) return known;
+  const rules = sharedRules(rights);
+  const reading = { unsafe: unsafeRights(rights), rules, fingerprint: JSON.stringify(rules.map(([key]) => key)) };
+  readings.set(rights, reading);
+  return reading;
 }
 
 function baseTerms(): Term[] {

@@ -60,13 +60,13 @@ export const ERRORS = {
     title: 'SegmentAttributeWrong',
     cause:
       'mqtt.client_attrs_init does not take the segment out of the certificate with the expression that ties it to the namespace of the name',
-    cure: 'set mqtt.client_attrs_init as docs/guides/install.md says',
+    cure: 'set mqtt.client_attrs_init as docs/guides/emqx.md says',
   },
   'HR-BRK-015': {
     title: 'OddCertificatesAdmitted',
     cause:
       "mqtt.clientid_override does not send certificates of another form to one banned id: such a certificate can take over any device's session",
-    cure: 'set mqtt.clientid_override as docs/guides/install.md says',
+    cure: 'set mqtt.clientid_override as docs/guides/emqx.md says',
   },
   'HR-BRK-016': {
     title: 'AllowedByDefault',

@@ -43,7 +43,9 @@ export async function readPosture(emqx: Emqx, knowledge: Knowledge, sources: rea
     .map((row: { id?: unknown }) => String(row?.id))
     .filter((id) => /^(ssl|wss|quic):/.test(id));
   const details = new Map(
-    await Promise.all(ids.map(async (id) => [id, await readOrNothing(emqx, `/listeners/${encodeURIComponent(id)}`)] as const)),
+    await Promise.all(
+      ids.map(async (id) => [id, await readOrNothing(emqx, `/listeners/${encodeURIComponent(id).replace('%3A', ':')}`)] as const),
+    ),
   );
   const held = knowledge.bans.get(banKey(INVALID_CERTIFICATE));
   const answers: PostureAnswers = {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CLIENTID_OVERRIDE, describe as inWords, type PostureAnswers, posture, SEGMENT_EXPRESSION } from './posture.ts';
 
@@ -104,4 +105,14 @@ it('says what is wrong and the cure', () => {
 
 it('a record for all that only denies widens nothing', () => {
   expect(posture({ ...good, rulesForAll: { rules: [{ topic: 'x', permission: 'deny', action: 'all' }] } }, 'owned')).toEqual([]);
+});
+
+it('whatever EMQX answers: it is judged, never a crash, and never safe by not being understood', () => {
+  const parts = ['listeners', 'zone', 'rulesForAll', 'delayed', 'settings'] as const;
+  fc.assert(
+    fc.property(fc.constantFrom(...parts), fc.jsonValue(), (part, value) => {
+      fc.pre(JSON.stringify(value) !== '[]');
+      expect(posture({ ...good, [part]: value }, 'owned').length).toBeGreaterThan(0);
+    }),
+  );
 });

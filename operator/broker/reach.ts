@@ -42,5 +42,3 @@ export function createReach(deps: { clock: Clock; random: Random }) {
     },
   };
 }
-
-export type Reach = ReturnType<typeof createReach>;

@@ -92,7 +92,6 @@ export class FakeEmqx implements Rest {
       case '/listeners':
         return ok(this.listeners);
       case '/listeners/ssl:default':
-      case '/listeners/ssl%3Adefault':
         return ok({ ssl_options: { verify: 'verify_peer', fail_if_no_peer_cert: true, versions: ['tlsv1.3'], reuse_sessions: false } });
       case '/configs/global_zone':
         return ok({

@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noAnswer } from './testing/fake-emqx.ts';
+import { LAB, MD5, OFFICE, quarantined, RoomScene, rights, THERMO } from './testing/room.ts';
+
+const thermo = { clientid: THERMO, username: MD5, segment: OFFICE };
+const own = `cmd/${OFFICE}/${THERMO}/#`;
+
+let scene: RoomScene;
+beforeEach(() => {
+  scene = new RoomScene();
+});
+afterEach(() => scene.stop());
+const advance = (ms: number): Promise<void> => scene.clock.advance(ms);
+
+describe('quarantine', () => {
+  beforeEach(async () => {
+    await scene.start();
+    expect(scene.state()).toBe('ok');
+  });
+
+  it('counts when the record was read back, the cache is gone and so are the subscriptions; until then the device is pending', async () => {
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own, `recovery/${THERMO}/#`, `$share/g/${own}`] });
+    await advance(1000);
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    expect(scene.state()).toBe('pending');
+    await advance(0);
+    expect(scene.state()).toBe('ok');
+    expect(scene.emqx.cachesCleared).toEqual([THERMO]);
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([`recovery/${THERMO}/#`]);
+    expect(scene.emqx.kicked).toEqual([]);
+    expect(scene.changes.at(-1)).toEqual([THERMO]);
+  });
+
+  it('discards the session of a client that is away', async () => {
+    scene.emqx.clients.set(THERMO, { ...thermo, connected: false, subscriptions: [own] });
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    await advance(100);
+    expect(scene.emqx.clients.has(THERMO)).toBe(false);
+  });
+
+  it('that ends makes the device connect anew: what was taken away does not come back by itself', async () => {
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    await advance(500);
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [] });
+    scene.overrides = [];
+    scene.room.wake('released', true, THERMO);
+    await advance(500);
+    expect(scene.emqx.records.size).toBe(0);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
+    expect(scene.state()).toBe('ok');
+  });
+
+  it('is written again when somebody changes the record', async () => {
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    await advance(500);
+    scene.emqx.records.set(THERMO, [{ topic: '#', permission: 'allow', action: 'all', qos: [0, 1, 2], retain: 'all' }]);
+    await advance(20_000);
+    expect(scene.emqx.records.get(THERMO)).toHaveLength(9);
+  });
+});
+
+describe('a device that moved', () => {
+  it('has its new rights at once, and loses the subscriptions of the old segment without being kicked', async () => {
+    await scene.start();
+    const fresh = `cmd/${LAB}/${THERMO}/#`;
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own, fresh] });
+    expect(scene.state()).toBe('ok');
+    scene.overrides = [{ client: THERMO, kind: 'moved', rules: [{ topic: fresh, permission: 'allow', action: 'subscribe' }] }];
+    expect(scene.state(THERMO, LAB)).toBe('pending');
+    await advance(500);
+    expect(scene.state(THERMO, LAB)).toBe('ok');
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([fresh]);
+    expect(scene.emqx.kicked).toEqual([]);
+  });
+
+  it('with a new certificate: the record goes, what the new segment grants stays', async () => {
+    const fresh = `cmd/${LAB}/${THERMO}/#`;
+    scene.overrides = [{ client: THERMO, kind: 'moved', rules: [{ topic: fresh, permission: 'allow', action: 'subscribe' }] }];
+    await scene.start();
+    scene.emqx.clients.set(THERMO, { ...thermo, segment: LAB, subscriptions: [fresh] });
+    scene.overrides = [];
+    scene.room.wake('renewed');
+    await advance(500);
+    expect(scene.emqx.records.size).toBe(0);
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([fresh]);
+  });
+});
+
+describe('policies', () => {
+  beforeEach(async () => {
+    await scene.start();
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own] });
+    scene.emqx.clients.set('probe.berlin', {
+      clientid: 'probe.berlin',
+      username: 'c'.repeat(32),
+      segment: LAB,
+      subscriptions: ['cmd/lab.berlin/probe.berlin/#'],
+    });
+  });
+
+  it('one that grants less: its devices lose what is not covered, others notice nothing (promise 4)', async () => {
+    scene.segments = [rights(OFFICE, 'cmd/{segment}/{device}/reboot'), rights(LAB)];
+    scene.room.wake('a policy');
+    await advance(500);
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([]);
+    expect(scene.emqx.clients.get('probe.berlin')?.subscriptions).toHaveLength(1);
+    expect(scene.emqx.kicked).toEqual([]);
+  });
+
+  it('one that is deleted ends the sessions of its segment and opens nothing', async () => {
+    scene.segments = [rights(LAB)];
+    scene.room.wake('a policy');
+    await advance(500);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
+    expect(scene.emqx.text).not.toContain('office');
+    expect(scene.emqx.text.trimEnd().split('\n').at(-2)).toBe('{deny, all}.');
+    expect(scene.state()).toBe('pending');
+  });
+
+  it('one that comes back: those who were refused meanwhile connect anew', async () => {
+    scene.segments = [rights(LAB)];
+    scene.room.wake('a policy');
+    await advance(500);
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [] });
+    scene.segments = [rights(OFFICE), rights(LAB)];
+    scene.room.wake('a policy');
+    await advance(500);
+    expect(scene.emqx.kicked).toEqual([THERMO, THERMO]);
+    expect(scene.emqx.clients.has('probe.berlin')).toBe(true);
+  });
+
+  it('the answer to a text is lost after EMQX took it: what it took away is taken away all the same', async () => {
+    let once = true;
+    scene.emqx.lostAnswer = (call) => {
+      if (call.method !== 'PUT' || !call.path.endsWith('/file') || !once) return undefined;
+      once = false;
+      return noAnswer();
+    };
+    scene.segments = [rights(LAB)];
+    scene.room.wake('a policy');
+    await advance(2000);
+    expect(once).toBe(false);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
+  });
+
+  it('a segment that EMQX refuses is denied and named, all others are in force, and it is tried again when it changes', async () => {
+    scene.emqx.refuses = /bad\/x/;
+    const more = Array.from({ length: 10 }, (_, i) => rights(`s${i}.berlin`, `cmd/${i}/x`));
+    scene.segments = [rights(LAB, 'cmd/tightened'), ...more, { ...rights('bad.berlin'), publish: [{ topic: 'bad/x' }] }, rights(OFFICE)];
+    scene.room.wake('policies');
+    await advance(500);
+    expect(scene.room.authorization(THERMO, 'bad.berlin')).toMatchObject({ state: 'excluded', reason: 'SegmentRefused' });
+    for (const { segment } of [...more, rights(OFFICE)]) expect(scene.state(`x.${segment}`, segment)).toBe('ok');
+    expect(scene.emqx.text).toContain('"cmd/tightened"');
+    expect(scene.emqx.text).toMatch(/[{]deny, [{]client_attr,"seg",[{]re,"\^[(][?]:bad\[[.]\]berlin[)][$]"[}][}], all, all[}]/);
+    expect(await scene.writesOf(() => advance(40_000))).toEqual([]);
+    scene.segments = scene.segments.map((one) => (one.segment === 'bad.berlin' ? rights('bad.berlin') : one));
+    scene.room.wake('a policy');
+    await advance(500);
+    expect(scene.state(THERMO, 'bad.berlin')).toBe('ok');
+  });
+});
+
+describe('who is connected', () => {
+  beforeEach(() => scene.start());
+
+  it('a certificate in no ledger is banned and thrown out; once it is known, the ban goes', async () => {
+    scene.verdicts.set(MD5, 'unknown');
+    scene.emqx.clients.set(THERMO, { ...thermo });
+    await advance(20_000);
+    expect(scene.emqx.bans.get(`username ${MD5}`)?.by).toBe('hedgerow/unknown');
+    expect(scene.emqx.kicked).toEqual([THERMO]);
+    scene.verdicts.delete(MD5);
+    await advance(20_000);
+    expect(scene.emqx.bans.has(`username ${MD5}`)).toBe(false);
+  });
+
+  it('a name without an active Device is thrown out', async () => {
+    scene.verdicts.set(THERMO, 'inactive');
+    scene.emqx.clients.set(THERMO, { ...thermo });
+    await advance(20_000);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
+    expect(scene.emqx.bans.has(`username ${MD5}`)).toBe(false);
+  });
+
+  it('on a broker of our own, also what has not our form', async () => {
+    scene.verdicts.set('stranger', 'unknown');
+    scene.emqx.clients.set('stranger', { clientid: 'stranger', username: 'bob' });
+    await advance(20_000);
+    expect(scene.emqx.kicked).toEqual(['stranger']);
+  });
+});
