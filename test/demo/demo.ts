@@ -146,7 +146,7 @@ function explore({ options, screen }: Run, place: Place, system: System): void {
     namespace: sampleNamespace(),
     logs: [join(dir, 'operator.log'), join(dir, 'broker', 'stand-in.log'), ...(place.binDir === undefined ? [] : [join(dir, 'logs')])],
     nameFlag: options.name === 'demo' ? '' : `--name ${options.name} `,
-    brokerPort: system.standIn().mqttPort,
+    broker: { port: system.standIn().mqttPort, caFile: join(dir, 'broker', 'rest-ca.pem') },
   };
   screen.line();
   for (const line of exploreLines(kept)) screen.line(line);

@@ -8,7 +8,7 @@ export type Kept = {
   logs: readonly string[];
   /** `--name NAME ` where it is not the usual one. */
   nameFlag: string;
-  brokerPort: number;
+  broker: { port: number; caFile: string };
 };
 
 export function exploreLines(kept: Kept): string[] {
@@ -23,7 +23,9 @@ export function exploreLines(kept: Kept): string[] {
     '  kubectl explain device.spec.identity',
     `  kubectl apply -f crds/samples/smart-office && kubectl wait --for=condition=Ready device --all -n ${kept.namespace}`,
     '',
-    `  The broker stand-in listens on 127.0.0.1:${kept.brokerPort} (MQTT over TLS 1.3). Logs:`,
+    `  A device of your own: docs/guides/try-it.md. The broker stand-in is at localhost:${kept.broker.port} (MQTT over TLS 1.3), its CA in`,
+    `    ${kept.broker.caFile}`,
+    '  Logs:',
     ...kept.logs.map((file) => `    ${file}`),
     '',
     `To end it: Ctrl-C here, or  npm run demo -- ${kept.nameFlag}--stop`,

@@ -2,8 +2,8 @@
 import type { Device } from '../../operator/api/device.ts';
 import type { KubeObject } from '../../operator/kube/object.ts';
 import { objectsIn, SAMPLE_DIR } from '../harness/manifests.ts';
-import { waitFor } from '../harness/wait.ts';
 import { type BrokerAddress, createDevice } from '../simulator/device.ts';
+import { patiently } from './patience.ts';
 import type { Row } from './table.ts';
 import { createTalker, type Talker } from './talker.ts';
 import { conditionOf, type DeviceWatch } from './watch.ts';
@@ -86,7 +86,7 @@ async function softwareDevice(
   { address, secret }: Pick<FleetOptions, 'address' | 'secret'>,
 ): Promise<Talker> {
   const who = { device: name(manifest), segment: manifest.spec.segment, namespace: manifest.metadata.namespace ?? '' };
-  const data = await waitFor(`the Secret of ${name(manifest)}`, async () => {
+  const data = await patiently(`the Secret of ${name(manifest)}`, async () => {
     const found = await secret(manifest.spec.identity.secretName ?? '');
     return found['tls.key'] === undefined || found['tls.crt'] === undefined ? undefined : found;
   });

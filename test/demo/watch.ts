@@ -11,7 +11,7 @@ import type { Projected } from '../../operator/kube/store.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
 import { silentLog } from '../../operator/runtime/log.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
-import { waitFor } from '../harness/wait.ts';
+import { patiently } from './patience.ts';
 
 export type DeviceView = Projected & {
   name: string;
@@ -25,7 +25,7 @@ export type DeviceWatch = {
   get(name: string): DeviceView | undefined;
   all(): DeviceView[];
   /** Waits until the Device shows the condition for its newest generation; the error says what it showed last. */
-  until(name: string, type: string, status: Condition['status'], timeoutMs?: number): Promise<Condition>;
+  until(name: string, type: string, status: Condition['status']): Promise<Condition>;
   stop(): Promise<void>;
 };
 
@@ -40,9 +40,8 @@ export async function watchDevices(kubeconfig: string, namespace: string): Promi
   return {
     get,
     all: () => [...reflector.store.values()],
-    until: (name, type, status, timeoutMs = 30_000) =>
-      waitFor(`Device ${name} to show ${type}=${status}`, () => shown(get(name), type, status), {
-        timeoutMs,
+    until: (name, type, status) =>
+      patiently(`Device ${name} to show ${type}=${status}`, () => shown(get(name), type, status), {
         everyMs: 10,
         describe: () => describe(get(name)),
       }),

@@ -1,63 +1,78 @@
-import { pause, waitFor } from '../../harness/wait.ts';
-import { createDevice, type SimulatedDevice } from '../../simulator/device.ts';
-import { connectWith, refusalOf } from '../../simulator/hostile.ts';
+import { connectWith } from '../../simulator/hostile.ts';
 import { ATTACKER } from '../fleet.ts';
+import { patiently } from '../patience.ts';
+import type { Talker } from '../talker.ts';
 import { count, duration } from '../text.ts';
-import type { Scene, Stage } from './scene.ts';
+import { type Burglary, startBurglary } from './burglar.ts';
+import type { Checker, Scene, Stage } from './scene.ts';
 
 export const brokerWiped: Scene = {
   proof: 'a broker that lost its memory is repaired, bans first',
   attempt: () => `The broker loses bans, rights and sessions, as EMQX may at a restart. ${ATTACKER} tries to slip in before they are back.`,
   async play(stage, check) {
-    const { fleet, watch, address } = stage;
-    const genuine = fleet.talkers.filter(({ name }) => name !== ATTACKER);
-    const serials = genuine.map(({ name }) => watch.get(name)?.serialNumber);
-    const connections = genuine.map(({ tally }) => tally.connections);
-    const told = genuine.map(({ tally }) => tally.accepted);
-
-    const wipedAt = performance.now();
     const burglary = startBurglary(stage);
-    await stage.system.standIn().restart({ wipe: true });
-    const upAt = performance.now();
-    const repair = await watchRepair(stage, wipedAt);
-    check(
-      `the rights of the segments without the ban of ${ATTACKER}`,
-      repair.unguarded === 0,
-      `seen in ${repair.unguarded} of ${count(repair.looks, 'look')}; the ban was back ${duration(repair.banMs)} after the wipe, the rights ${duration(repair.rightsMs)}`,
-    );
-    await waitFor(
-      'all genuine devices to talk again',
-      () => genuine.every(({ tally }, at) => tally.connections > (connections[at] ?? 0) && tally.accepted > (told[at] ?? 0)) || undefined,
-      {
-        describe: () =>
-          genuine
-            .filter(({ tally }, at) => tally.accepted <= (told[at] ?? 0))
-            .map(({ name, last }) => `${name}: ${last()}`)
-            .join('; '),
-      },
-    );
-    const backMs = performance.now() - upAt;
-    const same = String(genuine.map(({ name }) => watch.get(name)?.serialNumber)) === String(serials);
-    check(
-      'the fleet',
-      same,
-      `${genuine.length} of ${genuine.length} talk again ${duration(backMs)} after the broker was up, ${same ? 'with the same certificates' : 'with new certificates'}`,
-    );
-    await waitFor(
-      'the ban to hold',
-      async () => (await connectWith(address, fleet.attacker().device.key, fleet.attacker().certificate())).refused || undefined,
-    );
-    const { tries, inside, accepted } = await burglary.stop();
-    check(
-      `${ATTACKER} meanwhile`,
-      accepted === 0 && tries > 0,
-      `${count(tries, 'try', 'tries')}, ${inside === 0 ? 'never let in' : `let in ${inside === 1 ? 'once' : `${inside} times`} before the ban was back, with no right at all`}; ${accepted} of its messages and subscriptions accepted`,
-    );
-    const again = await connectWith(address, fleet.attacker().device.key, fleet.attacker().certificate());
-    check(`${ATTACKER} now`, again.refused, again.how);
-    return `back in ${duration(backMs)}; ${accepted} of ${count(tries, 'try', 'tries')} got a right`;
+    try {
+      return await wipe(stage, check, burglary);
+    } finally {
+      await burglary.stop();
+    }
   },
 };
+
+async function wipe(stage: Stage, check: Checker, burglary: Burglary): Promise<string> {
+  const genuine = stage.fleet.talkers.filter(({ name }) => name !== ATTACKER);
+  const serials = serialNumbers(stage, genuine);
+  const before = genuine.map(({ tally }) => ({ ...tally }));
+
+  const wipedAt = performance.now();
+  await stage.system.standIn().restart({ wipe: true });
+  const upAt = performance.now();
+  const repair = await watchRepair(stage, wipedAt);
+  check(
+    `the rights of the segments without the ban of ${ATTACKER}`,
+    repair.unguarded === 0,
+    `seen in ${repair.unguarded} of ${count(repair.looks, 'look')}; the ban was back ${duration(repair.banMs)} after the wipe, the rights ${duration(repair.rightsMs)}`,
+  );
+
+  const silent = (): Talker[] =>
+    genuine.filter(({ tally }, at) => tally.connections === before[at]?.connections || tally.accepted === before[at]?.accepted);
+  await patiently('all genuine devices to talk again', () => silent().length === 0 || undefined, {
+    describe: () =>
+      silent()
+        .map(({ name, last }) => `${name}: ${last()}`)
+        .join('; '),
+  });
+  const backMs = performance.now() - upAt;
+  const same = String(serialNumbers(stage, genuine)) === String(serials);
+  check(
+    'the fleet',
+    same,
+    `${genuine.length} of ${genuine.length} talk again ${duration(backMs)} after the broker was up, with ${same ? 'the same' : 'other'} certificates`,
+  );
+
+  const again = await patiently(`${ATTACKER} to be turned away`, async () => {
+    const attempt = await revokedTries(stage);
+    return attempt.refused ? attempt : undefined;
+  });
+  const { tries, inside, accepted } = await burglary.stop();
+  const entered = inside === 0 ? 'never let in' : `let in ${inside === 1 ? 'once' : `${inside} times`} before the ban was back`;
+  check(
+    `${ATTACKER} meanwhile`,
+    accepted === 0 && tries > 0,
+    `${count(tries, 'try', 'tries')}, ${entered}; ${accepted} of its messages and subscriptions were accepted`,
+  );
+  check(`${ATTACKER} now`, again.refused, again.how);
+  return `back in ${duration(backMs)}; ${accepted} of ${count(tries, 'try', 'tries')} got a right`;
+}
+
+function revokedTries({ address, fleet }: Stage): ReturnType<typeof connectWith> {
+  const attacker = fleet.attacker();
+  return connectWith(address, attacker.device.key, attacker.certificate());
+}
+
+function serialNumbers({ watch }: Stage, talkers: readonly Talker[]): (string | undefined)[] {
+  return talkers.map(({ name }) => watch.get(name)?.serialNumber);
+}
 
 type Repair = { looks: number; unguarded: number; banMs: number; rightsMs: number };
 
@@ -65,7 +80,7 @@ type Repair = { looks: number; unguarded: number; banMs: number; rightsMs: numbe
 async function watchRepair({ system, fleet }: Stage, since: number): Promise<Repair> {
   const by = `hedgerow/${fleet.attacker().device.name}`;
   const repair: Repair = { looks: 0, unguarded: 0, banMs: 0, rightsMs: 0 };
-  await waitFor(
+  await patiently(
     'the broker to be repaired',
     async () => {
       const { body: file } = await system.standIn().request('GET', '/authorization/sources/file');
@@ -81,44 +96,4 @@ async function watchRepair({ system, fleet }: Stage, since: number): Promise<Rep
     { everyMs: 5, describe: () => `ban ${repair.banMs > 0 ? 'seen' : 'missing'}, rights ${repair.rightsMs > 0 ? 'seen' : 'missing'}` },
   );
   return repair;
-}
-
-type Loot = { tries: number; inside: number; accepted: number };
-
-/** The revoked device's key and certificate, tried again and again, and whatever gets through is counted. */
-function startBurglary({ fleet, address }: Stage): { stop(): Promise<Loot> } {
-  const { device, certificate } = fleet.attacker();
-  const pem = certificate();
-  const loot: Loot = { tries: 0, inside: 0, accepted: 0 };
-  let stopped = false;
-  const running = (async () => {
-    const burglar = await createDevice(device.who, 0, '', device.key);
-    while (!stopped) {
-      await attempt(burglar, loot);
-      await pause(20);
-    }
-    await burglar.close();
-  })();
-  async function attempt(burglar: SimulatedDevice, count: Loot): Promise<void> {
-    try {
-      await burglar.connect(address, pem, { connectTimeout: 2_000 });
-    } catch (error) {
-      // A broker that is not there refuses nobody.
-      if (refusalOf(error).refused) count.tries += 1;
-      return;
-    }
-    count.tries += 1;
-    count.inside += 1;
-    const topic = `dt/${device.who.segment}.${device.who.namespace}/${device.name}/temperature`;
-    const answers = await Promise.all([burglar.tryPublish(topic, '{}'), burglar.trySubscribe('#')]);
-    count.accepted += answers.filter(({ given }) => given === 'accepted').length;
-    await burglar.close();
-  }
-  return {
-    async stop() {
-      stopped = true;
-      await running;
-      return loot;
-    },
-  };
 }

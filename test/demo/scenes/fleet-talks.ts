@@ -1,4 +1,4 @@
-import { waitFor } from '../../harness/wait.ts';
+import { patiently } from '../patience.ts';
 import { count, duration } from '../text.ts';
 import type { Scene } from './scene.ts';
 
@@ -12,7 +12,7 @@ export const fleetTalks: Scene = {
     const readyMs = performance.now() - appliedAt;
     check('Devices are Ready', true, `${fleet.talkers.length} of ${fleet.talkers.length}, ${duration(readyMs)} after kubectl apply`);
 
-    await waitFor('every device to have a reading accepted', () => fleet.talkers.every(({ tally }) => tally.accepted > 0) || undefined, {
+    await patiently('every device to have a reading accepted', () => fleet.talkers.every(({ tally }) => tally.accepted > 0) || undefined, {
       describe: () =>
         fleet.talkers
           .filter(({ tally }) => tally.accepted === 0)

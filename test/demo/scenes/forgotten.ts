@@ -1,6 +1,6 @@
-import { waitFor } from '../../harness/wait.ts';
 import { connectWith } from '../../simulator/hostile.ts';
 import { ATTACKER } from '../fleet.ts';
+import { patiently } from '../patience.ts';
 import { must, type Scene } from './scene.ts';
 
 export const forgotten: Scene = {
@@ -10,9 +10,9 @@ export const forgotten: Scene = {
     const { fleet, watch, address, namespace, system, kubectl } = stage;
     const { device, certificate } = fleet.attacker();
     must(await kubectl(['delete', `device/${ATTACKER}`, `intervention/revoke-${ATTACKER}`, '-n', namespace]));
-    await waitFor(`Device ${ATTACKER} to be gone`, () => watch.get(ATTACKER) === undefined || undefined);
+    await patiently(`Device ${ATTACKER} to be gone`, () => watch.get(ATTACKER) === undefined || undefined);
     // The ban of the name goes with the Device, the ban of the certificate stays until that expires: both steps are the operator's.
-    const kept = await waitFor('the broker to show what is left', async () => {
+    const kept = await patiently('the broker to show what is left', async () => {
       const { body } = await system.standIn().request('GET', '/banned?limit=1000');
       const bans = (body as { data: { as: string; by: string; until: string }[] }).data.filter(
         ({ by }) => by === `hedgerow/${device.name}`,

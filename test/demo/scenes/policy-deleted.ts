@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../../operator/kube/object.ts';
-import { waitFor } from '../../harness/wait.ts';
+import { patiently } from '../patience.ts';
 import type { Talker } from '../talker.ts';
 import { count, duration } from '../text.ts';
 import { allowing, isShut, type NetworkPolicy } from './network-rules.ts';
@@ -30,7 +30,7 @@ export const policyDeleted: Scene = {
     const firmware = await answered(first, (device) => device.tryPublish(`ota/v1/d/${device.name}/log`, '{}'));
     check('its firmware topic stays, so that it can be repaired', firmware.given === 'accepted', firmware.how);
 
-    const during = await waitFor('the NetworkPolicies of the segment to go', async () => {
+    const during = await patiently('the NetworkPolicies of the segment to go', async () => {
       const now = await networkPolicies(stage);
       return allowing(now).length < allowing(before).length ? now : undefined;
     });
@@ -55,7 +55,10 @@ export const policyDeleted: Scene = {
       `all publish ${duration(backMs)} after kubectl apply was started, ${same ? 'with the same certificates' : 'with other certificates'}`,
     );
     const rules = String(allowing(before));
-    await waitFor('the NetworkPolicies to be as before', async () => String(allowing(await networkPolicies(stage))) === rules || undefined);
+    await patiently(
+      'the NetworkPolicies to be as before',
+      async () => String(allowing(await networkPolicies(stage))) === rules || undefined,
+    );
     check('the NetworkPolicies are as before', true, `${count(allowing(before).length, 'rule')} that allow`);
     return `${count(opened.length, 'rule')} opened; all back in ${duration(backMs)}`;
   },

@@ -1,9 +1,9 @@
 // What a scene is: something that must not work (or must), tried for real, and what was seen.
 import type { System } from '../../harness/system.ts';
-import { waitFor } from '../../harness/wait.ts';
 import type { Answer } from '../../simulator/answer.ts';
 import type { BrokerAddress, SimulatedDevice } from '../../simulator/device.ts';
 import type { Fleet } from '../fleet.ts';
+import { patiently } from '../patience.ts';
 import type { Talker } from '../talker.ts';
 import type { DeviceWatch } from '../watch.ts';
 
@@ -52,14 +52,14 @@ export async function genuineDevicesTalk(talkers: readonly Talker[], check: Chec
 /** Tells readings until the broker accepts (or refuses) one; `ms` since `since`, and the broker's words. */
 export async function untilTold(talker: Talker, given: 'accepted' | 'refused', since: number): Promise<{ ms: number; how: string }> {
   let seen = 'nothing yet';
-  await waitFor(
+  await patiently(
     `${talker.name} to be ${given}`,
     async () => {
       const answer = await talker.tellNow();
       seen = answer.how;
       return answer.given === given ? true : undefined;
     },
-    { timeoutMs: 30_000, everyMs: 20, describe: () => `last answer: ${seen}` },
+    { everyMs: 20, describe: () => `last answer: ${seen}` },
   );
   return { ms: performance.now() - since, how: seen };
 }
@@ -67,7 +67,7 @@ export async function untilTold(talker: Talker, given: 'accepted' | 'refused', s
 /** Asks by this device until the broker answers: when its rights change, its connection may be cut in between, and that is no answer. */
 export async function answered(talker: Talker, ask: (device: SimulatedDevice) => Promise<Answer>): Promise<Answer> {
   let seen = '';
-  return waitFor(
+  return patiently(
     `the broker to answer ${talker.name}`,
     async () => {
       const answer = await ask(talker.device);
@@ -80,7 +80,7 @@ export async function answered(talker: Talker, ask: (device: SimulatedDevice) =>
 
 /** Its loop connects again by itself. */
 export async function connected(talker: Talker): Promise<void> {
-  await waitFor(`${talker.name} to be connected`, () => talker.device.connected() || undefined, {
+  await patiently(`${talker.name} to be connected`, () => talker.device.connected() || undefined, {
     everyMs: 20,
     describe: () => talker.last(),
   });
