@@ -118,7 +118,7 @@ describe('any text', () => {
     const any = fc.tuple(who, fc.string(), fc.string()).map(([a, b, c]) => `{allow, ${a}, ${b}, ${c}}.`);
     fc.assert(
       fc.property(fc.oneof(any, fc.string()), (text) => {
-        expect(compileAcl(text)).toHaveProperty('ok');
+        expect(typeof compileAcl(text).ok).toBe('boolean');
       }),
       { numRuns: 500 },
     );

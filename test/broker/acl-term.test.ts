@@ -59,7 +59,7 @@ describe('reading Erlang terms', () => {
     const near = fc.string({ unit: fc.constantFrom(...'{}[]",.%<>=:\\ab$01 \n\'-'), maxLength: 60 });
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), near), (any) => {
-        expect(consult(any)).toHaveProperty('ok');
+        expect(typeof consult(any).ok).toBe('boolean');
       }),
       { numRuns: 500 },
     );

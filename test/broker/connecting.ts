@@ -85,7 +85,7 @@ function connectedEvent(connection: Connection, client: ClientRecord, expirySeco
     is_bridge: client.isBridge,
     keepalive: client.keepalive,
     mountpoint: 'undefined',
-    proto_name: client.protocol === 3 ? 'MQIsdp' : 'MQTT',
+    proto_name: 'MQTT',
     proto_ver: client.protocol,
     receive_maximum: connection.receiveMaximum,
     sockname: connection.broker.config.listeners[client.listener]?.bind,

@@ -44,7 +44,7 @@ export class Connection {
     broker.connections.add(this);
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#onData(chunk));
-    socket.on('close', () => this.#end('normal'));
+    socket.on('close', () => this.#end(listener.startsWith('ssl:') ? 'ssl_closed' : 'tcp_closed'));
     socket.on('error', () => socket.destroy());
     this.#parser.on('packet', (packet) => this.#onPacket(packet));
     this.#parser.on('error', () => this.fail(0x81));
@@ -231,8 +231,20 @@ export class Connection {
     publishWill(this, client, session);
     this.broker.countFlap(client.clientid);
     this.broker.count('client.disconnected');
-    this.broker.onEvent?.({ event: 'client.disconnected', ...eventOf(client), reason, disconnected_at: Date.now() });
+    this.broker.onEvent?.({ event: 'client.disconnected', ...eventOf(client), ...disconnectedEvent(this, client, reason) });
   }
+}
+
+function disconnectedEvent({ broker }: Connection, client: ClientRecord, reason: string): Record<string, unknown> {
+  return {
+    connected_at: client.connectedAt,
+    disconn_props: { 'User-Property': {} },
+    disconnected_at: Date.now(),
+    proto_name: 'MQTT',
+    proto_ver: client.protocol,
+    reason,
+    sockname: broker.config.listeners[client.listener]?.bind,
+  };
 }
 
 /** What every event tells about its client. */

@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto';
 
 export type PeerIdentity = { dn: string; cn?: string; md5: string };
 
-/** Undefined when OTP 25 could not decode the subject (IA5String in a name attribute) and drops the connection. */
+/** Undefined when OTP 25 could not decode the subject (IA5String in a name attribute) and drops the connection, or it is no DER. */
 export function readPeer(der: Buffer): PeerIdentity | undefined {
-  const rdns = readSubject(der);
+  const rdns = subjectOf(der);
   if (!rdns) return undefined;
   const names = rdns.flat().filter((attribute) => attribute.type === '2.5.4.3');
   const dn = rdns
@@ -43,6 +43,15 @@ const SHORT: Record<string, string> = {
   '1.2.840.113549.1.9.1': 'EMAILADDRESS',
 };
 
+function subjectOf(der: Buffer): Attribute[][] | undefined {
+  try {
+    return readSubject(der);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // a length that leads out of the bytes
+    throw error;
+  }
+}
+
 type Tlv = { tag: number; body: Buffer; end: number };
 
 function tlv(der: Buffer, at: number): Tlv {
@@ -54,7 +63,9 @@ function tlv(der: Buffer, at: number): Tlv {
     length = der.readUIntBE(start, bytes);
     start += bytes;
   }
-  return { tag, body: der.subarray(start, start + length), end: start + length };
+  const end = start + length;
+  if (end > der.length) throw new RangeError('a length beyond the end');
+  return { tag, body: der.subarray(start, end), end };
 }
 
 function children(body: Buffer): Tlv[] {

@@ -48,7 +48,7 @@ export const RECORDED_NAMES: Names = [
 ];
 
 /** The other way round: what this stand-in calls its things. */
-export function playedNames({ world: { standIn, dir } }: Stage): Names {
+export function playedNames({ names, world: { standIn, dir } }: Stage): Names {
   const { tcp, ws, wss } = standIn.ports;
   return [
     [`127.0.0.1:${standIn.mqttPort}`, '<mqtt>'],
@@ -61,6 +61,7 @@ export function playedNames({ world: { standIn, dir } }: Stage): Names {
     [`${dir}/etc/tls.key`, '<key file>'],
     [`${dir}/data`, '<data_dir>'],
     [`${ETC_DIR}/acl.conf`, '<acl file>'],
+    ...[...names].filter(([recorded]) => recorded.startsWith('127.0.0.1:')).map(([recorded, now]) => [now, recorded] as const),
   ];
 }
 

@@ -9,7 +9,7 @@ type Masking = { baseMs: number; replace: Names };
 // Of the machine or the Erlang VM, or counted while other packets were still on their way.
 const VOLATILE = new Set(
   `uptime load1 load5 load15 memory_total memory_used process_used process_available max_fds sys_path log_path heap_size reductions
-  mailbox_len recv_oct send_oct recv_cnt send_cnt recv_pkt send_pkt port token`
+  mailbox_len recv_oct send_oct recv_cnt send_cnt recv_pkt send_pkt port peername token`
     .trim()
     .split(/\s+/),
 );

@@ -154,6 +154,8 @@ const putZone: Handler = ({ body }, { broker, saveConfig }) => {
   const given = isObject(body) ? body : {};
   const missing = ['flapping_detect', 'force_gc', 'force_shutdown', 'mqtt', 'durable_sessions'].find((root) => given[root] === undefined);
   if (missing !== undefined) return invalid({ reason: 'required_field', path: missing });
+  const odd = Object.keys(given).find((root) => !isZoneRoot(root) || !isObject(given[root]));
+  if (odd !== undefined) return invalid({ reason: 'bad_value_for_struct', path: odd });
   const wrong = checkMqtt(given.mqtt as JsonObject);
   if (wrong) return invalid(wrong);
   broker.config.global_zone = merge(broker.config.global_zone, given) as GlobalZone;

@@ -126,8 +126,9 @@ export function internalError(reason: string, request: Pick<Request, 'headers'>)
   return { status: 500, body: { code: 'INTERNAL_ERROR', message } };
 }
 
+/** A defect of the stand-in itself: named so that the fuzz test can tell it from EMQX's own crashes. */
 function crash(error: unknown, incoming: http.IncomingMessage): Response {
-  return internalError(`error, ${error instanceof Error ? error.message : String(error)}`, { headers: incoming.headers });
+  return internalError(`error, {stand_in_crash,${error instanceof Error ? error.message : String(error)}}`, { headers: incoming.headers });
 }
 
 export function bad(code: string, message: string, status = 400): Response {

@@ -1,7 +1,8 @@
 /** File name of the recording to its script; a file without one is played as it stands. */
 
-import { clients, events, publish, subscriptionsMatch } from './clients.ts';
+import { clients, publish, subscriptionsMatch } from './clients.ts';
 import { configs, configsListeners } from './configs.ts';
+import { events } from './events.ts';
 import { hedgerowProfile } from './profile.ts';
 import { apiAuth, apiKeyBootstrap, authzRules, authzSettings, authzSources, banned, configsAuthorization, flapping } from './rest.ts';
 import type { Script } from './script.ts';
