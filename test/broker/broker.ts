@@ -180,10 +180,11 @@ export class Broker {
       if (!session.connection && since !== undefined && now - since > session.expirySeconds * 1000) this.#discard(session);
     }
     for (const ban of this.tables.bans.values()) {
-      // EMQX lists an expired ban for some seconds more.
-      if (!inForce(ban, now - 5000)) this.tables.deleteBan(ban.as, ban.who);
+      // EMQX lists an expired ban for a while more.
+      if (!inForce(ban, now - EXPIRED_BAN_LISTED_MS)) this.tables.deleteBan(ban.as, ban.who);
     }
   }
 }
 
+const EXPIRED_BAN_LISTED_MS = 15_000;
 const NODE_PART = randomBytes(6).toString('hex');

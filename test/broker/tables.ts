@@ -1,7 +1,7 @@
 /** Bans and built-in rules: kept in memory, written down late, so that a SIGKILL loses the last seconds as it does on EMQX. */
 
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { type AclClient, builtInRule, type Permission, type Rule } from './acl-rule.ts';
 import { compilePattern } from './pcre.ts';
 
@@ -90,6 +90,13 @@ export class Tables {
     this.#timer = undefined;
   }
 
+  /** Drops what was not written yet. */
+  forget(): void {
+    this.#pending.length = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   #put(entry: Entry): void {
     this.#apply(entry);
     this.#pending.push({ at: Date.now(), line: JSON.stringify(entry) });
@@ -168,10 +175,10 @@ function compiled(records: RuleRecord[]): Rule[] {
 function widelyMatches(ban: Ban, client: Pick<AclClient, 'clientid' | 'username' | 'peerhost'>): boolean {
   if (ban.as === 'clientid_re') return compilePattern(ban.who).test(client.clientid);
   if (ban.as === 'username_re') return client.username !== undefined && compilePattern(ban.who).test(client.username);
-  const [net = '', prefix = '32'] = ban.who.split('/');
-  return isIP(net) === 4 && isIP(client.peerhost) === 4 && (toInt(net) ^ toInt(client.peerhost)) >>> (32 - Number(prefix)) === 0;
-}
-
-function toInt(address: string): number {
-  return address.split('.').reduce((sum, part) => (sum << 8) | Number(part), 0);
+  const [net = '', prefix = ''] = ban.who.split('/');
+  const family = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  if (isIP(net) === 0 || isIP(client.peerhost) === 0) return false;
+  const list = new BlockList();
+  list.addSubnet(net, Number(prefix), family(net));
+  return list.check(client.peerhost, family(client.peerhost));
 }

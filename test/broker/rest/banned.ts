@@ -81,7 +81,7 @@ function text(value: Json | undefined): string | undefined {
 
 function checkWho(as: BanKind, who: string): Response | undefined {
   if (as === 'peerhost' && isIP(who) === 0) return bad('BAD_REQUEST', '"bad peerhost"');
-  if (as === 'peerhost_net' && !/^[\d.]+\/\d+$|^[\da-fA-F:]+\/\d+$/.test(who)) return bad('BAD_REQUEST', '"bad peerhost_net"');
+  if (as === 'peerhost_net' && !isNetwork(who)) return bad('BAD_REQUEST', '"bad peerhost_net"');
   if (!as.endsWith('_re')) return undefined;
   try {
     compilePattern(who);
@@ -90,6 +90,12 @@ function checkWho(as: BanKind, who: string): Response | undefined {
     if (error instanceof PatternError) return bad('BAD_REQUEST', error.message);
     throw error;
   }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix = ''] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
 }
 
 /** "cannot create expired banned, AT to UNTIL", as `~p` prints a list of characters: what a client must not show to people. */
