@@ -129,6 +129,17 @@ describe('an EMQX that others use', () => {
     expect(scene.emqx.records.get('other.plant')).toBe(record);
   });
 
+  it('adopted: what others wrote a moment ago is not lost under our next text', async () => {
+    scene.emqx.text = `%% hedgerow:begin mode=guest x\n%% hedgerow:end\n${FOREIGN}`;
+    await advance(10_000);
+    scene.emqx.text += '{deny, {username,"eve"}, all, all}.\n';
+    scene.segments = [...scene.segments, rights('new.berlin')];
+    scene.room.wake('a policy');
+    await advance(400);
+    expect(scene.state(THERMO, 'new.berlin')).toBe('ok');
+    expect(scene.emqx.text).toContain('"eve"');
+  });
+
   it('adopted: a record of theirs that gives one of our devices rights is reported on that device only', async () => {
     scene.emqx.text = `%% hedgerow:begin mode=guest x\n%% hedgerow:end\n${FOREIGN}`;
     scene.emqx.records.set(THERMO, [{ topic: 'plant/#', permission: 'allow', action: 'all', qos: [0, 1, 2], retain: 'all' }]);

@@ -6,7 +6,7 @@ import { type AclText, classify, type Mode, namesIn, printBlock, withBlock } fro
 import type { SegmentRights } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { Emqx, Source } from './emqx.ts';
-import { type Knowledge, modeOf } from './knowledge.ts';
+import { type Knowledge, mayWrite, modeOf } from './knowledge.ts';
 import { BrokerError } from './rest.ts';
 
 export type TextDeps = {
@@ -54,9 +54,10 @@ export function createText(deps: TextDeps) {
     if (isSettled(segments)) return;
     ages.learn(knowledge.text?.raw ?? '', segments);
     try {
-      const wanted = make(segments, refusalsFor(segments));
+      let wanted = make(segments, refusalsFor(segments));
       knowledge.textProblem = undefined;
       const inForce = knowledge.text?.inForce === true && knowledge.text.raw === wanted.text;
+      if (!inForce && (await othersEdited())) wanted = make(segments, refusalsFor(segments));
       const sent = inForce ? wanted : await send(segments, wanted);
       // A failure in between leaves the change to be settled: the next pass goes on from here.
       if (unsettled !== undefined) await deps.settle(unsettled);
@@ -68,6 +69,18 @@ export function createText(deps: TextDeps) {
       knowledge.textProblem = error.message;
       deps.log.error({ code: 'HR-BRK-033', found: error.message }, 'the ACL text is not what was meant; it was not sent');
     }
+  }
+
+  /** EMQX takes whole texts only: what others wrote since we last looked would be lost under ours. */
+  async function othersEdited(): Promise<boolean> {
+    if (knowledge.text?.kind.kind !== 'guest') return false;
+    const { raw } = knowledge.text;
+    noteSource(
+      knowledge,
+      (await emqx.sources()).find((one) => one.type === 'file'),
+    );
+    if (!mayWrite(knowledge)) throw new BrokerError('HR-BRK-006', 200, 'our block was taken out of the ACL text');
+    return knowledge.text.raw !== raw;
   }
 
   async function send(segments: readonly SegmentRights[], wanted: Made): Promise<Made> {
