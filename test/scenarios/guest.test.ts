@@ -8,7 +8,7 @@ import type { Ran } from '../controlplane/helm.ts';
 import { ROOT } from '../harness/manifests.ts';
 import { pause, waitFor } from '../harness/wait.ts';
 import { createDevice, type SimulatedDevice } from '../simulator/device.ts';
-import { kubectlHedgerow } from './plugin.ts';
+import { hedgerowCli, kubectlHedgerow } from './plugin.ts';
 import { conditionOf, type Member, type Scene, segment, startScene, untilDevice } from './scene.ts';
 import { type Forged, siteCa } from './site-ca.ts';
 
@@ -100,7 +100,7 @@ async function aclText(): Promise<string> {
 
 function adopt(...flags: string[]): Promise<Ran> {
   const broker = join(scene.dir, 'broker');
-  return kubectlHedgerow(scene.dir, [
+  return hedgerowCli([
     ...['adopt', 'broker', '--broker-url', scene.system.standIn().restUrl],
     ...['--broker-api-key-file', join(broker, 'operator.key'), '--broker-ca-file', join(broker, 'rest-ca.pem')],
     ...flags,

@@ -5,6 +5,11 @@ import { type Ran, runProcess } from '../controlplane/helm.ts';
 import { program } from '../controlplane/programs.ts';
 import { ROOT } from '../harness/manifests.ts';
 
+/** The plugin's program alone: quicker, and the same but for how it is found. */
+export function hedgerowCli(args: readonly string[]): Promise<Ran> {
+  return runProcess([process.execPath, join(ROOT, 'operator', 'cli', 'main.ts'), ...args], { env: { KUBECONFIG: '' } });
+}
+
 /** Runs the plugin of this tree; `dir` holds the folder that is put on the PATH. */
 export async function kubectlHedgerow(dir: string, args: readonly string[]): Promise<Ran> {
   const bin = join(dir, 'bin');
