@@ -6,9 +6,10 @@ import { type Attempt, type Device, type DeviceOptions, tryConnect } from '../te
 import type { Identity } from '../testing/pki.ts';
 import type { World } from '../testing/world.ts';
 import { firstTime } from './mask.ts';
-import type { Entry } from './recording.ts';
+import type { Entry, Version } from './recording.ts';
 
 export type Stage = {
+  version: Version;
   world: World;
   /** When the recording was made and when it is played, in ms. */
   recordedAt: number;
@@ -30,15 +31,16 @@ export type Stage = {
 // Who is who in the recordings made before Hedgerow's own profile.
 const SEGMENTS: Record<string, string> = { 'dev-1': 'seg-a', 'dev-2': 'seg-a', 'dev-3': 'seg-a', 'devb-1': 'seg-b', 'svc-1': 'svc-ingest' };
 
-export function makeStage(world: World, entries: readonly Entry[]): Stage {
+export function makeStage(version: Version, world: World, entries: readonly Entry[]): Stage {
   const identities = new Map<string, Identity>();
   const devices = new Map<string, Device>();
   const identityOf = async (name: string) => identities.get(name) ?? (await world.identity(name, SEGMENTS[name] ?? 'seg-a'));
   const stage: Stage = {
+    version,
     world,
     recordedAt: firstTime(JSON.stringify(entries.map((entry) => entry.response ?? null))),
     playedAt: Date.now(),
-    names: new Map(['8883', '18883'].map((port) => [`127.0.0.1:${port}`, `127.0.0.1:${world.standIn.mqttPort}`])),
+    names: new Map(['8883', '8885', '18883'].map((port) => [`127.0.0.1:${port}`, `127.0.0.1:${world.standIn.mqttPort}`])),
     identities,
     devices,
     async call(method, path, body) {
