@@ -86,6 +86,8 @@ export function createBans(deps: BansDeps) {
       if (still.length === 1) await emqx.kick(still[0] ?? '');
       else await emqx.kickAll(still);
       deps.metrics.repaired('client-kicked', still.length);
+      // EMQX closes a connection within a few ms of its answer (emqx-profile.md, timing); its list may be as late.
+      if (attempt > 0) await deps.clock.sleep(LATE_MS);
       still = await look();
     }
     if (still.length > 0) throw new BrokerError('HR-BRK-005', 200, 'a banned client is still connected');
@@ -116,3 +118,4 @@ export function createBans(deps: BansDeps) {
 }
 
 const ATTEMPTS = 3;
+const LATE_MS = 25;

@@ -233,6 +233,33 @@ describe('an EMQX that does not answer', () => {
     expect(scene.state(THERMO, 'new.berlin')).toBe('ok');
   });
 
+  it('with a text that it has switched off again: that is no success either', async () => {
+    let times = 0;
+    scene.emqx.lostAnswer = (call) => {
+      if (call.method === 'PUT' && call.path.endsWith('/file') && times++ < 3) scene.emqx.enabled = false;
+      return undefined;
+    };
+    scene.segments = [...scene.segments, rights('new.berlin')];
+    scene.room.wake('a policy');
+    await advance(200);
+    expect(scene.state(THERMO, 'new.berlin')).toBe('pending');
+    await advance(10_000);
+    expect(scene.emqx.enabled).toBe(true);
+    expect(scene.state(THERMO, 'new.berlin')).toBe('ok');
+  });
+
+  it('is not asked at every wake', async () => {
+    scene.emqx.fault = noAnswer;
+    await advance(10_000);
+    const before = scene.emqx.calls.length;
+    scene.bans = [revoked(THERMO)];
+    for (let i = 0; i < 200; i++) {
+      scene.room.wake('revoked', true, THERMO);
+      await advance(50);
+    }
+    expect(scene.emqx.calls.length - before).toBeLessThan(60);
+  });
+
   it('in time: a revocation that met the outage is there seconds after it', async () => {
     scene.emqx.fault = noAnswer;
     scene.bans = [revoked(THERMO)];

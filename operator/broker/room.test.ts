@@ -145,6 +145,16 @@ describe('a revocation', () => {
     expect(scene.emqx.calls.slice(before).filter((call) => call === 'GET /clients').length).toBeLessThanOrEqual(2);
   });
 
+  it('of 40 certificates at once throws out those who hold them, and nobody else', async () => {
+    const md5 = (i: number): string => String(i).padStart(32, '0');
+    for (let i = 0; i < 40; i++)
+      scene.emqx.clients.set(`d${i}.berlin`, { clientid: `d${i}.berlin`, username: md5(i + (i % 2) * 100), segment: OFFICE });
+    scene.bans = Array.from({ length: 40 }, (_, i) => revoked(md5(i), 'username'));
+    scene.room.wake('an incident', true);
+    await advance(0);
+    expect([...scene.emqx.kicked].sort()).toEqual(Array.from({ length: 20 }, (_, i) => `d${2 * i}.berlin`).sort());
+  });
+
   it('that is undone is taken back with the batch, and never before what is new', async () => {
     scene.bans = [revoked(THERMO)];
     scene.room.wake('revoked', true);
