@@ -36,6 +36,22 @@ export function verifyCsr(pem: string | undefined, subject: Subject): CsrVerdict
   return { ok: true, pem: encodePem(der), hash: sha256(der), spki: key.spki, keyKind: key.kind };
 }
 
+/** sha256 of the SubjectPublicKeyInfo of a request whose signature nobody looked at; undefined when it does not read. */
+export function keyOfCsr(pem: string): string | undefined {
+  const der = decodePem(pem);
+  const request = Buffer.isBuffer(der) ? parse(der) : undefined;
+  return request === undefined ? undefined : sha256(Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)));
+}
+
+/** The common name that a request asks for, if it has exactly one of an ordinary string type: only to find out whom it is about. */
+export function commonNameOfCsr(pem: string): string | undefined {
+  const der = decodePem(pem);
+  const request = Buffer.isBuffer(der) ? parse(der) : undefined;
+  const names = [...(request?.certificationRequestInfo.subject ?? [])].flatMap((values) => [...values]).filter((v) => v.type === '2.5.4.3');
+  const value = names[0]?.value;
+  return names.length === 1 ? (value?.utf8String ?? value?.printableString) : undefined;
+}
+
 function refused(refusal: Refusal, subject: Subject): { ok: false; code: IdentityCode; message: string } {
   return { ok: false, code: refusal.code, message: `${explain(refusal.code, refusal.found)}: ${opensslCommand(subject)}` };
 }

@@ -1,7 +1,7 @@
 // What identity needs to know of a Device: plain data, made once when the watch delivers it.
 import { createHash } from 'node:crypto';
 import type { Device } from '../api/device.ts';
-import { certificateLifetime } from '../api/duration.ts';
+import { certificateLifetime, durationMs } from '../api/duration.ts';
 import type { Key } from '../kube/object.ts';
 import { type CsrVerdict, verifyCsr } from './csr.ts';
 import { dictatedSubject, type Subject } from './subject.ts';
@@ -19,6 +19,8 @@ export type DeviceFacts = {
   /** ISO 8601. */
   createdAt: string;
   enrollment: Enrollment;
+  /** enrollment EST: what the device proves itself with the first time. */
+  bootstrap: 'Token' | 'Manufacturer' | undefined;
   /** What the certificate must say; undefined when the names cannot be in one. */
   subject: Subject | undefined;
   serial: string | undefined;
@@ -27,6 +29,8 @@ export type DeviceFacts = {
   durationMs: number;
   renewBeforeMs: number;
   secretName: string;
+  /** How long after its end a certificate may still re-enrol by EST; 0 when the manifest does not say. */
+  offlineBudgetMs: number;
   /** enrollment CSR only. */
   csr: CsrVerdict | undefined;
   /** sha256 of the certificate in status.certificate, lower hex. */
@@ -61,12 +65,14 @@ export function createDeviceProjection(): (device: Device) => DeviceFacts {
       namespace,
       createdAt: creationTimestamp,
       enrollment,
+      bootstrap: enrollment === 'EST' ? (identity?.est?.bootstrap ?? 'Token') : undefined,
       subject,
       serial: hardware?.serial,
       issuerRef:
         identity?.issuerRef === undefined ? undefined : { name: identity.issuerRef.name, kind: identity.issuerRef.kind ?? 'Issuer' },
       ...certificateLifetime(identity),
       secretName: identity?.secretName ?? `${name}-tls`,
+      offlineBudgetMs: durationMs(device.spec.offlineBudget ?? '') ?? 0,
       csr: enrollment === 'CSR' && subject !== undefined ? remembered(verdicts, identity?.csr, subject) : undefined,
       handedOut: leafHash(device.status?.certificate),
       certificate: device.status?.certificate,

@@ -2,7 +2,7 @@
 
 export type RevocationReason = 'Revoked' | 'Retired' | 'Moved' | 'Compromised';
 export type Revocation = { at: string; reason: RevocationReason; by: string };
-export type IssuedVia = 'CSR' | 'Managed';
+export type IssuedVia = 'CSR' | 'Managed' | 'EST';
 
 /** One certificate. Kept until it expires; a revoked one for ever, because its key may never be certified again. */
 export type LedgerEntry = {
@@ -24,6 +24,10 @@ export type LedgerEntry = {
   notBefore: string;
   notAfter: string;
   via: IssuedVia;
+  /** Until when an expired one may still re-enrol (offlineBudget): the entry stays as long. */
+  keepUntil?: string;
+  /** EST: the key of spec.identity.csr at that time, which this certificate took the place of. */
+  replaces?: string;
   revoked?: Revocation;
 };
 
@@ -61,14 +65,16 @@ export function isPending(entry: StoredEntry): entry is PendingEntry {
 
 /** May the entry leave its page? One hour of grace for clocks that differ; what was revoked stays for ever. */
 export function isExpendable(entry: StoredEntry, now: number): boolean {
-  return entry.revoked === undefined && Date.parse(entry.notAfter) + GRACE_MS < now;
+  const keepUntil = isPending(entry) ? undefined : entry.keepUntil;
+  const end = Math.max(Date.parse(entry.notAfter), keepUntil === undefined ? 0 : Date.parse(keepUntil));
+  return entry.revoked === undefined && end + GRACE_MS < now;
 }
 const GRACE_MS = 3_600_000;
 
 /** Compact JSON with the fields in one order, without the id (which is the key in the page). */
 export function encodeEntry(entry: StoredEntry): string {
   const fields = isPending(entry) ? PENDING_FIELDS : CERTIFICATE_FIELDS;
-  return JSON.stringify(entry, [...fields.keys(), 'pending', 'revoked', ...REVOCATION_FIELDS.keys()]);
+  return JSON.stringify(entry, [...fields.keys(), ...OPTIONAL_FIELDS.keys(), 'pending', 'revoked', ...REVOCATION_FIELDS.keys()]);
 }
 
 /** The entry, or in one sentence why the text is none. Hashes and names are not repeated in it. */
@@ -77,10 +83,12 @@ export function decodeEntry(id: string, text: string): StoredEntry | string {
   if (value === undefined) return 'it is not a JSON object';
   const pending = value.pending === true;
   const fields = pending ? PENDING_FIELDS : CERTIFICATE_FIELDS;
-  const known = new Set([...fields.keys(), 'revoked', ...(pending ? ['pending'] : [])]);
+  const known = new Set([...fields.keys(), 'revoked', ...(pending ? ['pending'] : OPTIONAL_FIELDS.keys())]);
   const unknown = Object.keys(value).find((name) => !known.has(name));
   if (unknown !== undefined) return `it has the unknown field ${JSON.stringify(unknown.slice(0, 40))}`;
-  const wrong = firstWrong(value, fields) ?? (value.revoked === undefined ? undefined : wrongRevocation(value.revoked));
+  const present = new Map([...OPTIONAL_FIELDS].filter(([name]) => value[name] !== undefined));
+  const wrong =
+    firstWrong(value, fields) ?? firstWrong(value, present) ?? (value.revoked === undefined ? undefined : wrongRevocation(value.revoked));
   if (wrong !== undefined) return `its field ${wrong} is missing or malformed`;
   const entry = { ...value, id } as StoredEntry;
   const expected = isPending(entry) ? pendingEntryId(entry.spki) : certificateEntryId(entry.sha256);
@@ -101,7 +109,7 @@ const SHARED_FIELDS: [string, Check][] = [
   ['issuer', matches(/^(Issuer|ClusterIssuer)\/[^/]*\/[^/]+$/)],
   ['spki', matches(/^[0-9a-f]{64}$/)],
   ['notAfter', isTime],
-  ['via', matches(/^(CSR|Managed)$/)],
+  ['via', matches(/^(CSR|Managed|EST)$/)],
 ];
 const PENDING_FIELDS: ReadonlyMap<string, Check> = new Map(SHARED_FIELDS);
 const CERTIFICATE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
@@ -110,6 +118,10 @@ const CERTIFICATE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['md5', matches(/^[0-9a-f]{32}$/)],
   ['sha256', matches(/^[0-9a-f]{64}$/)],
   ['notBefore', isTime],
+]);
+const OPTIONAL_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
+  ['keepUntil', isTime],
+  ['replaces', matches(/^[0-9a-f]{64}$/)],
 ]);
 const REVOCATION_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['at', isTime],

@@ -5,6 +5,7 @@ import type { Condition, ObjectMeta } from '../api/meta.ts';
 import { FIELD_MANAGER } from '../api/names.ts';
 import { CERTIFICATE_REQUESTS, DEVICES } from '../api/resources.ts';
 import type { Key } from '../kube/object.ts';
+import { keyOfCsr } from './csr.ts';
 import type { DeviceFacts, IssuerKind, IssuerRef } from './device-facts.ts';
 import { relativeNames } from './subject.ts';
 
@@ -33,6 +34,9 @@ export type CertificateRequest = {
 
 export const OUR_API_VERSION = `${DEVICES.group}/${DEVICES.version}`;
 
+/** How a device proved itself to the EST server; `sha256` of the certificate that it came with. */
+export type EstProof = { how: 'Token' | 'Manufacturer' } | { how: 'Certificate'; sha256: string };
+
 export type RequestState = 'new' | 'approved' | 'issued' | 'failed' | 'denied';
 
 export type RequestFacts = {
@@ -55,6 +59,10 @@ export type RequestFacts = {
   usages: string;
   /** Which try this is, from 1. */
   attempt: number;
+  /** What the EST server that made it says of the device's proof. */
+  est: EstProof | undefined;
+  /** Of one with `est`: sha256 of the SubjectPublicKeyInfo, lower hex. */
+  spki: string | undefined;
   /** cert-manager's revision of the Certificate that owns it. */
   revision: number;
   state: RequestState;
@@ -69,6 +77,7 @@ export type RequestFacts = {
 export const OUR_LABELS = { 'app.kubernetes.io/managed-by': 'hedgerow' } as const;
 export const USAGES: readonly string[] = ['digital signature', 'client auth'];
 const ATTEMPT = 'hedgerow.dev/attempt';
+const EST = 'hedgerow.dev/est-proof';
 const REVISION = 'cert-manager.io/certificate-revision';
 
 export function issuerKey(ref: IssuerRef, namespace: string): string {
@@ -113,6 +122,35 @@ export function newRequest(
   };
 }
 
+/** The same for the EST server: a name of its own, so that neither takes the other's request for its own. */
+export function estRequestName(device: DeviceFacts, csrHash: string, issuer: string): string {
+  return requestName({ ...device, name: `${device.name}-est` }, csrHash, issuer, 1);
+}
+
+export function newEstRequest(
+  device: DeviceFacts,
+  csr: { pem: string; hash: string },
+  issuer: IssuerRef,
+  proof: EstProof,
+): CertificateRequest {
+  const request = newRequest(device, csr, issuer, 1);
+  const name = estRequestName(device, csr.hash, issuerKey(issuer, device.namespace));
+  const text = proof.how === 'Certificate' ? `Certificate ${proof.sha256}` : proof.how;
+  return { ...request, metadata: { ...request.metadata, name, annotations: { [EST]: text } } };
+}
+
+function estProof(text: string | undefined): EstProof | undefined {
+  const [, how, sha256] = /^(Token|Manufacturer|Certificate)(?: ([0-9a-f]{64}))?$/.exec(text ?? '') ?? [];
+  if (how === 'Certificate') return sha256 === undefined ? undefined : { how, sha256 };
+  return (how === 'Token' || how === 'Manufacturer') && sha256 === undefined ? { how } : undefined;
+}
+
+/** A merge patch of the status that denies; final for cert-manager. */
+export function denialPatch(request: { resourceVersion: string }, message: string, nowIso: string): object {
+  const denied = { type: 'Denied', status: 'True', reason: `${FIELD_MANAGER}.dev`, message, lastTransitionTime: nowIso };
+  return { metadata: { resourceVersion: request.resourceVersion }, status: { conditions: [denied] } };
+}
+
 /** A merge patch of the status that approves; the precondition keeps conditions that somebody else wrote meanwhile. */
 export function approvalPatch(request: { resourceVersion: string }, message: string, nowIso: string): object {
   const approved = { type: 'Approved', status: 'True', reason: `${FIELD_MANAGER}.dev`, message, lastTransitionTime: nowIso };
@@ -131,6 +169,7 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
   const pem = Buffer.from(object.spec.request, 'base64').toString('latin1');
   const kind = (object.spec.issuerRef.kind ?? 'Issuer') as IssuerKind;
   const { state, message } = stateOf(object);
+  const est = estProof(object.metadata.annotations?.[EST]);
   return {
     key: `${namespace}/${name}`,
     uid,
@@ -147,6 +186,8 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     isCa: object.spec.isCA === true,
     usages: (object.spec.usages ?? []).join(','),
     attempt: wholeNumber(object.metadata.annotations?.[ATTEMPT]) ?? 1,
+    est,
+    spki: est === undefined ? undefined : keyOfCsr(pem),
     revision: wholeNumber(object.metadata.annotations?.[REVISION]) ?? 0,
     state,
     message,

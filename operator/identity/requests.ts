@@ -10,6 +10,8 @@ export const OUR_SELECTOR = Object.entries(OUR_LABELS)
 export type Requests = {
   /** Requests whose controller is the Device or Certificate of this uid. */
   ownedBy(uid: string): RequestFacts[];
+  /** Requests of EST servers for this key, of any Device. */
+  withKey(spki: string): RequestFacts[];
   /** What a write or a live read returned. */
   note(request: RequestFacts): void;
   forget(request: RequestFacts): void;
@@ -28,7 +30,10 @@ export function createRequests(shared: Shared, onNews: (request: RequestFacts, g
     type: CERTIFICATE_REQUESTS,
     labelSelector: OUR_SELECTOR,
     project: requestFacts,
-    indexes: { owner: (request) => (request.owner === undefined ? [] : [request.owner.uid]) },
+    indexes: {
+      owner: (request) => (request.owner === undefined ? [] : [request.owner.uid]),
+      estKey: (request) => (request.spki === undefined ? [] : [request.spki]),
+    },
     onChange: ({ before, after }) => {
       const request = after ?? before;
       if (request === undefined) return;
@@ -52,6 +57,7 @@ export function createRequests(shared: Shared, onNews: (request: RequestFacts, g
       }
       return [...newest.values()].filter((request) => !deleted.has(request.uid));
     },
+    withKey: (spki) => reflector.store.by('estKey', spki),
     note(request) {
       const owner = request.owner?.uid ?? '';
       const shown = reflector.store.get(request.key);

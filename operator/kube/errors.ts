@@ -31,7 +31,6 @@ export const isConflict = (error: unknown): error is KubeError =>
   error instanceof KubeError && error.status === 409 && error.reason !== 'AlreadyExists';
 export const isAlreadyExists = (error: unknown): error is KubeError =>
   error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
-export const isInvalid = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 422;
 export const isForbidden = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 403;
 /** No answer at all: the server is down, unreachable or too slow. */
 export const isUnreachable = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 0;

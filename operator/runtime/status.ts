@@ -1,24 +1,27 @@
 // Writes a status, and only when it changed: the API server is not a message bus.
 import type { ResourceType } from '../api/meta.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isInvalid, isNotFound, KubeError } from '../kube/errors.ts';
+import { isNotFound } from '../kube/errors.ts';
 import { type KubeObject, keyOfRef, type ObjectRef } from '../kube/object.ts';
 import type { Expectations } from './expectations.ts';
 import { mergePatchFor } from './merge-patch.ts';
 
 export type StatusTarget = {
   ref: ObjectRef;
-  /** The write is refused for another object of the same name. */
   uid: string;
   /** What the store shows now. */
   status: object | undefined;
-  /** The version that `status` was read at; needed for expectations. */
-  resourceVersion?: string;
+  /** The version that `status` was read at. The write is refused for any other: a later one, or another object of the same name. */
+  resourceVersion: string;
 };
 
 export type StatusOptions = { fieldManager?: string; expectations?: Expectations; signal?: AbortSignal };
 
-/** A merge patch of /status with only what differs. `gone`: the object, or this incarnation of it, is no more. */
+/**
+ * A merge patch of /status with only what differs. `gone`: the object is no more. Throws a conflict when it is another than the store showed; the next try sees it.
+ * The precondition is the version and not the uid: the API server ignores a uid in a patch of a custom resource's status, so a Device that was deleted and made again
+ * would be given the certificate of the one before.
+ */
 export async function writeStatus(
   client: Pick<KubeClient, 'mergePatch'>,
   type: ResourceType,
@@ -29,25 +32,17 @@ export async function writeStatus(
   const patch = mergePatchFor(object.status ?? {}, next);
   if (patch === undefined) return 'unchanged';
   try {
-    const body = { metadata: { uid: object.uid }, status: patch };
+    const body = { metadata: { resourceVersion: object.resourceVersion }, status: patch };
     const fieldManager = options.fieldManager === undefined ? {} : { fieldManager: options.fieldManager };
     const written = await client.mergePatch<KubeObject>(type, object.ref, body, { subresource: 'status', ...fieldManager }, options.signal);
-    if (object.resourceVersion !== undefined) {
-      options.expectations?.wrote(keyOfRef(object.ref), {
-        uid: object.uid,
-        from: object.resourceVersion,
-        to: written.metadata.resourceVersion ?? '',
-      });
-    }
+    options.expectations?.wrote(keyOfRef(object.ref), {
+      uid: object.uid,
+      from: object.resourceVersion,
+      to: written.metadata.resourceVersion ?? '',
+    });
     return 'written';
   } catch (error) {
-    if (isNotFound(error) || isAnotherIncarnation(error)) return 'gone';
+    if (isNotFound(error)) return 'gone';
     throw error;
   }
-}
-
-/** `metadata.uid` in a patch is a precondition: the server answers 409, or 422 from the check that a uid never changes. */
-function isAnotherIncarnation(error: unknown): boolean {
-  if (!(error instanceof KubeError)) return false;
-  return (isInvalid(error) && /metadata\.uid/.test(error.message)) || (error.status === 409 && /uid/i.test(error.message));
 }

@@ -5,6 +5,7 @@ import { deviceKind } from '../../operator/api/device.ts';
 import { DEVICES, NETWORK_POLICIES } from '../../operator/api/resources.ts';
 import { connect, type KubeClient } from '../../operator/kube/client.ts';
 import { kubeconfigConnection } from '../../operator/kube/config.ts';
+import { isConflict } from '../../operator/kube/errors.ts';
 import type { KubeObject } from '../../operator/kube/object.ts';
 import { ensureApplied, isApplied } from '../../operator/runtime/apply.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
@@ -51,12 +52,27 @@ const target = (device: DeviceObject) => ({
 const ready = [{ type: 'Ready', status: 'True', reason: 'R', message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' }];
 
 describe('a status', () => {
-  it('is written for this incarnation of the object, and not for one that was made again under its name', async () => {
+  it('is written for the object that was looked at, and not for one that was made again under its name', async () => {
     const first = await newDevice('twin');
     await client.delete(DEVICES, { name: 'twin', namespace });
     await newDevice('twin');
-    expect(await writeStatus(client, DEVICES, target(first), { observedGeneration: 1, conditions: ready })).toBe('gone');
+    const write = writeStatus(client, DEVICES, target(first), { observedGeneration: 1, conditions: ready });
+    await expect(write).rejects.toSatisfy(isConflict);
     expect((await read('twin'))?.status).toBeUndefined();
+  });
+
+  it('is not written over what somebody changed meanwhile', async () => {
+    const seen = await newDevice('raced');
+    await client.mergePatch(DEVICES, { name: 'raced', namespace }, { spec: { lifecycle: 'Revoked' } });
+    const write = writeStatus(client, DEVICES, target(seen), { observedGeneration: 1, conditions: ready });
+    await expect(write).rejects.toSatisfy(isConflict);
+  });
+
+  it('knows no uid: what its precondition must not rest on', async () => {
+    await newDevice('uid');
+    const patch = { metadata: { uid: 'another' }, status: { observedGeneration: 1 } };
+    await client.mergePatch(DEVICES, { name: 'uid', namespace }, patch, { subresource: 'status' });
+    expect((await read('uid'))?.status).toEqual({ observedGeneration: 1 });
   });
 
   it('of an object that is gone is gone', async () => {
