@@ -1,5 +1,7 @@
 // Rounds of kill -9: each plays the same story with a fresh fleet while operator, API server and broker are killed at points that the seed gives, and has to
 // end in the same world as the first round, in which nobody is killed.
+import { join } from 'node:path';
+import { lastLines } from '../../controlplane/process.ts';
 import { certificatesByKey } from '../../harness/audit.ts';
 import { tailAudit } from '../../harness/audit-tail.ts';
 import { OPERATOR_ACCOUNT, OPERATOR_NAMESPACE } from '../../harness/system.ts';
@@ -81,7 +83,9 @@ async function disturbed(world: CrashWorld, options: CrashOptions, number: numbe
     const killed = killAt(world, kills);
     await ends(world, round, Promise.all([play(world, round), killed]), calm);
   } catch (error) {
-    throw new Error(`round ${number} of seed ${seed} (${inWords(kills)}): ${error instanceof Error ? error.message : String(error)}`);
+    const why = error instanceof Error ? error.message : String(error);
+    const log = lastLines(join(world.cluster.dir, 'operator.log'), 30);
+    throw new Error(`round ${number} of seed ${seed} (${inWords(kills)}): ${why}\nThe end of the operator's log:\n${log}`);
   } finally {
     await leave(round);
   }
@@ -142,7 +146,7 @@ function incomplete(dump: string, { fleet, connections }: Round): string[] {
 
 type Dump = {
   broker: { connected: { clientid: string }[] };
-  devices: { name: string; status: { conditions?: { type: string; status: string }[] } }[];
+  devices: { name: string; status: { conditions?: { type: string; status: string; reason: string; message: string }[] } }[];
 };
 
 function differences(wanted: string | undefined, seen: string, round: Round): string {
