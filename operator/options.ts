@@ -13,6 +13,8 @@ export type Options = {
   broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[] };
   /** As RBAC spells them: a user name, `group:<name>`, `system:serviceaccount:<namespace>:<name>`. */
   acceptedApprovers: string[];
+  /** The user name of the EST server; undefined = there is none. */
+  estUser: string | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;
@@ -35,6 +37,7 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-peer PEER           where the broker is, for NetworkPolicies: cidr=RANGE or namespace=NS[,LABEL=VALUE…];
                                may be repeated; without it no NetworkPolicy opens a way to the broker
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
+  --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
@@ -54,6 +57,7 @@ const FLAGS = {
   'broker-port': TEXT,
   'broker-peer': { type: 'string', multiple: true },
   'accept-approver': { type: 'string', multiple: true },
+  'est-account': TEXT,
   'metrics-port': TEXT,
   'metrics-host': TEXT,
   'leader-elect': TEXT,
@@ -78,6 +82,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         peers: (values['broker-peer'] ?? []).map(brokerPeer),
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
+      estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
@@ -114,8 +119,18 @@ function issuer(text: string): IssuerRef {
 
 /** `NS/NAME` is a ServiceAccount: a slash cannot stand in the name of a namespace, and hardly in that of a user. */
 function approver(text: string): string {
+  return serviceAccount(text) ?? text;
+}
+
+function account(flag: string, text: string): string {
+  const user = serviceAccount(text);
+  if (user === undefined) throw new Error(`--${flag} ${text} is not NAMESPACE/NAME of a ServiceAccount`);
+  return user;
+}
+
+function serviceAccount(text: string): string | undefined {
   const account = /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/.exec(text);
-  return account === null ? text : `system:serviceaccount:${account[1]}:${account[2]}`;
+  return account === null ? undefined : `system:serviceaccount:${account[1]}:${account[2]}`;
 }
 
 function brokerPeer(text: string): BrokerPeer {

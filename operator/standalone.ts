@@ -72,6 +72,7 @@ function compose(manager: Manager, parts: Parts): void {
     devices: deviceReflector,
     defaultIssuer: options.defaultIssuer,
     acceptedApprovers: options.acceptedApprovers,
+    ...(options.estUser === undefined ? {} : { estUser: options.estUser }),
   });
   const segments = createSegments({
     ...base,

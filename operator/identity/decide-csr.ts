@@ -1,5 +1,6 @@
 // The next step of a device that made its own key: request, approve, check, record, hand out, tidy up. Pure.
 import { certifiedVerdict, current, type Decision, type Input, isValid, latest, renewAt, stall, wait } from './decide.ts';
+import { isRenewedByEst } from './decide-est.ts';
 import { explain } from './errors.ts';
 import type { LedgerEntry } from './ledger-entry.ts';
 import { type RequestFacts, requestName, USAGES } from './request-facts.ts';
@@ -38,14 +39,18 @@ export function decideCsr(input: Input): Decision {
 function reasonForNext(input: Input, now: LedgerEntry): string | undefined {
   const { csr, subject } = input.device;
   // A request that does not read has no key: it was changed, and what it was changed to does not work.
-  if (csr?.spki !== now.spki) return 're-key';
+  const byEst = isRenewedByEst(now, csr?.spki);
+  if (!byEst && csr?.spki !== now.spki) return 're-key';
   if (now.segment !== subject?.organizationalUnit) return 'segment move';
+  // The device renews by EST what it got by EST.
+  if (byEst) return undefined;
   return input.now >= renewAt(now, input.device.renewBeforeMs) ? 'renewal' : undefined;
 }
 
 /** Nothing to do until the renewal; requests that are left over from before a crash go. */
 function enough(input: Input, now: LedgerEntry): Decision {
-  const afterMs = renewAt(now, input.device.renewBeforeMs) - input.now;
+  const renewal = renewAt(now, input.device.renewBeforeMs);
+  const afterMs = (renewal > input.now ? renewal : Date.parse(now.notAfter)) - input.now;
   const cleanup = input.requests.filter((request) => request.username === input.self);
   const outcome = { kind: 'requeue' as const, afterMs, reason: 'RenewalDue' };
   return {
@@ -199,6 +204,9 @@ function keyObstacle(input: Input, csr: GoodCsr, now: LedgerEntry | undefined): 
     return stall(input, 'HR-ID-031', `Device ${foreign.device} has the same public key and has a certificate for it`);
   if (input.firstWithKey !== undefined)
     return stall(input, 'HR-ID-031', `Device ${input.firstWithKey} has the same public key and was first`);
+  const inFlight = input.keyInFlight(csr.spki);
+  if (inFlight !== undefined)
+    return stall(input, 'HR-ID-031', `Device ${inFlight} has the same public key and asks for a certificate by EST`);
   const last = latest(entries.filter((entry) => isValid(entry, input.now)));
   if (last === undefined || input.now >= renewAt(last, device.renewBeforeMs)) return undefined;
   if (!input.looked) return { do: 'look' };

@@ -1,10 +1,11 @@
 // The next step of a Device's certificate, from plain data. Pure: no I/O, no clock. The controller takes the step, looks again and asks again.
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { decideCsr, unrecordedOwn } from './decide-csr.ts';
+import { decideEst, decideEstRequests, unfinishedEst, unrecordedEst, withTidyUp } from './decide-est.ts';
 import { decideManaged, unrecorded } from './decide-managed.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
-import type { LedgerEntry, PendingEntry, RevocationReason } from './ledger-entry.ts';
+import type { IssuedVia, LedgerEntry, PendingEntry, RevocationReason } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
 import type { RequestFacts } from './request-facts.ts';
 
@@ -26,6 +27,10 @@ export type Input = {
   /** Whoever has the serial number or the key of this Device and was first. */
   firstWithSerial: string | undefined;
   firstWithKey: string | undefined;
+  /** Another Device whose spec.identity.csr proves that it holds this key. */
+  claimantOfKey: (spki: string) => string | undefined;
+  /** Another Device for which a request of the EST server is under way with this key; `than` = which must have come before. */
+  keyInFlight: (spki: string, than?: RequestFacts) => string | undefined;
   issuer: IssuerFacts;
   /** Identities beside ours that may approve requests to this issuer. */
   openApprovers: string[];
@@ -37,6 +42,8 @@ export type Input = {
   /** Our own user name at the API server, and cert-manager's. */
   self: string;
   certManager: string;
+  /** The user name of the EST server, when there is one. */
+  est: string | undefined;
   /** The caches were compared with the API server for this question. */
   looked: boolean;
 };
@@ -55,9 +62,10 @@ export type Answer = {
 export type Decision =
   | { do: 'create'; attempt: number }
   | { do: 'approve'; request: RequestFacts }
+  | { do: 'deny'; request: RequestFacts; message: string }
   /** Approve after the key was written down: cert-manager hands a Managed certificate out before we can see it. */
   | { do: 'recordKey'; request: RequestFacts; spki: string }
-  | { do: 'record'; request: RequestFacts; pendingId?: string }
+  | { do: 'record'; request: RequestFacts; pendingId?: string; via?: IssuedVia }
   | { do: 'revoke'; ids: string[]; reason: RevocationReason }
   | { do: 'delete'; request: RequestFacts }
   | { do: 'applyCertificate' }
@@ -73,19 +81,27 @@ export function decide(input: Input): Decision {
   if (input.lifecycle === 'Revoked') return decideRevoked(input);
   if (input.openApprovers.length > 0) return decideOpenApprovers(input);
   if (device.subject === undefined) return stall(input, 'HR-ID-012');
-  if (device.enrollment === 'CSR') return decideCsr(input);
-  if (device.enrollment === 'Managed') return decideManaged(input);
-  return stall(input, 'HR-ID-060', `enrollment ${device.enrollment} is not supported yet`);
+  return decideEstRequests(input) ?? withTidyUp(input, byEnrollment(input));
+}
+
+function byEnrollment(input: Input): Decision {
+  const { enrollment } = input.device;
+  if (enrollment === 'CSR') return decideCsr(input);
+  if (enrollment === 'Managed') return decideManaged(input);
+  if (enrollment === 'EST') return decideEst(input);
+  return stall(input, 'HR-ID-060', `enrollment ${enrollment} is not supported yet`);
 }
 
 /** Everything the Device ever got is revoked; what is under way is stopped. Cleared only by another lifecycle and a new key. */
 function decideRevoked(input: Input): Decision {
-  const seen = input.device.enrollment === 'Managed' ? unrecorded(input) : unrecordedOwn(input);
-  if (seen?.do === 'record') return seen;
+  const seen = [input.device.enrollment === 'Managed' ? unrecorded(input) : unrecordedOwn(input), unrecordedEst(input)];
+  const record = seen.find((step) => step?.do === 'record');
+  if (record !== undefined) return record;
   const open = valid(input);
   if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
   const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
-  const unfinished = input.requests.find((request) => request.owner?.kind === 'Device' && request.username === input.self);
+  const unfinished =
+    input.requests.find((request) => request.owner?.kind === 'Device' && request.username === input.self) ?? unfinishedEst(input);
   if (unfinished !== undefined) return { do: 'delete', request: unfinished };
   const revoked = mine.filter((entry) => entry.revoked !== undefined);
   const message =
@@ -151,6 +167,11 @@ export function wait(input: Input, code: IdentityCode | undefined, afterMs: numb
 
 export function certifiedVerdict(entry: LedgerEntry): Verdict {
   return { status: 'True', reason: 'Issued', message: `certificate ${entry.serial} is valid until ${entry.notAfter}` };
+}
+
+/** No certificate, and nothing that the operator could do about it. */
+export function withoutCertificate(code: IdentityCode): Verdict {
+  return { status: 'False', reason: reasonOf(code), message: explain(code) };
 }
 
 function withholding(input: Input, reason: string, message: string): Verdict {

@@ -8,12 +8,13 @@ import type { LedgerEntry } from './ledger-entry.ts';
 import type { Subject } from './subject.ts';
 import { issue, makeCsr } from './testing/authority.ts';
 import { derOf, OpenSsl, pemOf } from './testing/openssl.ts';
-import { certificateOf, device, entry, HOUR, ISSUER, input, iso, managedRequest, NOW, request } from './testing/scene.ts';
+import { certificateOf, device, entry, estRequest, HOUR, ISSUER, input, iso, managedRequest, NOW, request } from './testing/scene.ts';
 
 const csr = await makeCsr();
 const certificate = await issue(csr, { notBefore: NOW, notAfter: NOW + 720 * HOUR });
 const fresh = device({ identity: { csr } });
 const recorded = entry(fresh, certificate);
+const byEst = device({ identity: { enrollment: 'EST' } });
 const gateway = device({ name: 'gateway-1', segment: 'gateways', identity: { enrollment: 'Managed' } });
 const revoked = (e: LedgerEntry): LedgerEntry => ({ ...e, revoked: { at: iso(NOW), reason: 'Revoked', by: 'alice' } });
 const ssl = new OpenSsl();
@@ -63,7 +64,10 @@ const SITUATIONS: Record<IdentityCode, () => Input | Promise<Input>> = {
   'HR-ID-050': () => managed({ change: (o) => Object.assign(o.metadata, { ownerReferences: [] }) }),
   'HR-ID-051': () => input(device({ identity: { enrollment: 'Managed', duration: '10m' } })),
   'HR-ID-052': async () => ({ ...managed(), requests: [managedRequest(gateway, await makeCsr())] }),
-  'HR-ID-060': () => input(device({ identity: { enrollment: 'EST' } })),
+  'HR-ID-060': () => input(device({ identity: { enrollment: 'Existing' } })),
+  'HR-ID-061': () => input(byEst),
+  'HR-ID-062': () => input(byEst, { now: NOW + 721 * HOUR, entries: [recorded] }),
+  'HR-ID-063': () => input(byEst, { requests: [estRequest(byEst, csr, { change: (o) => Object.assign(o.spec, { isCA: true }) })] }),
 };
 
 function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {
@@ -71,8 +75,10 @@ function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {
 }
 
 function words(decision: Decision): { reason: string; message: string } {
-  if (decision.do !== 'answer' || decision.answer.outcome.kind === 'done') throw new Error(`the decision was ${decision.do}`);
-  const { outcome } = decision.answer;
+  if (decision.do === 'deny') return { reason: reasonOf(decision.message.slice(0, 9) as IdentityCode), message: decision.message };
+  if (decision.do !== 'answer') throw new Error(`the decision was ${decision.do}`);
+  const { outcome, certified } = decision.answer;
+  if (outcome.kind === 'done') return certified;
   return { reason: outcome.reason, message: 'message' in outcome ? outcome.message : '' };
 }
 

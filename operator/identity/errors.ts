@@ -150,7 +150,22 @@ export const ERRORS = {
   'HR-ID-060': {
     title: 'EnrollmentNotSupported',
     cause: 'this way of enrollment is not supported yet',
-    cure: 'use spec.identity.enrollment CSR or Managed',
+    cure: 'use spec.identity.enrollment CSR, EST or Managed',
+  },
+  'HR-ID-061': {
+    title: 'AwaitingEnrolment',
+    cause: 'the device has not enrolled by EST yet',
+    cure: 'let the device enrol (docs/guides/enrol-by-est.md); it goes on by itself',
+  },
+  'HR-ID-062': {
+    title: 'CertificateExpired',
+    cause: 'the certificate of the device has expired and the device did not re-enrol by EST',
+    cure: 'let the device re-enrol with it while spec.offlineBudget lasts; after that give it a new token, or let it prove itself by its factory certificate again',
+  },
+  'HR-ID-063': {
+    title: 'EstRequestRefused',
+    cause: 'a CertificateRequest of the EST server is not what it may ask for, so it was denied',
+    cure: 'let the device ask again; if it lasts, give operator and EST server the same version and the same --default-issuer',
   },
 } as const;
 

@@ -13,7 +13,7 @@ import { createApprovers, createCertificates, createIssuers } from './foreign.ts
 import { type Ledger as CertificateLedger, CertificateLedgerLog } from './ledger.ts';
 import type { LedgerEntry as Entry } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
-import { createRequests } from './requests.ts';
+import { createRequests, keyInFlight } from './requests.ts';
 import { retireOrphans } from './retire.ts';
 import { firstOf } from './rivals.ts';
 import { whoAmI } from './self.ts';
@@ -45,6 +45,8 @@ export type IdentityDeps = {
   acceptedApprovers?: string[];
   /** cert-manager's user name; only its requests are approved for Managed devices. */
   certManagerUser?: string;
+  /** The user name of the EST server at the API server; only its requests count as such. */
+  estUser?: string;
   /** How long the first entry of a group commit waits for others. */
   lingerMs?: number;
   clock: Clock;
@@ -152,6 +154,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
     const hasCertificate = (other: DeviceFacts): boolean =>
       ledger.byDevice(`${other.name}.${other.namespace}`).some((entry) => entry.deviceUid === other.uid && entry.revoked === undefined);
     const withSerial = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
+    const claimantOfKey = (spki: string): string | undefined =>
+      devices.store.by('identityKey', spki).find((other) => other.uid !== device.uid)?.key;
     const withKey = device.csr?.ok ? devices.store.by('identityKey', device.csr.spki) : [];
     return {
       now: clock.now(),
@@ -163,12 +167,15 @@ export function createIdentity(deps: IdentityDeps): Identity {
       pendingOfKey: (spki) => ledger.pending().find((entry) => entry.spki === spki),
       firstWithSerial: firstOf(device, withSerial, hasCertificate),
       firstWithKey: firstOf(device, withKey, hasCertificate),
+      claimantOfKey,
+      keyInFlight: (spki, than) => keyInFlight(requests.withKey(spki), { est: deps.estUser, uid: device.uid }, than),
       issuer,
       openApprovers,
       requests: [...requests.ownedBy(device.uid), ...(managed === undefined ? [] : requests.ownedBy(managed.uid))],
       managed,
       self: self ?? '',
       certManager,
+      est: deps.estUser,
       ...seen,
     };
   }

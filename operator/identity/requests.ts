@@ -72,6 +72,23 @@ export function createRequests(shared: Shared, onNews: (request: RequestFacts, g
   };
 }
 
+/** Another Device (`<namespace>/<name>`) for which a request with this key is under way or was granted, and came before `than`. Two that are new: the older, then by uid. */
+export function keyInFlight(
+  withKey: RequestFacts[],
+  own: { est: string | undefined; uid: string },
+  than?: RequestFacts,
+): string | undefined {
+  const rank = (request: RequestFacts): string => request.createdAt + request.uid;
+  const before = (request: RequestFacts): boolean =>
+    request.state === 'approved' ||
+    request.state === 'issued' ||
+    (request.state === 'new' && (than === undefined || rank(request) < rank(than)));
+  const other = withKey.find(
+    (request) => own.est !== undefined && request.username === own.est && request.owner?.uid !== own.uid && before(request),
+  );
+  return other === undefined ? undefined : `${other.namespace}/${other.owner?.name ?? ''}`;
+}
+
 /** Resource versions of one kind may be compared as numbers (KEP-5504). */
 function isOlder(a: RequestFacts, b: RequestFacts): boolean {
   return a.uid === b.uid && Number(a.resourceVersion) < Number(b.resourceVersion);

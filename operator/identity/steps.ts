@@ -12,7 +12,15 @@ import type { CertificateLedgerLog } from './ledger.ts';
 import { certificateEntryId, type LedgerEntry, type PendingEntry, pendingEntryId } from './ledger-entry.ts';
 import { type Change, drop, put } from './ledger-plan.ts';
 import { type Certificate, desiredCertificate, isAsDesired, type ManagedFacts, managedFacts } from './managed-facts.ts';
-import { approvalPatch, type CertificateRequest, newRequest, OUR_LABELS, type RequestFacts, requestFacts } from './request-facts.ts';
+import {
+  approvalPatch,
+  type CertificateRequest,
+  denialPatch,
+  newRequest,
+  OUR_LABELS,
+  type RequestFacts,
+  requestFacts,
+} from './request-facts.ts';
 import { OUR_SELECTOR, type Requests } from './requests.ts';
 import { readCertificate } from './x509.ts';
 
@@ -42,11 +50,13 @@ export async function takeStep(
     case 'create':
       return await createRequest(step.attempt, context, deps);
     case 'approve':
-      return await approve(step.request, context, deps);
+      return await judge(step.request, undefined, context, deps);
+    case 'deny':
+      return await judge(step.request, step.message, context, deps);
     case 'delete':
       return await deleteRequest(step.request, context.signal, deps);
     case 'record':
-      return await record(step.request, step.pendingId, context, deps);
+      return await record(step, context, deps);
     case 'recordKey':
       await deps.ledger.commit([put(pendingEntry(step.request, step.spki, context.device))]);
       return 'taken';
@@ -80,9 +90,15 @@ async function createRequest(
   return known ? 'taken' : { nameTaker: live };
 }
 
-async function approve(request: RequestFacts, { device, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+/** Approves, or denies with the reason. */
+async function judge(request: RequestFacts, denial: string | undefined, { device, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
   const ref = { name: request.name, namespace: request.namespace };
-  const patch = approvalPatch(request, `requested by Hedgerow for Device ${device.name}`, wholeSeconds(deps.clock.now()));
+  const at = wholeSeconds(deps.clock.now());
+  const asker = request.est === undefined ? 'Hedgerow' : `the EST server (${request.est.how})`;
+  const patch =
+    denial === undefined
+      ? approvalPatch(request, `requested by ${asker} for Device ${device.name}`, at)
+      : denialPatch(request, denial.slice(0, 500), at);
   try {
     deps.requests.note(
       requestFacts(await deps.client.mergePatch<CertificateRequest>(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' }, signal)),
@@ -113,7 +129,11 @@ export async function deleteRequest(
   return 'taken';
 }
 
-async function record(request: RequestFacts, pendingId: string | undefined, { device }: StepContext, deps: StepDeps): Promise<'taken'> {
+async function record(
+  { request, pendingId, via }: Extract<Step, { do: 'record' }>,
+  { device }: StepContext,
+  deps: StepDeps,
+): Promise<'taken'> {
   const facts = readCertificate(request.certificate ?? '');
   if (facts === undefined) throw new Error('a certificate that does not read was to be recorded');
   const entry: LedgerEntry = {
@@ -128,7 +148,9 @@ async function record(request: RequestFacts, pendingId: string | undefined, { de
     spki: facts.spki,
     notBefore: facts.notBefore,
     notAfter: facts.notAfter,
-    via: device.enrollment === 'Managed' ? 'Managed' : 'CSR',
+    via: via ?? (device.enrollment === 'Managed' ? 'Managed' : 'CSR'),
+    ...(device.offlineBudgetMs === 0 ? {} : { keepUntil: new Date(Date.parse(facts.notAfter) + device.offlineBudgetMs).toISOString() }),
+    ...(via === 'EST' && device.csr?.spki !== undefined ? { replaces: device.csr.spki } : {}),
   };
   const changes: Change[] = [put(entry), ...(pendingId === undefined ? [] : [drop(pendingId)])];
   await deps.ledger.commit(changes);

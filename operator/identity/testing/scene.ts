@@ -1,16 +1,26 @@
 // One Device and what identity sees around it, as plain data: everything is in order unless a test changes it.
 import type { Device } from '../../api/device.ts';
+import { verifyCsr } from '../csr.ts';
 import type { Decision, Input, IssuerFacts } from '../decide.ts';
 import { createDeviceProjection, type DeviceFacts } from '../device-facts.ts';
 import { certificateEntryId, type LedgerEntry } from '../ledger-entry.ts';
 import { type Certificate, desiredCertificate, type ManagedFacts, managedFacts } from '../managed-facts.ts';
-import { type CertificateRequest, newRequest, type RequestFacts, type RequestState, requestFacts } from '../request-facts.ts';
+import {
+  type CertificateRequest,
+  type EstProof,
+  newEstRequest,
+  newRequest,
+  type RequestFacts,
+  type RequestState,
+  requestFacts,
+} from '../request-facts.ts';
 import type { Subject } from '../subject.ts';
 import { readCertificate } from '../x509.ts';
 
 export const NOW = Date.parse('2026-03-01T00:00:00Z');
 export const HOUR = 3_600_000;
 export const SELF = 'system:serviceaccount:hedgerow-system:hedgerow';
+export const EST = 'system:serviceaccount:hedgerow-system:hedgerow-est';
 export const CERT_MANAGER = 'system:serviceaccount:cert-manager:cert-manager';
 export const ISSUER: IssuerFacts = { ref: { name: 'site-ca', kind: 'Issuer' }, key: 'Issuer/berlin/site-ca', state: 'ready', message: '' };
 
@@ -57,6 +67,24 @@ export function request(of: DeviceFacts, options: RequestOptions = {}): RequestF
   const object = newRequest(of, of.csr, options.issuer ?? ISSUER.ref, options.attempt ?? 1);
   Object.assign(object.metadata, { uid: `uid-of-${object.metadata.name}`, resourceVersion: '7', creationTimestamp: iso(NOW - HOUR) });
   object.spec.username = SELF;
+  object.status = statusOf(options);
+  options.change?.(object);
+  return requestFacts(object);
+}
+
+/** A request as the EST server makes it for this CSR. */
+export function estRequest(
+  of: DeviceFacts,
+  csrPem: string,
+  options: RequestOptions & { proof?: EstProof; id?: string; createdAt?: number } = {},
+): RequestFacts {
+  const verdict = verifyCsr(csrPem, of.subject as Subject);
+  const csr = verdict.ok ? verdict : { pem: csrPem, hash: 'none' };
+  const object = newEstRequest(of, csr, options.issuer ?? ISSUER.ref, options.proof ?? { how: 'Token' });
+  const { name } = object.metadata;
+  const creationTimestamp = iso(options.createdAt ?? NOW - 1_000);
+  Object.assign(object.metadata, { uid: options.id ?? `uid-of-${name}`, resourceVersion: '7', creationTimestamp });
+  object.spec.username = EST;
   object.status = statusOf(options);
   options.change?.(object);
   return requestFacts(object);
@@ -155,6 +183,8 @@ export function input(of: DeviceFacts, change: Partial<Input> & { entries?: Ledg
     pendingOfKey: () => undefined,
     firstWithSerial: undefined,
     firstWithKey: undefined,
+    claimantOfKey: () => undefined,
+    keyInFlight: () => undefined,
     issuer: ISSUER,
     openApprovers: [],
     requests: [],
@@ -162,6 +192,7 @@ export function input(of: DeviceFacts, change: Partial<Input> & { entries?: Ledg
     managed: undefined,
     self: SELF,
     certManager: CERT_MANAGER,
+    est: EST,
     looked: false,
     ...rest,
   };
