@@ -13,21 +13,23 @@ const GRACE_MS = 5000;
 export function createReach(deps: { clock: Clock; random: Random }) {
   let failures = 0;
   let failingSince: number | undefined;
-  let last: BrokerCode | undefined;
+  /** Changes only when a call has ended, and whoever reported that end tells everybody: a reading in between must not differ from what was told. */
+  let said: BrokerCode | undefined;
   let quietUntil = 0;
 
   return {
     succeeded(): void {
       failures = 0;
       failingSince = undefined;
-      last = undefined;
+      said = undefined;
       quietUntil = 0;
     },
     /** The ms to wait: doubling with jitter, so that several operators do not come back in step. */
     failed(error: unknown): number {
       if (!(error instanceof OneFailed)) {
-        failingSince ??= deps.clock.elapsed();
-        last = error instanceof BrokerError ? error.code : 'HR-BRK-005';
+        const now = deps.clock.elapsed();
+        failingSince ??= now;
+        if (now - failingSince >= GRACE_MS) said = error instanceof BrokerError ? error.code : 'HR-BRK-005';
       }
       const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures++, 10));
       const waitMs = most * (0.5 + 0.5 * deps.random());
@@ -37,8 +39,6 @@ export function createReach(deps: { clock: Clock; random: Random }) {
     /** ms for which nothing should be asked, 0 when all is well. */
     quietMs: (): number => Math.max(0, quietUntil - deps.clock.elapsed()),
     /** Why nothing can be known, once it has lasted. */
-    unreachable(): BrokerCode | undefined {
-      return failingSince !== undefined && deps.clock.elapsed() - failingSince >= GRACE_MS ? last : undefined;
-    },
+    unreachable: (): BrokerCode | undefined => said,
   };
 }

@@ -200,6 +200,20 @@ describe('an EMQX that does not answer', () => {
     },
   );
 
+  it.each(Array.from({ length: 25 }, (_, i) => 4000 + i * 100))(
+    'for %i ms: whoever was told so in between is told when it is over',
+    async (lastsMs) => {
+      scene.emqx.fault = noAnswer;
+      for (let passed = 0; passed < lastsMs; passed += 20) await advance(20);
+      const told = scene.room.authorization(THERMO, OFFICE).state;
+      scene.changes.length = 0;
+      scene.emqx.fault = undefined;
+      await advance(5000);
+      expect(scene.room.authorization(THERMO, OFFICE).state).toBe('ok');
+      expect(scene.changes.includes('all')).toBe(told === 'unreachable');
+    },
+  );
+
   it('to one ban only: the others are made, the text follows its policies, and no Device is told that the broker is gone', async () => {
     scene.emqx.fault = (call) =>
       call.path === '/banned' && call.method === 'POST' && (call.body as { who: string }).who === 'odd.berlin'

@@ -186,8 +186,12 @@ describe('how long a broker that does not answer is left alone', () => {
     expect(reach.unreachable()).toBeUndefined();
     reach.failed(new BrokerError('HR-BRK-002', 401, 'x'));
     await clock.advance(4999);
+    reach.failed(new BrokerError('HR-BRK-002', 401, 'x'));
     expect(reach.unreachable()).toBeUndefined();
     await clock.advance(1);
+    reach.failed(new BrokerError('HR-BRK-002', 401, 'x'));
     expect(reach.unreachable()).toBe('HR-BRK-002');
+    reach.succeeded();
+    expect(reach.unreachable()).toBeUndefined();
   });
 });
