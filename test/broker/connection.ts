@@ -50,17 +50,19 @@ export class Connection {
     this.#parser.on('error', () => this.fail(0x81));
   }
 
-  send(packet: Packet): void {
-    if (this.#ended || this.#socket.destroyed) return;
+  /** False when the client takes no packet of this size (MQTT5 §3.1.2.11.4): it counts as delivered. */
+  send(packet: Packet): boolean {
+    if (this.#ended || this.#socket.destroyed) return true;
     const encoded = mqttPacket.generate(packet, { protocolVersion: this.protocol });
-    if (encoded.length > this.maxOutgoingBytes) return;
+    if (encoded.length > this.maxOutgoingBytes) return false;
     this.stats.send_pkt++;
     this.stats.send_oct += encoded.length;
     this.#socket.write(encoded);
+    return true;
   }
 
-  deliver(message: Message, how: { qos: 0 | 1 | 2; retain: boolean; subscriptionId?: number; packetId?: number; dup?: boolean }): void {
-    if (how.qos === 0 && this.#socket.writableLength > MAX_UNSENT_BYTES) return;
+  deliver(message: Message, how: { qos: 0 | 1 | 2; retain: boolean; subscriptionId?: number; packetId?: number; dup?: boolean }): boolean {
+    if (how.qos === 0 && this.#socket.writableLength > MAX_UNSENT_BYTES) return false;
     const { topic, payload } = message;
     const packet: IPublishPacket = { cmd: 'publish', topic, payload, qos: how.qos, retain: how.retain, dup: how.dup ?? false };
     if (how.packetId !== undefined) packet.messageId = how.packetId;
@@ -73,7 +75,7 @@ export class Connection {
     }
     this.stats.send_msg++;
     this.stats.send_qos[how.qos]++;
-    this.send(packet);
+    return this.send(packet);
   }
 
   /** `closed`: the check itself cost the connection its life (too many rules). */

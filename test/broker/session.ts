@@ -144,7 +144,9 @@ export class Session {
     }
     const packetId = this.#nextPacketId();
     this.#inflight.set(packetId, { delivery, released: false });
-    this.connection?.deliver(delivery.message, { ...delivery, packetId });
+    if (this.connection?.deliver(delivery.message, { ...delivery, packetId }) !== false) return;
+    this.#inflight.delete(packetId);
+    this.dropped++;
   }
 
   #nextPacketId(): number {

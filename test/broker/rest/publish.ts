@@ -54,7 +54,8 @@ function addProperties(message: Message, given: JsonObject): void {
   if (typeof given.response_topic === 'string') properties.responseTopic = given.response_topic;
   if (typeof given.correlation_data === 'string') properties.correlationData = Buffer.from(given.correlation_data);
   if (given.payload_format_indicator !== undefined) properties.payloadFormatIndicator = given.payload_format_indicator === 1;
-  if (isObject(given.user_properties)) properties.userProperties = given.user_properties as Record<string, string>;
+  if (isObject(given.user_properties))
+    properties.userProperties = Object.fromEntries(Object.entries(given.user_properties).map(([key, value]) => [key, String(value)]));
   if (Object.keys(properties).length > 0) message.properties = properties;
   if (typeof given.message_expiry_interval === 'number') message.expiresAt = Date.now() + given.message_expiry_interval * 1000;
 }
