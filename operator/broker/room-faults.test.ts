@@ -46,6 +46,20 @@ describe('EMQX forgets', () => {
     expect(scene.state()).toBe('ok');
   });
 
+  it('everything, and somebody asks in the middle of the repair: it is told again at the end', async () => {
+    const told: string[] = [];
+    scene.emqx.fault = (call) => {
+      if (call.method === 'PUT' && call.path.endsWith('/file')) told.push(scene.state());
+      return undefined;
+    };
+    scene.emqx.restart({ wipe: true });
+    scene.changes.length = 0;
+    await advance(2000);
+    expect(told).toEqual(['pending']);
+    expect(scene.state()).toBe('ok');
+    expect(scene.changes.flat()).toContain(THERMO);
+  });
+
   it('everything, and a ban cannot be made: rights do not come back before it can', async () => {
     scene.emqx.fault = (call) =>
       call.method === 'POST' && call.path === '/banned' ? { status: 500, body: { code: 'INTERNAL_ERROR' } } : undefined;

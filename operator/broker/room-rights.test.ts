@@ -32,6 +32,18 @@ describe('quarantine', () => {
     expect(scene.changes.at(-1)).toEqual([THERMO]);
   });
 
+  it('that was not looked at yet, because another was a moment ago: the device is pending, nobody else is', async () => {
+    await advance(1000);
+    scene.room.wake('something', true);
+    await advance(1);
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    expect([scene.state(), scene.state('other.berlin')]).toEqual(['pending', 'ok']);
+    await advance(100);
+    expect(scene.state()).toBe('ok');
+    expect(scene.emqx.records.has(THERMO)).toBe(true);
+  });
+
   it('discards the session of a client that is away', async () => {
     scene.emqx.clients.set(THERMO, { ...thermo, connected: false, subscriptions: [own] });
     scene.overrides = [quarantined(THERMO)];

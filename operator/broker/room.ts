@@ -57,6 +57,8 @@ export function createRoom(deps: RoomDeps): Broker {
   const pulse = createPulse(clock);
   /** Clients that a wake named, with the number of that wake. */
   const awaited = new Map<string, number>();
+  /** What was answered since listeners were last told. */
+  const answers = new Map<string, string>();
 
   const shared = { emqx, knowledge, metrics: deps.brokerMetrics, changed: notices.changed };
   const bans = createBans({
@@ -174,9 +176,17 @@ export function createRoom(deps: RoomDeps): Broker {
   }
 
   function publish(): void {
+    // In the middle of a pass somebody may have been told what holds no more at its end, and nothing else of it shows.
+    for (const [client, told] of answers) if (wordsOf(read(client, notices.asked.get(client) ?? '')) !== told) notices.changed(client);
+    answers.clear();
     notices.publish();
     deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, knowledge.excluded.size);
     deps.brokerMetrics.unsafe(knowledge.findings.length);
+  }
+
+  function read(client: string, segment: string): Authorization {
+    const own = { wanted: wanted.now?.records.get(client), awaited: awaited.has(client) };
+    return verdict({ client, segment, knowledge, ...own, unreachable: reach.unreachable() });
   }
 
   function wake(reason: string, urgent = false, client?: string): void {
@@ -194,19 +204,16 @@ export function createRoom(deps: RoomDeps): Broker {
       const before = notices.asked.get(client);
       notices.asked.set(client, segment);
       if (before !== undefined && before !== segment) wake('a device is asked about with another segment', true, client);
-      return verdict({
-        client,
-        segment,
-        knowledge,
-        wanted: wanted.now?.records.get(client),
-        awaited: awaited.has(client),
-        unreachable: reach.unreachable(),
-      });
+      const answer = read(client, segment);
+      answers.set(client, wordsOf(answer));
+      return answer;
     },
     banned: bans.holds,
     onChange: notices.onChange,
     controller,
   };
 }
+
+const wordsOf = ({ state, reason, message }: Authorization): string => `${state} ${reason} ${message}`;
 
 type Key = 'pulse' | 'urgent' | 'pass';
