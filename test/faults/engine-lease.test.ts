@@ -24,7 +24,7 @@ afterEach(async () => {
   for (const proxy of proxies) proxy.meddle = () => undefined;
   await Promise.all(engines.splice(0).map((engine) => engine.stop()));
   await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
-  await cluster.kubectl(['delete', 'namespace', world.namespace, '--wait=false']);
+  await world.end();
 });
 
 async function start(identity: string, midway?: EngineOptions['midway']): Promise<Engine & { proxy: EngineProxy }> {

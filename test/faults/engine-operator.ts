@@ -22,7 +22,7 @@ import { done, type Outcome } from '../../operator/runtime/outcome.ts';
 import { seededRandom } from '../../operator/runtime/random.ts';
 import { writeStatus } from '../../operator/runtime/status.ts';
 
-const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
+export const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
 const LABELS = { 'engine-test': 'derived' };
 const MANAGER = 'engine-test';
 

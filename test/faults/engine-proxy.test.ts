@@ -1,5 +1,5 @@
 // The API server refuses, forgets, answers too late or not at all, and its watches break: the operator ends up where it would have been without.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../operator/runtime/random.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
@@ -30,9 +30,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await engine.stop();
   await proxy.close();
-  await cluster.kubectl(['delete', 'namespace', world.namespace, '--wait=false']);
+  await world.end();
 });
-afterAll(() => cluster.kubectl(['delete', 'clusterrole', '-l', 'engine-test=role', '--ignore-not-found']));
 
 async function behindProxy() {
   const direct = await world.connection();

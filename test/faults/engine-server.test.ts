@@ -22,7 +22,10 @@ beforeEach(async () => {
   engine = startEngine({ connection: await world.connection(), namespace: world.namespace, midway: async (key) => await midway?.(key) });
   await world.converged();
 });
-afterEach(() => engine.stop());
+afterEach(async () => {
+  await engine.stop();
+  await world.end();
+});
 afterAll(() => cluster.down());
 
 describe('an operator whose API server', () => {

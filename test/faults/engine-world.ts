@@ -1,13 +1,18 @@
 // The world around the small operator: what people do to it, what it should look like, and a wait until it does.
 import { crdOf } from '../../operator/api/crd.ts';
-import type { Device } from '../../operator/api/device.ts';
-import { deviceKind } from '../../operator/api/device.ts';
+import { type Device, deviceKind } from '../../operator/api/device.ts';
+import { DEVICES } from '../../operator/api/resources.ts';
+import { connect, type KubeClient } from '../../operator/kube/client.ts';
 import { type KubeConnection, kubeconfigConnection } from '../../operator/kube/config.ts';
-import { seededRandom } from '../../operator/runtime/random.ts';
+import { isNotFound } from '../../operator/kube/errors.ts';
+import { noKubeMetrics } from '../../operator/kube/ports.ts';
+import { systemClock } from '../../operator/runtime/clock.ts';
+import { silentLog } from '../../operator/runtime/log.ts';
+import { seededRandom, systemRandom } from '../../operator/runtime/random.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { runner } from '../harness/system.ts';
 import { waitFor } from '../harness/wait.ts';
-import type { ConfigMap } from './engine-operator.ts';
+import { CONFIG_MAPS, type ConfigMap } from './engine-operator.ts';
 
 const ACCOUNT = 'engine';
 
@@ -27,14 +32,15 @@ export class EngineWorld {
   readonly namespace: string;
   /** Serial numbers by name: what people want. */
   readonly wanted = new Map<string, string>();
-  readonly #run: ReturnType<typeof runner>;
+  /** The administrator, straight to the API server. */
+  readonly #admin: KubeClient & { close(): Promise<void> };
   readonly #random: () => number;
   #counter = 0;
 
-  private constructor(cluster: Cluster, namespace: string, seed: number) {
+  private constructor(cluster: Cluster, namespace: string, seed: number, admin: KubeClient & { close(): Promise<void> }) {
     this.cluster = cluster;
     this.namespace = namespace;
-    this.#run = runner(cluster);
+    this.#admin = admin;
     this.#random = seededRandom(seed);
   }
 
@@ -46,7 +52,7 @@ export class EngineWorld {
     await run.kubectl('wait', '--for=condition=Established', 'crd/devices.hedgerow.dev', '--timeout=60s');
     await run.apply([
       { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: ACCOUNT, namespace } },
-      { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name, labels: { 'engine-test': 'role' } }, rules: RULES },
+      { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name }, rules: RULES },
       {
         apiVersion: `${rbac}/v1`,
         kind: 'RoleBinding',
@@ -55,7 +61,14 @@ export class EngineWorld {
         subjects: [{ kind: 'ServiceAccount', name: ACCOUNT, namespace }],
       },
     ]);
-    return new EngineWorld(cluster, namespace, seed);
+    const deps = { clock: systemClock, random: systemRandom, log: silentLog, metrics: noKubeMetrics };
+    return new EngineWorld(cluster, namespace, seed, connect(await kubeconfigConnection(cluster.adminKubeconfig), deps));
+  }
+
+  async end(): Promise<void> {
+    await this.#admin.close();
+    await this.cluster.kubectl(['delete', 'clusterrole', `${ACCOUNT}-${this.namespace}`, '--ignore-not-found']);
+    await this.cluster.kubectl(['delete', 'namespace', this.namespace, '--wait=false']);
   }
 
   /** As the operator's ServiceAccount; `server` puts something between it and the API server. */
@@ -65,22 +78,19 @@ export class EngineWorld {
   }
 
   async put(...names: string[]): Promise<void> {
-    const objects = names.map((name) => {
+    for (const name of names) {
       const serial = `S${++this.#counter}`;
       this.wanted.set(name, serial);
-      return {
-        apiVersion: 'hedgerow.dev/v1alpha1',
-        kind: 'Device',
-        metadata: { name, namespace: this.namespace },
-        spec: { segment: 'office', hardware: { serial } },
-      };
-    });
-    await this.#run.apply(objects);
+      const device = { metadata: { name, namespace: this.namespace }, spec: { segment: 'office', hardware: { serial } } };
+      await this.#admin.apply(DEVICES, device, { fieldManager: 'somebody' });
+    }
   }
 
   async remove(...names: string[]): Promise<void> {
-    for (const name of names) this.wanted.delete(name);
-    await this.#run.kubectl('delete', 'device', ...names, '-n', this.namespace, '--wait=false');
+    for (const name of names) {
+      this.wanted.delete(name);
+      await this.#admin.delete(DEVICES, { name, namespace: this.namespace });
+    }
   }
 
   /** Some Devices change, one goes, one comes, one is made again under its name, and somebody spoils two ConfigMaps. */
@@ -96,9 +106,9 @@ export class EngineWorld {
 
   /** Somebody edits one derived ConfigMap and deletes another. */
   async spoil(edited: string, deleted: string): Promise<void> {
-    const { kubectl } = this.cluster;
-    await kubectl(['patch', 'configmap', `of-${edited}`, '-n', this.namespace, '--type=merge', '-p', '{"data":{"serial":"wrong"}}']);
-    await kubectl(['delete', 'configmap', `of-${deleted}`, '-n', this.namespace, '--ignore-not-found']);
+    const ref = (name: string) => ({ name: `of-${name}`, namespace: this.namespace });
+    await this.#admin.mergePatch(CONFIG_MAPS, ref(edited), { data: { serial: 'wrong' } }).catch(unlessMissing);
+    await this.#admin.delete(CONFIG_MAPS, ref(deleted));
   }
 
   expected(): Shape {
@@ -108,10 +118,11 @@ export class EngineWorld {
   }
 
   async shape(): Promise<Shape> {
-    const devices = await this.#run.get<{ items: Device[] }>('devices', '-n', this.namespace);
-    const derived = await this.#run.get<{ items: ConfigMap[] }>('configmaps', '-n', this.namespace, '-l', 'engine-test=derived');
+    const { namespace } = this;
+    const devices = await this.#admin.list<Device>(DEVICES, { namespace });
+    const derived = await this.#admin.list<ConfigMap>(CONFIG_MAPS, { namespace, labelSelector: 'engine-test=derived' });
     const shape: Shape = {};
-    for (const { metadata, status } of devices.items) {
+    for (const { metadata, status } of devices) {
       const ready = status?.conditions?.find((condition) => condition.type === 'Ready');
       shape[metadata.name ?? ''] = {
         derived: undefined,
@@ -119,7 +130,7 @@ export class EngineWorld {
         generationSeen: status?.observedGeneration === metadata.generation,
       };
     }
-    for (const { metadata, data } of derived.items) {
+    for (const { metadata, data } of derived) {
       const name = (metadata.name ?? '').replace('of-', '');
       shape[name] = { ...(shape[name] ?? { status: 'no Device', generationSeen: false }), derived: data?.serial };
     }
@@ -151,4 +162,9 @@ export class EngineWorld {
       },
     );
   }
+}
+
+/** It was deleted, or not made yet: there is nothing to spoil. */
+function unlessMissing(error: unknown): void {
+  if (!isNotFound(error)) throw error;
 }
