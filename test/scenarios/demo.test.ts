@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startCluster } from '../controlplane/cluster.ts';
 import { runProcess } from '../controlplane/helm.ts';
 import { clusterDir } from '../controlplane/layout.ts';
 import { PLAY } from '../demo/scenes/play.ts';
@@ -103,7 +104,7 @@ describe('npm run demo', () => {
     await demo.printed(line);
     demo.child.kill('SIGINT');
     const late = new Promise<string>((resolve) => setTimeout(() => resolve('it still runs'), END_MS).unref());
-    expect(await Promise.race([demo.exited, late])).toBe(130);
+    expect(await Promise.race([demo.exited, late]), demo.output()).toBe(130);
     await nothingIsLeft();
   });
 
@@ -129,6 +130,29 @@ describe('npm run demo', () => {
     expect(await stop.exited).toBe(0);
     expect(await demo.exited, 'an end that was asked for is no failure').toBe(0);
     await nothingIsLeft();
+  });
+
+  it('--kubeconfig uses a cluster that exists and leaves it as it was', { timeout: WHOLE_MS }, async () => {
+    const cluster = await startCluster({ name: `${NAME}-host`, freshData: true, with: ['controller-manager', 'cert-manager'] });
+    onTestFinished(() => cluster.down());
+    const inventory = async (): Promise<string> => {
+      const kinds =
+        'namespaces,crd,clusterroles,clusterrolebindings,clusterissuers,validatingadmissionpolicies,validatingadmissionpolicybindings';
+      return (await cluster.kubectl(['get', kinds, '-o', 'name'])).stdout;
+    };
+    const before = await inventory();
+    const demo = startDemo('--kubeconfig', cluster.adminKubeconfig);
+    const code = await demo.exited;
+    expect(code, demo.output()).toBe(0);
+    expect(demo.output()).toContain(`${PLAY.length} of ${PLAY.length} held`);
+    await waitFor('what the demo made to be gone', async () => ((await inventory()) === before ? true : undefined), { timeoutMs: 60_000 });
+    await nothingIsLeft();
+
+    await cluster.kubectl(['create', 'namespace', 'berlin']);
+    const guest = startDemo('--kubeconfig', cluster.adminKubeconfig);
+    expect(await guest.exited).toBe(1);
+    expect(guest.output()).toContain('namespace berlin is in that cluster already');
+    expect((await cluster.kubectl(['get', 'namespace', 'berlin'])).code, "what is not the demo's stays").toBe(0);
   });
 
   it.each([
