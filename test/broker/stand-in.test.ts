@@ -58,6 +58,22 @@ describe('the process', () => {
     await world.stop();
   });
 
+  it('started anew in the same folder keeps what was written by API, on ports of its own', async () => {
+    const world = await startWorld();
+    const rules = '{allow, all}.\n';
+    await world.standIn.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules } });
+    await world.standIn.stop();
+    const server = await makeServerCertificate();
+    const again = await startStandIn({ dir: world.dir, tls: { ca: world.ca.certPem, cert: server.certPem, key: server.keyPem } });
+    expect((await again.request('GET', '/authorization/sources/file')).body).toMatchObject({ rules });
+    expect((await again.request('GET', '/listeners/ssl:default')).body).toMatchObject({
+      bind: `127.0.0.1:${again.mqttPort}`,
+      running: true,
+    });
+    await again.stop();
+    await world.stop();
+  });
+
   it('keeps its secrets out of its command line and its log', async () => {
     const world = await startWorld();
     await world.standIn.request('GET', '/nodes');

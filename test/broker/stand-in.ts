@@ -2,8 +2,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../controlplane/ports.ts';
 import type { Profile } from './config.ts';
@@ -54,13 +55,9 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const apiKey = { key: 'opkey', secret: randomBytes(24).toString('base64url') };
   const dashboardPassword = randomBytes(24).toString('base64url');
   writeFiles(options, { keys: `${apiKey.key}:${apiKey.secret}\n`, dashboard: dashboardPassword });
-  // The plain ports stay closed unless somebody opens them by REST, as happens to people.
-  const ports = await freePorts(['mqtt', 'rest', 'plain', 'ws', 'wss'], host);
-  const args = [
-    ...['--dir', options.dir, '--host', host, '--profile', options.profile ?? 'hedgerow'],
-    ...Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]),
-  ];
-  let running = await launch(options.dir, args);
+  const first = await startOnFreePorts(options, host);
+  const { args, ports } = first;
+  let running = first.child;
   const restUrl = `https://${host}:${ports.rest}`;
   const rest = createRestClient({ url: restUrl, trust: options.tls.cert, authorization: basic(apiKey) });
   return {
@@ -80,7 +77,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
     async restart({ wipe } = {}) {
       await end(running, 'SIGTERM');
       if (wipe === true) rmSync(join(options.dir, 'data'), { recursive: true, force: true });
-      running = await launch(options.dir, args);
+      running = await relaunch(options.dir, args);
     },
     request: rest,
     async clients() {
@@ -108,22 +105,62 @@ const BANNED = `as,who,reason,at,until,by
 clientid,invalid-certificate,subject not of the required form,,,operator/hedgerow
 `;
 
+/** Between the look for a free port and its use somebody else may have taken it. */
+async function startOnFreePorts({ dir, profile = 'hedgerow' }: StandInOptions, host: string) {
+  for (let attempt = 1; ; attempt++) {
+    // The plain ports stay closed unless somebody opens them by REST, as happens to people.
+    const ports = await freePorts(['mqtt', 'rest', 'plain', 'ws', 'wss'], host);
+    const args = [
+      ...['--dir', dir, '--host', host, '--profile', profile],
+      ...Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]),
+    ];
+    try {
+      return { ports, args, child: await launch(dir, args) };
+    } catch (error) {
+      if (!isTaken(error) || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** On the same ports: another test that looks for a free one holds it for a moment. */
+async function relaunch(dir: string, args: string[]): Promise<ChildProcess> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await launch(dir, args);
+    } catch (error) {
+      if (!isTaken(error) || attempt === PORT_ATTEMPTS) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+const PORT_ATTEMPTS = 10;
+
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('EADDRINUSE');
+}
+
 async function launch(dir: string, args: string[]): Promise<ChildProcess> {
-  const log = openSync(join(dir, 'stand-in.log'), 'a', 0o600);
+  const logFile = join(dir, 'stand-in.log');
+  const log = openSync(logFile, 'a', 0o600);
+  const before = fstatSync(log).size;
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log, 'ipc'] });
   closeSync(log);
   await new Promise<void>((resolve, reject) => {
-    const fail = (why: string) => reject(new Error(`the broker stand-in ${why}:\n${lastLines(join(dir, 'stand-in.log'))}`));
+    const fail = (why: string) => reject(new Error(`the broker stand-in ${why}:\n${lastLines(logFile, before)}`));
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       fail(`was not ready within ${READY_WITHIN_MS} ms`);
     }, READY_WITHIN_MS);
     child.once('error', (error) => fail(`could not be started (${error.message})`));
-    child.once('exit', (code, signal) => {
+    const ended = (code: number | null, signal: string | null): void => {
       clearTimeout(timer);
       fail(`ended with ${signal ?? code}`);
-    });
+    };
+    child.once('exit', ended);
     child.once('message', () => {
+      // From here on its end is nobody's failure, and its log may be gone before it is.
+      child.off('exit', ended);
       clearTimeout(timer);
       resolve();
     });
@@ -144,6 +181,7 @@ async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<
   clearTimeout(timer);
 }
 
-function lastLines(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
+/** Of what was written behind `from`. */
+function lastLines(file: string, from: number): string {
+  return readFileSync(file).subarray(from).toString('utf8').trimEnd().split('\n').slice(-20).join('\n');
 }
