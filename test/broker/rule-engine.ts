@@ -16,7 +16,8 @@ type Rule = RuleSql & { id: string; actions: string[] };
 
 export class RuleEngine {
   readonly #broker: Broker;
-  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+  // One connection: events arrive in the order in which they happened.
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   #rules: Rule[] = [];
 
   constructor(broker: Broker) {
