@@ -170,6 +170,11 @@ describe('renewal and change', () => {
       'stalled CsrSubjectMismatch',
     ],
     [
+      'another segment, too, leaves no request behind that has served',
+      input(device({ segment: 'gateways', identity: { csr }, certificate }), { entries: [recorded], requests: [issued] }),
+      'delete',
+    ],
+    [
       'and with it gets a certificate for the new segment',
       input(device({ segment: 'gateways', identity: { csr: movedCsr }, certificate }), { entries: [recorded] }),
       'create',

@@ -16,11 +16,13 @@ export function decideCsr(input: Input): Decision {
   const now = current(input);
   const why = now === undefined ? 'none yet' : reasonForNext(input, now);
   if (now !== undefined && why === undefined) return enough(input, now);
+  const ours = input.requests.filter((request) => request.username === input.self);
+  const served = ours.find((request) => hasServed(request, now));
+  if (served !== undefined) return { do: 'delete', request: served };
   if (input.firstWithSerial !== undefined)
     return stall(input, 'HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
   const { csr } = device;
   if (csr === undefined || !csr.ok) return csr === undefined ? stall(input, 'HR-ID-001') : refusedCsr(input, csr.code, csr.message);
-  const ours = input.requests.filter((request) => request.username === input.self);
   const stale = ours.find((request) => isStale(input, csr, request));
   if (stale !== undefined) return unrecordedOwn(input, [stale]) ?? { do: 'delete', request: stale };
   const [request, older] = ours.sort((a, b) => b.attempt - a.attempt);
@@ -45,6 +47,11 @@ function reasonForNext(input: Input, now: LedgerEntry): string | undefined {
   // The device renews by EST what it got by EST.
   if (byEst) return undefined;
   return input.now >= renewAt(now, input.device.renewBeforeMs) ? 'renewal' : undefined;
+}
+
+/** Its certificate was handed out, and then we were killed before we deleted it. What the Device waits for now, a new request for one, may never come. */
+function hasServed(request: RequestFacts, now: LedgerEntry | undefined): boolean {
+  return request.state === 'issued' && now !== undefined && readCertificate(request.certificate ?? '')?.sha256 === now.sha256;
 }
 
 /** Nothing to do until the renewal; requests that are left over from before a crash go. */

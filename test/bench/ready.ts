@@ -1,5 +1,6 @@
 // How fast a fleet becomes Ready, beside the floor: rounds of both in turn, in one cluster, with keys made beforehand. Each round has a namespace, an issuer and a fleet of its own.
 // The Devices exist before the starting shot in both: the floor does not need to be told, the operator is held by SIGSTOP while they are created.
+// Both have served a few devices before, as they and everything around them have when they run for longer than a bench.
 // The witness of both is the API server's audit log: the time runs until the answer to the last write, and every write is counted.
 import { type Cluster, startCluster } from '../controlplane/cluster.ts';
 import { tallyWrites } from '../harness/audit.ts';
@@ -15,6 +16,7 @@ import type { Bench, Figure } from './figure.ts';
 import { runFloor } from './floor.ts';
 
 const FLEET = 500;
+const WARM_UP = 100;
 const ROUNDS = 2;
 /** Requests in flight, the same for both (operator/kube/transport.ts has as many connections). */
 const CONNECTIONS = 24;
@@ -24,24 +26,26 @@ const ROUND_LIMIT_MS = 180_000;
 
 type Say = (line: string) => void;
 type World = { cluster: Cluster; system: System; admin: PlainApi; script: PlainApi; say: Say };
+type Fleet = { namespace: string; warmUp: FleetDevice[]; measured: FleetDevice[] };
 type Round = { seconds: number; writes: Record<string, number> };
 
 export const readyBench: Bench = {
   name: 'ready',
   about: `${FLEET} Devices with CSRs become Ready, beside the requests nobody can do without`,
   async *run({ n = FLEET, progress }) {
-    const names = Array.from({ length: ROUNDS }, (_, i) => ({ floor: `floor-${i + 1}`, operator: `ready-${i + 1}` }));
-    const fleets = new Map<string, FleetDevice[]>();
-    progress(`making ${2 * ROUNDS * n} keys`);
-    for (const namespace of names.flatMap(({ floor, operator }) => [floor, operator]))
-      fleets.set(namespace, await makeFleet({ count: n, namespace, segment: SEGMENT }));
-    const world = await startWorld([...fleets.keys()], progress);
+    progress(`making ${2 * ROUNDS * (WARM_UP + n)} keys`);
+    const rounds: { floor: Fleet; operator: Fleet }[] = [];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      rounds.push({ floor: await fleetFor(`floor-${round}`, n), operator: await fleetFor(`ready-${round}`, n) });
+    }
+    const sites = rounds.flatMap(({ floor, operator }) => [floor.namespace, operator.namespace]);
+    const world = await startWorld(sites, progress);
     try {
       const floor: Round[] = [];
       const operator: Round[] = [];
-      for (const name of names) {
-        floor.push(await floorRound(world, name.floor, fleets.get(name.floor) ?? []));
-        operator.push(await operatorRound(world, name.operator, fleets.get(name.operator) ?? []));
+      for (const round of rounds) {
+        floor.push(await floorRound(world, round.floor));
+        operator.push(await operatorRound(world, round.operator));
       }
       yield* figures(n, floor, operator);
     } finally {
@@ -49,6 +53,15 @@ export const readyBench: Bench = {
     }
   },
 };
+
+async function fleetFor(namespace: string, count: number): Promise<Fleet> {
+  const common = { namespace, segment: SEGMENT };
+  return {
+    namespace,
+    warmUp: await makeFleet({ ...common, count: WARM_UP, prefix: 'warm-up' }),
+    measured: await makeFleet({ ...common, count }),
+  };
+}
 
 async function startWorld(sites: string[], say: Say): Promise<World> {
   const features = ['controller-manager', 'cert-manager'] as const;
@@ -68,34 +81,36 @@ async function stopWorld({ cluster, system, admin, script }: World): Promise<voi
   await cluster.down();
 }
 
-async function floorRound(world: World, namespace: string, fleet: FleetDevice[]): Promise<Round> {
-  await createDevices(world.admin, fleet);
-  const round = await measure(world, namespace, { script: process.pid }, () =>
-    runFloor(world.script, fleet, { namespace, lanes: CONNECTIONS }),
-  );
+async function floorRound(world: World, { namespace, warmUp, measured }: Fleet): Promise<Round> {
+  const run = (fleet: FleetDevice[]): Promise<void> => runFloor(world.script, fleet, { namespace, lanes: CONNECTIONS });
+  await createDevices(world.admin, [...warmUp, ...measured]);
+  await run(warmUp);
+  const round = await measure(world, namespace, { script: process.pid }, () => run(measured));
   // The operator of the next round must not find Devices that it would have to serve.
   await world.system.kubectl('delete', 'namespace', namespace, '--wait=true', '--timeout=120s');
   return round;
 }
 
-async function operatorRound(world: World, namespace: string, fleet: FleetDevice[]): Promise<Round> {
+async function operatorRound(world: World, { namespace, warmUp, measured }: Fleet): Promise<Round> {
   const operator = await world.system.startOperator();
   await world.system.kubectl('wait', '--for=condition=Ready', `segmentpolicy/${SEGMENT}`, '-n', namespace, '--timeout=60s');
   await atBroker(world.system, namespace);
-  process.kill(operator.pid, 'SIGSTOP');
-  await createDevices(world.admin, fleet);
   const deletions = tailAudit(world.cluster.auditLogFile, OPERATOR_USER, [
     '"verb":"delete"',
     `/namespaces/${namespace}/certificaterequests/`,
   ]);
+  await createDevices(world.admin, warmUp);
+  await reaches(deletions, warmUp.length);
+  process.kill(operator.pid, 'SIGSTOP');
+  await createDevices(world.admin, measured);
   const pids = { operator: operator.pid, broker: world.system.standIn().pid };
   const round = await measure(world, namespace, pids, async () => {
     process.kill(operator.pid, 'SIGCONT');
-    await reaches(deletions, fleet.length);
+    await reaches(deletions, warmUp.length + measured.length);
   });
   deletions.close();
   await operator.stop();
-  await insistAllReady(world.admin, namespace, fleet.length);
+  await insistAllReady(world.admin, namespace, warmUp.length + measured.length);
   return round;
 }
 
