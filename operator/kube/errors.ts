@@ -32,8 +32,6 @@ export const isConflict = (error: unknown): error is KubeError =>
 export const isAlreadyExists = (error: unknown): error is KubeError =>
   error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
 export const isForbidden = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 403;
-/** No answer at all: the server is down, unreachable or too slow. */
-export const isUnreachable = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 0;
 
 /** What people may meet, with cause and cure (docs/reference/errors.md is made from this). */
 export const ERRORS = {
