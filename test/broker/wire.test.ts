@@ -1,5 +1,6 @@
 /** MQTT on the wire, packet by packet: what client libraries hide. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { IPublishPacket, Packet } from 'mqtt-packet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity } from './testing/pki.ts';
@@ -38,6 +39,16 @@ const send = (topic: string, payload = 'x', more: object = {}) =>
 async function subscribed(client: RawClient, topic: string, more: object = {}, properties = {}): Promise<void> {
   client.send(subscribe(topic, more, properties));
   expect(await client.next()).toMatchObject({ cmd: 'suback', granted: [1] });
+}
+
+/** Alice loses her connection, and the broker has noticed. */
+async function goOffline(client: RawClient): Promise<void> {
+  client.drop();
+  for (;;) {
+    const { body } = await world.standIn.request('GET', '/clients/alice.berlin');
+    if ((body as { connected: boolean }).connected === false) return;
+    await sleep(10);
+  }
 }
 
 describe('what ends a connection', () => {
@@ -147,7 +158,7 @@ describe('delivery', () => {
     const persistent = { clean: false, properties: { sessionExpiryInterval: 60 } };
     const client = await open(alice, persistent);
     await subscribed(client, 'many');
-    client.drop();
+    await goOffline(client);
     const publisher = await open(bob);
     for (let n = 0; n < 1005; n++) publisher.send(publish('many', { payload: String(n), qos: 0 }));
     publisher.send({ cmd: 'pingreq' });
@@ -162,7 +173,7 @@ describe('delivery', () => {
     const persistent = { clean: false, properties: { sessionExpiryInterval: 60 } };
     const client = await open(alice, persistent);
     await subscribed(client, 'expiry');
-    client.drop();
+    await goOffline(client);
     await send('expiry', 'gone', { properties: { message_expiry_interval: 0 } });
     await send('expiry', 'stays');
     const again = await open(alice, persistent);

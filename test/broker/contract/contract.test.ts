@@ -249,13 +249,14 @@ describe.each(TARGETS)('the contract with EMQX holds for %s', (_name, start) => 
       const device = await target.connect(thermo, { clean: false, expirySeconds: 600 });
       await device.subscribe(`cmd/${OFFICE}/${id}/#`);
       await device.end();
+      await expect.poll(client, { timeout: 30_000 }).toMatchObject({ connected: false });
       await ingest.publish(command, { payload: 'meanwhile' });
       const resumed = await target.connect(thermo, { clean: false, expirySeconds: 600 });
       expect(resumed.connack.sessionPresent).toBe(true);
       await resumed.waitMessages(1);
       expect(resumed.received).toMatchObject([{ topic: command, payload: 'meanwhile', qos: 1, retain: false }]);
       await resumed.end();
-      expect(await client()).toMatchObject({ connected: false });
+      await expect.poll(client, { timeout: 30_000 }).toMatchObject({ connected: false });
       expect(await call('DELETE', `/clients/${id}`)).toBe(204);
       expect(await call('DELETE', `/clients/${id}`)).toBe(404);
       const fresh = await target.connect(thermo, { clean: false, expirySeconds: 0 });
