@@ -69,14 +69,17 @@ async function run(options: DemoOptions, screen: Screen): Promise<number> {
   }
   // From here on nothing that is still under way writes any more.
   screen.close();
+  // What is taken away under the feet of something half started may be missed there; it ends with this process in a moment.
+  process.on('uncaughtException', () => undefined);
   // The name alone: nothing had been started yet.
   const started = cleanup.pending() > 1;
   const last = options.kubeconfig === undefined ? 'control plane' : 'what was made in the cluster';
   if (started) console.log(`\ncleaning up: devices, operator, broker, ${last}`);
   const beganAt = performance.now();
-  for (const trouble of await cleanup.run()) console.error(`demo: ${trouble}`);
+  const troubles = await cleanup.run();
+  for (const trouble of troubles) console.error(`demo: could not end ${trouble}`);
   rmSync(clusterDir(options.name), { recursive: true, force: true });
-  if (started) console.log(`nothing is left running (${duration(performance.now() - beganAt)})`);
+  if (started && troubles.length === 0) console.log(`nothing is left running (${duration(performance.now() - beganAt)})`);
   return code;
 }
 
