@@ -32,11 +32,11 @@ export type BrokerAccess = { port: number; peers: readonly BrokerPeer[] };
 /** On every NetworkPolicy of ours but the site's: the SegmentPolicy in the same namespace that it belongs to. */
 export const LABEL_SEGMENT = 'hedgerow.dev/segment';
 export const LABEL_ROLE = 'hedgerow.dev/role';
-export const ANNOTATION_SPEC_HASH = 'hedgerow.dev/spec-hash';
+const ANNOTATION_SPEC_HASH = 'hedgerow.dev/spec-hash';
 export const NAME_PREFIX = 'hedgerow-';
 export const SITE_DENY_NAME = 'hedgerow-site-deny';
 /** Set by every API server on every namespace since 1.22 (KEP-2161). */
-export const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 
 /** Denies first, in the order in which they must be made: nothing is allowed before the rest is shut. */
 export function networkPoliciesOf(segment: Segment, model: Model, broker: BrokerAccess): NetworkPolicy[] {

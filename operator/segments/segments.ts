@@ -18,7 +18,7 @@ import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
 import type { Membership } from './membership.ts';
 import { buildModel, rightsOf } from './model.ts';
 import { createModelCache } from './model-cache.ts';
-import type { BrokerAccess, BrokerPeer } from './networkpolicy.ts';
+import type { BrokerAccess } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
 import { createSiteController } from './site.ts';
 import { type NamespaceView, namespaceView, type PolicyView, policyView } from './views.ts';
@@ -173,16 +173,4 @@ export function rightsOfListed(policies: readonly SegmentPolicy[], namespaces: r
 function concernsModel(before: PolicyView | undefined, after: PolicyView | undefined): boolean {
   if (before === undefined || after === undefined || before.uid !== after.uid || before.generation !== after.generation) return true;
   return before.lastGood?.generation !== after.lastGood?.generation && after.lastGood?.generation !== after.generation;
-}
-
-/** `NAMESPACE`, `NAMESPACE/KEY=VALUE[,KEY=VALUE…]` or an address range; `undefined` when it is none of these. */
-export function brokerPeer(text: string): BrokerPeer | undefined {
-  if (/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(text)) return { cidr: text };
-  const match = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\/(.+))?$/.exec(text);
-  if (match === null) return undefined;
-  const [, namespace = '', labels] = match;
-  if (labels === undefined) return { namespace };
-  const pairs = labels.split(',').map((pair) => /^([A-Za-z0-9._/-]+)=([A-Za-z0-9._-]*)$/.exec(pair));
-  if (pairs.some((pair) => pair === null)) return undefined;
-  return { namespace, podLabels: Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])) };
 }

@@ -8,7 +8,6 @@ export const CLUSTER_NAME = 'node-test';
 /** Holds the control plane, the broker and the bridge. */
 export const CENTRE = 'hedgerow-centre';
 export const CENTRE_IP = '10.99.0.1';
-export const NODE_CIDR = '10.99.0.0/24';
 
 export type NodePlace = {
   name: string;
