@@ -153,12 +153,21 @@ function differences(wanted: string | undefined, seen: string, round: Round): st
   if (seen === '') return 'it could not be read';
   const wrong = incomplete(seen, round);
   if (wanted === undefined || wrong.length > 0) return `it did not hold still, or: ${wrong.join('; ')}`;
-  const there = new Set(wanted.split('\n'));
-  const here = new Set(seen.split('\n'));
-  const missing = [...there].filter((line) => !here.has(line)).map((line) => `- ${line.trim()}`);
-  const added = [...here].filter((line) => !there.has(line)).map((line) => `+ ${line.trim()}`);
-  return `it differs from the undisturbed one (${wanted.length} and ${seen.length} characters):\n${[...missing, ...added].slice(0, 60).join('\n')}`;
+  const found = differencesOf(JSON.parse(wanted), JSON.parse(seen), '');
+  return `it differs from the undisturbed one:\n${found.slice(0, 40).join('\n')}`;
 }
+
+/** `devices[4].status.conditions[1].reason: "Issued", undisturbed "Issuing"` */
+function differencesOf(wanted: unknown, seen: unknown, path: string): string[] {
+  if (typeof wanted !== 'object' || typeof seen !== 'object' || wanted === null || seen === null) {
+    return wanted === seen ? [] : [`${path}: ${JSON.stringify(seen)}, undisturbed ${JSON.stringify(wanted)}`];
+  }
+  const names = new Set([...Object.keys(wanted), ...Object.keys(seen)]);
+  const step = (name: string): string => (Array.isArray(wanted) ? `${path}[${name}]` : `${path}.${name}`);
+  return [...names].flatMap((name) => differencesOf((wanted as Tree)[name], (seen as Tree)[name], step(name)));
+}
+
+type Tree = Record<string, unknown>;
 
 async function leave(round: Round): Promise<void> {
   await Promise.all([...round.connections.values()].map((connection) => connection.close()));
