@@ -15,6 +15,7 @@ export default defineConfig({
             'test/simulator/**/*.test.ts',
             'test/demo/**/*.test.ts',
             'test/harness/**/*.test.ts',
+            'test/est/**/*.test.ts',
           ],
         },
       },

@@ -1,5 +1,6 @@
 // Flags in, manager out; nothing else lives here.
-import { findConnection, KubeConfigError } from './kube/config.ts';
+import { estHelp, parseEst, runEst } from './est/est.ts';
+import { findConnection, KubeConfigError, type KubeConnection } from './kube/config.ts';
 import { HELP, parseOptions } from './options.ts';
 import { environment } from './runtime/environment.ts';
 import { runStandalone } from './standalone.ts';
@@ -8,26 +9,44 @@ import { runStandalone } from './standalone.ts';
 const EXIT_WRONG_FLAGS = 2;
 const EXIT_NO_CLUSTER = 78;
 
+type Run = (connection: KubeConnection, stop: AbortSignal) => Promise<number>;
+type Wish = { kind: 'run'; kubeconfig: string | undefined; run: Run } | { kind: 'help' } | { kind: 'wrong'; message: string };
+
+/** `operator` reconciles; `operator est` serves enrolment. */
 async function main(argv: readonly string[]): Promise<number> {
-  const parsed = parseOptions(argv);
-  if (parsed.kind === 'help') {
-    process.stdout.write(HELP);
+  const [name, help, wish] =
+    argv[0] === 'est' ? (['operator est', estHelp, est(argv.slice(1))] as const) : (['operator', HELP, standalone(argv)] as const);
+  if (wish.kind === 'help') {
+    process.stdout.write(help);
     return 0;
   }
-  if (parsed.kind === 'wrong') {
-    process.stderr.write(`operator: ${parsed.message}\n\n${HELP}`);
+  if (wish.kind === 'wrong') {
+    process.stderr.write(`${name}: ${wish.message}\n\n${help}`);
     return EXIT_WRONG_FLAGS;
   }
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(new Error(`${signal} received`)));
   try {
-    const connection = await findConnection({ kubeconfig: parsed.options.kubeconfig, env: environment });
-    return await runStandalone(parsed.options, connection, stop.signal);
+    return await wish.run(await findConnection({ kubeconfig: wish.kubeconfig, env: environment }), stop.signal);
   } catch (error) {
     if (!(error instanceof KubeConfigError)) throw error;
-    process.stderr.write(`operator: ${error.message}\n`);
+    process.stderr.write(`${name}: ${error.message}\n`);
     return EXIT_NO_CLUSTER;
   }
+}
+
+function standalone(argv: readonly string[]): Wish {
+  const parsed = parseOptions(argv);
+  if (parsed.kind !== 'options') return parsed;
+  const { options } = parsed;
+  return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runStandalone(options, connection, stop) };
+}
+
+function est(argv: readonly string[]): Wish {
+  const parsed = parseEst(argv);
+  if (parsed.kind !== 'options') return parsed;
+  const { options } = parsed;
+  return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runEst(options, connection, stop) };
 }
 
 // Not process.exitCode: whatever still holds a timer or a socket must not keep a process that lost its Lease alive.

@@ -7,17 +7,36 @@ import type { Change } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { commonNameOfCsr as commonNameOf } from './csr.ts';
 import { type Answer, decide, type Input, type IssuerFacts, type Lifecycle, renewAt, type Verdict } from './decide.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
+import {
+  type GoodCsr as EnrolmentCsr,
+  type EstDevice as EnrolmentDevice,
+  type Enrolment as EnrolmentPart,
+  createEnrolment as enrolmentOf,
+} from './enrolment.ts';
 import { createApprovers, createCertificates, createIssuers } from './foreign.ts';
 import { type Ledger as CertificateLedger, CertificateLedgerLog } from './ledger.ts';
 import type { LedgerEntry as Entry } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
+import type { EstProof as Proof } from './request-facts.ts';
 import { createRequests, keyInFlight } from './requests.ts';
 import { retireOrphans } from './retire.ts';
 import { firstOf } from './rivals.ts';
 import { whoAmI } from './self.ts';
 import { deleteRequest, takeStep } from './steps.ts';
+import { type CertificateFacts as Facts509, readCertificate as factsOf } from './x509.ts';
+
+/** For the EST server, a process of its own. */
+export const createEnrolment = enrolmentOf;
+export type Enrolment = EnrolmentPart;
+export type EstDevice = EnrolmentDevice;
+export type GoodCsr = EnrolmentCsr;
+export type EstProof = Proof;
+export type CertificateFacts = Facts509;
+export const readCertificate = factsOf;
+export const commonNameOfCsr = commonNameOf;
 
 export type LedgerEntry = Entry;
 export type Ledger = CertificateLedger & { onChange(listener: () => void): void };

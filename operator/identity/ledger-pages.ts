@@ -53,7 +53,7 @@ export function createPages(client: PagesClient, namespace: string) {
 }
 export type Pages = ReturnType<typeof createPages>;
 
-function readPage(object: CertificateLedger): Page {
+export function readPage(object: CertificateLedger): Page {
   const { name, resourceVersion } = object.metadata;
   const number = PAGE_NAME.exec(name ?? '')?.[1];
   if (name === undefined || number === undefined) {

@@ -39,18 +39,19 @@ export class FakeCluster {
     };
   }
 
-  client(life: Life): KubeClient {
+  /** `user`: under which name cert-manager's webhook writes down that it created a request. */
+  client(life: Life, user = SELF): KubeClient {
     const { api } = this;
     const guard = async <T>(call: () => Promise<T>): Promise<T> => (life.alive ? await call() : await new Promise<never>(() => undefined));
     return {
       get: (type, ref) => guard(() => api.get(type, ref)),
       list: (type, options) => guard(() => api.list(type, options)),
-      create: (type, object) => guard(() => api.create(type, admitted(type, object))),
+      create: (type, object) => guard(() => api.create(type, admitted(type, object, user))),
       mergePatch: (type, ref, patch, options) => guard(() => api.mergePatch(type, ref, patch, options)),
       apply: (type, object) => guard(() => api.apply(type, object)),
       update: (type, object) => guard(() => api.update(type, object)),
       delete: (type, ref, options) => guard(() => api.delete(type, ref, options)),
-      raw: () => guard(async () => ({ status: { userInfo: { username: SELF } } })),
+      raw: () => guard(async () => ({ status: { userInfo: { username: user } } })),
       listPage: () => Promise.reject(new Error('this cluster has WatchList')),
       watch: (type, query, signal) => guard(async () => this.#watch(type, query, signal, life)),
     };
@@ -131,10 +132,10 @@ export class FakeCluster {
 }
 
 /** cert-manager's webhook writes down who created a request. */
-function admitted<T extends KubeObject>(type: ResourceType, object: T): T {
+function admitted<T extends KubeObject>(type: ResourceType, object: T, user: string): T {
   if (type.plural !== CERTIFICATE_REQUESTS.plural) return object;
   const request = structuredClone(object) as unknown as CertificateRequest;
-  request.spec.username = SELF;
+  request.spec.username = user;
   return request as unknown as T;
 }
 

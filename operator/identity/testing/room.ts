@@ -34,6 +34,7 @@ export type RoomDeps = {
   log: Log;
   metrics: Metrics;
   defaultIssuer: IdentityDeps['defaultIssuer'];
+  estUser?: string;
 };
 
 export type Room = { identity: Identity; wake(device: Key): void; whenSynced(): Promise<void>; stop(): Promise<void> };

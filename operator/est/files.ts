@@ -1,0 +1,47 @@
+// Certificates and CAs as files: a kubelet replaces them in place when the Secret or ConfigMap behind them changes.
+import type { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { readPem } from './chain.ts';
+
+export type Material = { key: string; cert: string; authorities: readonly X509Certificate[] };
+type Paths = { certFile: string; keyFile: string; caFile: string };
+
+const LOOK_EVERY_MS = 10_000;
+
+/** Rejects with a sentence for a person. */
+export async function readMaterial({ certFile, keyFile, caFile }: Paths): Promise<Material> {
+  const [cert, key, ca] = await Promise.all([certFile, keyFile, caFile].map((file) => readFile(file, 'utf8')));
+  const authorities = readPem(ca ?? '');
+  if (authorities === undefined) throw new Error(`${caFile} holds no CA certificates in PEM that can be read`);
+  if (readPem(cert ?? '') === undefined) throw new Error(`${certFile} holds no certificate in PEM that can be read`);
+  return { key: key ?? '', cert: cert ?? '', authorities };
+}
+
+/** Looks until the signal aborts, and tells of what is new. What does not read leaves the last good in force. */
+export async function watchMaterial(
+  paths: Paths,
+  first: Material,
+  onNew: (material: Material) => void,
+  o: { clock: Clock; log: Log; signal: AbortSignal },
+): Promise<void> {
+  let last = first;
+  while (!o.signal.aborted) {
+    await o.clock.sleep(LOOK_EVERY_MS, o.signal).catch(() => undefined);
+    if (o.signal.aborted) return;
+    try {
+      const now = await readMaterial(paths);
+      if (textOf(now) === textOf(last)) continue;
+      onNew(now);
+      last = now;
+      o.log.info({ authorities: now.authorities.length }, 'new certificates are in force');
+    } catch (err) {
+      o.log.warn({ err }, 'the certificate files do not read; the last good ones stay in force');
+    }
+  }
+}
+
+function textOf({ key, cert, authorities }: Material): string {
+  return [key, cert, ...authorities.map((authority) => authority.fingerprint256)].join('\n');
+}

@@ -1,0 +1,199 @@
+// What an EST server needs of this room: Devices, the ledger, and one CertificateRequest for each wish with what became of it. It reads, and creates requests.
+import type { CertificateLedger } from '../api/certificate-ledger.ts';
+import type { Device } from '../api/device.ts';
+import { CERTIFICATE_LEDGERS, CERTIFICATE_REQUESTS, DEVICES } from '../api/resources.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isAlreadyExists } from '../kube/errors.ts';
+import { keyOfRef } from '../kube/object.ts';
+import type { KubeMetrics, Random } from '../kube/ports.ts';
+import { createReflector, type Reflector } from '../kube/reflector.ts';
+import type { Change, Projected } from '../kube/store.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { type CsrVerdict, verifyCsr } from './csr.ts';
+import { isValid, renewAt } from './decide.ts';
+import { keyRefusal } from './decide-est.ts';
+import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts, type IssuerRef } from './device-facts.ts';
+import { explain } from './errors.ts';
+import { certificateEntryId, isPending, type LedgerEntry } from './ledger-entry.ts';
+import { LedgerIndex, type Page } from './ledger-index.ts';
+import { LedgerBroken, readPage } from './ledger-pages.ts';
+import {
+  type CertificateRequest,
+  type EstProof,
+  estRequestName,
+  issuerKey,
+  newEstRequest,
+  type RequestFacts,
+  requestFacts,
+} from './request-facts.ts';
+import { createRequests } from './requests.ts';
+import { readCertificate } from './x509.ts';
+
+export type EstDevice = DeviceFacts & {
+  segment: string;
+  /** By the manifest or, as the status shows, by an Intervention. */
+  revoked: boolean;
+};
+
+export type GoodCsr = Extract<CsrVerdict, { ok: true }>;
+
+/** `issued`: PEM of the leaf. `refused`: what the operator or cert-manager said. */
+export type Progress = { state: 'none' | 'pending' } | { state: 'issued'; certificate: string } | { state: 'refused'; message: string };
+
+export type EnrolmentDeps = {
+  client: KubeClient;
+  /** The operator's own namespace: the ledger lives there. */
+  namespace: string;
+  defaultIssuer: IssuerRef;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: KubeMetrics;
+};
+
+export interface Enrolment {
+  readonly reflectors: readonly Reflector<Projected>[];
+  /** Why nothing can be decided now, in words. */
+  problem(): string | undefined;
+  device(ref: { name: string; namespace: string }): EstDevice | undefined;
+  /** The entry of this very certificate. */
+  certificate(sha256: string): LedgerEntry | undefined;
+  /** The gate: undefined subject, form, key, and whose the key is. A refusal says code and cure. */
+  check(device: EstDevice, pem: string): { csr: GoodCsr } | { refused: 'form' | 'key'; message: string };
+  /** Requests of this Device that nobody has answered yet. */
+  underWay(device: EstDevice): number;
+  progress(device: EstDevice, csr: GoodCsr): Progress;
+  /** Makes the request unless it is there. */
+  request(device: EstDevice, csr: GoodCsr, proof: EstProof, signal?: AbortSignal): Promise<void>;
+  /** Called after anything changed that progress depends on. Gives the way to stop it. */
+  onChange(listener: () => void): () => void;
+}
+
+export function createEnrolment(deps: EnrolmentDeps): Enrolment {
+  const { client } = deps;
+  const shared = { client, clock: deps.clock, random: deps.random, log: deps.log, metrics: deps.metrics };
+  const listeners = new Set<() => void>();
+  const changed = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+  const devices = createReflector<Device, EstDevice>({ ...shared, type: DEVICES, project: projectDevice(), indexes: DEVICE_INDEXES });
+  const requests = createRequests(shared, changed);
+  const index = new LedgerIndex();
+  const ledger = createReflector<CertificateLedger, LedgerPage>({
+    ...shared,
+    type: CERTIFICATE_LEDGERS,
+    namespace: deps.namespace,
+    project: projectPage,
+    onChange: (change) => {
+      takePage(index, change);
+      changed();
+    },
+  });
+  const reflectors: readonly Reflector<Projected>[] = [devices, requests.reflector, ledger];
+
+  const entryOf = (sha256: string): LedgerEntry | undefined => {
+    const entry = index.get(certificateEntryId(sha256));
+    return entry === undefined || isPending(entry) || entry.sha256 !== sha256 ? undefined : entry;
+  };
+  const issuerOf = (device: EstDevice): IssuerRef => device.issuerRef ?? deps.defaultIssuer;
+  const requestOf = (device: EstDevice, csr: GoodCsr): RequestFacts | undefined => {
+    const name = estRequestName(device, csr.hash, issuerKey(issuerOf(device), device.namespace));
+    return requests.ownedBy(device.uid).find((request) => request.name === name);
+  };
+  /** The certificate of a request or of the status, if it is for this key and the ledger has it as good. */
+  const goodLeaf = (device: EstDevice, csr: GoodCsr, chain: string | undefined): { pem: string; entry: LedgerEntry } | undefined => {
+    const facts = readCertificate(chain ?? '');
+    const entry = facts === undefined ? undefined : entryOf(facts.sha256);
+    if (entry === undefined || entry.spki !== csr.spki || entry.deviceUid !== device.uid || !isValid(entry, deps.clock.now()))
+      return undefined;
+    const pem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(chain ?? '')?.[0];
+    return pem === undefined ? undefined : { pem, entry };
+  };
+
+  return {
+    reflectors,
+    problem() {
+      if (!reflectors.every((reflector) => reflector.store.synced)) return 'not everything was read from the API server yet';
+      return [...ledger.store.values()].find((page) => page.problem !== undefined)?.problem;
+    },
+    device: ({ name, namespace }) => devices.store.get(keyOfRef({ name, namespace })),
+    certificate: entryOf,
+    check(device, pem) {
+      if (device.subject === undefined) return { refused: 'form', message: explain('HR-ID-012') };
+      const csr = verifyCsr(pem, device.subject);
+      if (!csr.ok) return { refused: 'form', message: csr.message };
+      // What was asked before is answered again, whatever the rules say of a second certificate for this key.
+      if (this.progress(device, csr).state !== 'none') return { csr };
+      const claimants = devices.store.by('identityKey', csr.spki).filter((other) => other.uid !== device.uid);
+      const refusal = keyRefusal({
+        now: deps.clock.now(),
+        device,
+        entries: index.bySpki(csr.spki),
+        pending: index.pending().find((entry) => entry.spki === csr.spki),
+        claimant: claimants[0]?.key,
+        inFlight: undefined,
+      });
+      return refusal === undefined ? { csr } : { refused: 'key', message: explain(refusal.code, refusal.found) };
+    },
+    underWay: (device) =>
+      requests.ownedBy(device.uid).filter(({ est, state }) => est !== undefined && (state === 'new' || state === 'approved')).length,
+    progress(device, csr) {
+      const request = requestOf(device, csr);
+      if (request === undefined) return fromStatus(goodLeaf(device, csr, device.certificate), device, deps.clock.now());
+      if (request.state === 'denied' || request.state === 'failed')
+        return { state: 'refused', message: request.message || `CertificateRequest ${request.name} was ${request.state}` };
+      const leaf = request.state === 'issued' ? goodLeaf(device, csr, request.certificate) : undefined;
+      return leaf === undefined ? { state: 'pending' } : { state: 'issued', certificate: leaf.pem };
+    },
+    async request(device, csr, proof, signal) {
+      try {
+        const wanted = newEstRequest(device, csr, issuerOf(device), proof);
+        requests.note(requestFacts(await client.create<CertificateRequest>(CERTIFICATE_REQUESTS, wanted, signal)));
+      } catch (error) {
+        // Made by another replica, or by this one before a crash: the watch will show it.
+        if (!isAlreadyExists(error)) throw error;
+      }
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+/** The client lost the answer, and the request was tidied up since. In the renewal window the same key asks for a new certificate instead. */
+function fromStatus(leaf: { pem: string; entry: LedgerEntry } | undefined, device: EstDevice, now: number): Progress {
+  if (leaf === undefined || leaf.entry.segment !== device.subject?.organizationalUnit) return { state: 'none' };
+  if (now >= renewAt(leaf.entry, device.renewBeforeMs)) return { state: 'none' };
+  return { state: 'issued', certificate: leaf.pem };
+}
+
+function projectDevice(): (device: Device) => EstDevice {
+  const project = createDeviceProjection();
+  return (device) => ({
+    ...project(device),
+    segment: device.spec.segment,
+    revoked:
+      device.spec.lifecycle === 'Revoked' ||
+      (device.status?.conditions ?? []).some((condition) => condition.type === 'Revoked' && condition.status !== 'False'),
+  });
+}
+
+type LedgerPage = Projected & { page: Page | undefined; problem: string | undefined };
+
+function projectPage(object: CertificateLedger): LedgerPage {
+  const { name = '', namespace = '', uid = '', resourceVersion = '' } = object.metadata;
+  const common = { key: keyOfRef({ name, namespace }), uid, resourceVersion };
+  try {
+    return { ...common, page: readPage(object), problem: undefined };
+  } catch (error) {
+    if (!(error instanceof LedgerBroken)) throw error;
+    return { ...common, page: undefined, problem: error.message };
+  }
+}
+
+function takePage(index: LedgerIndex, { before, after }: Change<LedgerPage>): void {
+  if (before?.page !== undefined && after?.page === undefined) index.removePage(before.page.name);
+  if (after?.page !== undefined) index.setPage(after.page);
+}
