@@ -6,8 +6,9 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts';
 import { brokerMetrics } from './broker-metrics.ts';
-import { createEmqx } from './emqx.ts';
+import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
+import { type FleetSight, lookAtFleet } from './look.ts';
 import { BrokerError, createRest } from './rest.ts';
 import { createRoom } from './room.ts';
 
@@ -109,13 +110,21 @@ export type { AdoptionReport, AdoptOptions } from './adopt.ts';
  * Says what taking a place in an EMQX that others use would do (which foreign rules are kept, which connected clients would lose a subscription, which settings
  * stay unsafe), and does it only with `yes`. Afterwards the marker in the ACL text tells every operator that it was adopted. Throws an error with a `code` of errors.ts.
  */
-export async function adopt(
-  deps: Pick<BrokerDeps, 'url' | 'apiKeyFile' | 'caFile' | 'clock'>,
-  options: AdoptOptions,
-): Promise<AdoptionReport> {
+export async function adopt(deps: AskDeps, options: AdoptOptions): Promise<AdoptionReport> {
+  return asked(deps, (emqx) => adoptBroker(emqx, options));
+}
+
+export type { FleetSight } from './look.ts';
+
+/** Who is connected and banned, as EMQX says now. Reads only. */
+export const fleetAtBroker = (deps: AskDeps): Promise<FleetSight> => asked(deps, lookAtFleet);
+
+type AskDeps = Pick<BrokerDeps, 'url' | 'apiKeyFile' | 'caFile' | 'clock'>;
+
+async function asked<T>(deps: AskDeps, question: (emqx: Emqx) => Promise<T>): Promise<T> {
   const rest = createRest({ ...deps, observe: () => undefined });
   try {
-    return await adoptBroker(createEmqx(rest), options);
+    return await question(createEmqx(rest));
   } finally {
     await rest.close();
   }

@@ -2,21 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CertificateLedger } from '../api/certificate-ledger.ts';
 import { adoptBroker, certificatesIn, connectionLosses, keptNumbers } from './adopt-broker.ts';
-import { runCli } from './cli.ts';
 import { kubeconfigFile } from './cluster.ts';
+import { typed } from './testing/heard.ts';
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' };
-  const code = await runCli([adoptBroker], argv, {
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-  });
-  return { code, ...said };
-}
+const run = (...argv: string[]) => typed(adoptBroker, ...argv);
 
 describe('kubectl hedgerow adopt broker', () => {
   it.each<[what: string, argv: string[], complaint: string]>([

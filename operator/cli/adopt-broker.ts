@@ -1,5 +1,4 @@
 // `kubectl hedgerow adopt broker`: says what taking a place in an EMQX that others use would do, and does it only with --yes.
-import { readFile } from 'node:fs/promises';
 import type { CertificateLedger } from '../api/certificate-ledger.ts';
 import type { Device } from '../api/device.ts';
 import { deviceName } from '../api/names.ts';
@@ -13,10 +12,8 @@ import { rightsOfListed } from '../segments/segments.ts';
 import { type AdoptionView, adoptionText } from './adoption-text.ts';
 import { withCluster } from './cluster.ts';
 import type { Command } from './command.ts';
-import { CliError } from './errors.ts';
-import { WrongUse } from './parse.ts';
-
-const TEXT = { type: 'string' } as const;
+import { BROKER_FLAGS, CLUSTER_FLAGS, LEDGER_NAMESPACE, readable, requiredBroker, TEXT, text } from './flags.ts';
+import { type Values, WrongUse } from './parse.ts';
 
 export const adoptBroker: Command = {
   words: ['adopt', 'broker'],
@@ -38,22 +35,16 @@ would stand, who is connected and would lose what, and which settings keep the b
 Your own rights are used: list on devices, segmentpolicies and namespaces, and on certificateledgers in the operator's namespace.
 `,
   flags: {
-    'broker-url': TEXT,
-    'broker-api-key-file': TEXT,
-    'broker-ca-file': TEXT,
+    ...BROKER_FLAGS,
     keep: TEXT,
     yes: { type: 'boolean' },
-    namespace: { type: 'string', short: 'n' },
-    kubeconfig: TEXT,
-    context: TEXT,
-    help: { type: 'boolean', short: 'h' },
+    ...CLUSTER_FLAGS,
   },
   async run(values, { out }) {
-    const broker = brokerOf(values);
+    const broker = requiredBroker(values);
     const keep = keptNumbers(text(values, 'keep') ?? 'all');
     await readable(broker.apiKeyFile, broker.caFile);
-    const cluster = { kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') };
-    const fleet = await withCluster(cluster, (client) => readFleet(client, text(values, 'namespace') ?? 'hedgerow-system'));
+    const fleet = await withCluster(values, (client) => readFleet(client, text(values, 'namespace') ?? LEDGER_NAMESPACE));
     const report = await adopt({ ...broker, clock: systemClock }, { segments: fleet.segments, keep, yes: values.yes === true }).catch(
       wrongNumber,
     );
@@ -61,18 +52,6 @@ Your own rights are used: list on devices, segmentpolicies and namespaces, and o
     return report.plan.state === 'unreadable' ? 1 : 0;
   },
 };
-
-type Values = Parameters<Command['run']>[0];
-
-function brokerOf(values: Values): { url: string; apiKeyFile: string; caFile: string | undefined } {
-  const url = required(values, 'broker-url').replace(/\/+$/, '');
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
-    throw new WrongUse(`--broker-url ${url} is no http or https URL`);
-  if (parsed.username !== '' || parsed.password !== '')
-    throw new WrongUse('--broker-url must not hold credentials: command lines are visible; use --broker-api-key-file');
-  return { url, apiKeyFile: required(values, 'broker-api-key-file'), caFile: text(values, 'broker-ca-file') };
-}
 
 /** `all`, or numbers from 1. */
 export function keptNumbers(value: string): 'all' | number[] {
@@ -84,15 +63,6 @@ export function keptNumbers(value: string): 'all' | number[] {
 
 function wrongNumber(error: unknown): never {
   throw error instanceof RangeError ? new WrongUse(`--keep: ${error.message}`) : error;
-}
-
-async function readable(...files: (string | undefined)[]): Promise<void> {
-  for (const file of files) {
-    if (file === undefined) continue;
-    await readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new CliError('HR-CLI-004', `${file} (${error.code ?? 'unknown'})`);
-    });
-  }
 }
 
 export type Fleet = {
@@ -170,10 +140,3 @@ function confirmation(values: Values): string {
 }
 
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-const text = (values: Values, name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
-
-function required(values: Values, name: string): string {
-  const value = text(values, name);
-  if (value === undefined || value === '') throw new WrongUse(`--${name} is required`);
-  return value;
-}

@@ -1,8 +1,9 @@
 // The process of `kubectl hedgerow`; nothing else lives here.
 import { adoptBroker } from './adopt-broker.ts';
 import { runCli } from './cli.ts';
+import { devices } from './devices.ts';
 
-const code = await runCli([adoptBroker], process.argv.slice(2), {
+const code = await runCli([devices, adoptBroker], process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 });

@@ -9,7 +9,14 @@ const adopt = {
   flags: { 'broker-url': { type: 'string' }, yes: { type: 'boolean' } },
 } as const;
 const can = { words: ['can'], summary: 'may it', help: 'usage: can\n', flags: {} } as const;
-const parse = (...argv: string[]) => parseCommand([adopt, can], argv);
+const show = {
+  words: ['show'],
+  operand: 'DEVICE',
+  summary: 'one thing',
+  help: 'usage: show DEVICE\n',
+  flags: { wide: { type: 'boolean' } },
+} as const;
+const parse = (...argv: string[]) => parseCommand([adopt, can, show], argv);
 
 describe('what was typed', () => {
   it.each<[what: string, argv: string[], flags: object]>([
@@ -18,6 +25,14 @@ describe('what was typed', () => {
     ['a flag with an equals sign', ['adopt', 'broker', '--broker-url=https://b:1'], { 'broker-url': 'https://b:1' }],
   ])('is run: %s', (_what, argv, flags) => {
     expect(parse(...argv)).toMatchObject({ kind: 'run', command: adopt, values: flags });
+  });
+
+  it.each<[what: string, argv: string[]]>([
+    ['before the flags', ['show', 'thermo', '--wide']],
+    ['after the flags', ['show', '--wide', 'thermo']],
+    ['after two dashes', ['show', '--wide', '--', 'thermo']],
+  ])('names what it is about: %s', (_what, argv) => {
+    expect(parse(...argv)).toMatchObject({ kind: 'run', command: show, values: { DEVICE: 'thermo', wide: true } });
   });
 
   it.each<[what: string, argv: string[], part: string]>([
@@ -48,6 +63,9 @@ describe('what was typed', () => {
     ['a word too many', ['adopt', 'broker', 'now'], "Unexpected argument 'now'", 'usage: adopt broker'],
     ['a flag of another command', ['can', '--yes'], "Unknown option '--yes'", 'usage: can'],
     ['only a flag', ['--yes'], 'which command?', 'usage: kubectl hedgerow COMMAND'],
+    ['nothing named where something has to be', ['show', '--wide'], 'which DEVICE?', 'usage: show DEVICE'],
+    ['an empty name', ['show', ''], 'which DEVICE?', 'usage: show DEVICE'],
+    ['two names', ['show', 'thermo', 'air'], 'one DEVICE at a time, not also "air"', 'usage: show DEVICE'],
     ['help of an unknown word', ['help', 'me'], 'there is no command "me"', 'adopt broker'],
   ])('is answered with the complaint and the usage: %s', (_what, argv, complaint, part) => {
     expect(parse(...argv)).toEqual({ kind: 'wrong', complaint: expect.stringContaining(complaint), text: expect.stringContaining(part) });
@@ -55,7 +73,7 @@ describe('what was typed', () => {
 
   it('whatever is typed, the answer is one of the three and never an exception', () => {
     const word = fc.oneof(
-      fc.constantFrom('adopt', 'broker', 'help', '--yes', '--help', '-h', '--', '-', '--broker-url', '__proto__'),
+      fc.constantFrom('adopt', 'broker', 'show', 'help', '--yes', '--help', '-h', '--', '-', '--broker-url', '__proto__'),
       fc.string(),
     );
     fc.assert(fc.property(fc.array(word), (argv) => ['run', 'help', 'wrong'].includes(parse(...argv).kind)));

@@ -2,7 +2,14 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 /** One command: its words, its flags and what `--help` says of it. */
-export type CommandSpec = { words: readonly string[]; summary: string; help: string; flags: ParseArgsOptionsConfig };
+export type CommandSpec = {
+  words: readonly string[];
+  /** What has to be named beside the flags, such as DEVICE; the value is found under this name. */
+  operand?: string;
+  summary: string;
+  help: string;
+  flags: ParseArgsOptionsConfig;
+};
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -35,8 +42,15 @@ export function parseCommand<C extends CommandSpec>(commands: readonly C[], argv
 
 function withFlags<C extends CommandSpec>(command: C, args: readonly string[]): Typed<C> {
   try {
-    const { values } = parseArgs({ args: [...args], options: command.flags, strict: true, allowPositionals: false });
-    return { kind: 'run', command, values: values as Values };
+    const { operand } = command;
+    const parsed = parseArgs({ args: [...args], options: command.flags, strict: true, allowPositionals: operand !== undefined });
+    const values = parsed.values as Values;
+    if (operand === undefined) return { kind: 'run', command, values };
+    const [named, ...tooMany] = parsed.positionals;
+    if (named === undefined || named === '') return { kind: 'wrong', complaint: `which ${operand}?`, text: command.help };
+    if (tooMany.length > 0)
+      return { kind: 'wrong', complaint: `one ${operand} at a time, not also "${tooMany.join(' ')}"`, text: command.help };
+    return { kind: 'run', command, values: { ...values, [operand]: named } };
   } catch (error) {
     return { kind: 'wrong', complaint: plain(error), text: command.help };
   }
