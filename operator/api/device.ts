@@ -14,10 +14,10 @@ const hardware = object('What the thing is. Release selectors and artifacts matc
   ),
 });
 
-const est = object('How the first certificate comes by EST (RFC 7030).', {
+const est = object('EST: what the device proves itself with the first time. Default: Token.', {
   bootstrap: choice(
     ['Manufacturer', 'Token'],
-    'What the device proves itself with: Manufacturer (its factory certificate, IDevID) or Token (a one-time secret).',
+    'Manufacturer: its factory certificate (IDevID), whose serial number is spec.hardware.serial and whose CA the SegmentPolicy names. Token: a one-time secret, kept as a hash in the Secret hedgerow-est-tokens of this namespace.',
   ),
 });
 
@@ -87,6 +87,12 @@ const identity = object(
         '.csr',
       ),
       rule(
+        'HR-API-006',
+        "self.enrollment == 'EST' || !has(self.est)",
+        'spec.identity.est goes with enrollment: EST only: remove it, or set enrollment: EST',
+        '.est',
+      ),
+      rule(
         'HR-API-007',
         `${malformed('self.duration')} || (duration(self.duration) >= duration('10s') && duration(self.duration) <= duration('43800h'))`,
         'spec.identity.duration is at least 10s and at most 43800h (five years): a revoked certificate is banned until it expires',
@@ -121,7 +127,26 @@ const grant = object("One exception to the segment's topic rights, for this devi
   reason: text('Why; it is audited.', { max: 512, min: 1 }),
 });
 
-const spec = object('What is wanted of the device.', {
+/** CEL: seconds of what is left of a certificate when its renewal begins, three times over, because a third is the default. */
+const RENEWAL_TRIPLE =
+  '(has(self.identity.renewBefore) ? 3 * duration(self.identity.renewBefore).getSeconds() : duration(self.identity.duration).getSeconds())';
+
+const specRules = [
+  rule(
+    'HR-API-006',
+    "!has(self.identity.est) || self.identity.est.bootstrap != 'Manufacturer' || (has(self.hardware) && has(self.hardware.serial))",
+    'bootstrap: Manufacturer needs spec.hardware.serial: it is what the factory certificate has to prove',
+    '.identity.est',
+  ),
+  rule(
+    'HR-API-007',
+    `!has(self.offlineBudget) || ${malformed('self.offlineBudget')} || ${malformed('self.identity.duration')} || (has(self.identity.renewBefore) && ${malformed('self.identity.renewBefore')}) || 3 * duration(self.offlineBudget).getSeconds() <= ${RENEWAL_TRIPLE}`,
+    'a certificate could run out while the device is out of touch: spec.offlineBudget is at most spec.identity.renewBefore, which is a third of spec.identity.duration by default',
+    '.offlineBudget',
+  ),
+];
+
+const fields = {
   segment: label('Name of a SegmentPolicy in this namespace: the one segment that the device belongs to. Changing it moves the device.'),
   hardware: Type.Optional(hardware),
   identity,
@@ -132,7 +157,7 @@ const spec = object('What is wanted of the device.', {
   ),
   offlineBudget: Type.Optional(
     duration(
-      'How long the device may be out of touch with its site, and the site with the hub, for example 72h. Refused when certificate or CRL would run out first.',
+      'How long the device may be out of touch, for example 72h; at most spec.identity.renewBefore, so that its certificate outlasts it. As long after its end a certificate may still re-enrol by EST. Default: 0s.',
       {
         code: 'HR-API-007',
       },
@@ -147,7 +172,8 @@ const spec = object('What is wanted of the device.', {
     }),
   ),
   grants: Type.Optional(list("Exceptions to the segment's topic rights. Default: none.", grant, { max: 16 })),
-});
+};
+const spec = object('What is wanted of the device.', fields, { rules: specRules });
 
 const firmwareRecord = object('What runs as one component.', {
   version: text('Version that the device reported after booting it.', { max: 64 }),

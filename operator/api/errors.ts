@@ -30,11 +30,11 @@ export const ERRORS = {
   'HR-API-006': {
     title: 'EnrollmentFieldMismatch',
     cause: 'a field of spec.identity does not go with its enrollment',
-    cure: 'CSR: csr, no secretName; Managed: secretName, no csr',
+    cure: 'CSR: csr, no secretName; Managed: secretName, no csr; EST: est only, with hardware.serial for bootstrap Manufacturer',
   },
   'HR-API-007': {
     title: 'DurationInvalid',
-    cause: 'a duration is malformed, out of range, or renewBefore is not shorter than duration',
+    cause: 'a duration is malformed, out of range, renewBefore is not shorter than duration, or offlineBudget is longer than renewBefore',
     cure: 'write hours, minutes and seconds such as 720h or 1h30m, and renew well before the end',
   },
   'HR-API-008': {

@@ -20,10 +20,7 @@ const segment = row(SEGMENT_POLICIES.kind);
 const intervention = row(INTERVENTIONS.kind);
 
 export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
-  device('spec.identity', 'enrollment: EST', "self.enrollment == 'EST'", 'use enrollment: CSR or Managed'),
-  device('spec.identity', 'enrollment: Existing', "self.enrollment == 'Existing'", 'use enrollment: CSR or Managed'),
-  device('spec.identity', 'est', 'has(self.est)', 'remove it and use enrollment: CSR or Managed'),
-  device('spec', 'offlineBudget', 'has(self.offlineBudget)', `${REMOVE}; certificates last spec.identity.duration`),
+  device('spec.identity', 'enrollment: Existing', "self.enrollment == 'Existing'", 'use enrollment: CSR, EST or Managed'),
   device('spec.firmware', 'hold: true', 'self.hold', 'remove it; there are no rollouts to stay out of'),
   device('spec.firmware', 'pin', "has(self.pin) && self.pin != ''", 'remove it; there are no rollouts to stay out of'),
   device('spec', 'grants', 'has(self.grants) && self.grants.size() > 0', 'remove it and put the topic into the SegmentPolicy'),
@@ -40,7 +37,8 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec', 'limits', 'has(self.limits)', "remove it and set limits at the broker's listener"),
   segment('spec', 'payload', 'has(self.payload)', `${REMOVE}; payloads are not checked`),
   segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
-  segment('spec', 'enrollment', 'has(self.enrollment)', 'remove it and make a Device for each thing'),
+  segment('spec.enrollment', 'serials', 'has(self.serials)', 'remove it and make a Device for each thing'),
+  segment('spec.enrollment', 'approval: Auto', "self.approval == 'Auto'", 'use approval: Manual and make a Device for each thing'),
   segment(
     'spec.quarantine',
     'triggers',

@@ -114,9 +114,11 @@ const keyRef = (description: string) =>
     key: text('Key in its data.', { max: 253, min: 1 }),
   });
 
-const enrollment = object('Who may enrol by EST and become a Device just in time.', {
+const enrollment = object('By which factory certificates devices of this segment may enrol by EST.', {
   manufacturerCA: Type.Optional(
-    object("The manufacturer's CA of the factory certificates.", { secretRef: keyRef('The Secret with the CA certificates in PEM.') }),
+    object("The manufacturer's CA of the factory certificates.", {
+      secretRef: keyRef('The Secret with the CA certificates in PEM; one that est.manufacturerSecrets of the chart lists.'),
+    }),
   ),
   serials: Type.Optional(
     object('The serial numbers that may enrol.', { configMapRef: keyRef('The ConfigMap with one serial number a line.') }),

@@ -8,6 +8,8 @@ const NAME =
   'HR-API-002: metadata.name must be an RFC 1123 label of at most 62 characters: use a-z, 0-9 and - only, and start and end with a letter or digit (a dot would separate name and namespace in the certificate)';
 const KEY_IN_MANIFEST =
   'HR-API-005: spec.identity.csr holds a private key, which must never leave the device: throw this key away, make a new one there and paste only the CERTIFICATE REQUEST';
+const BUDGET =
+  'HR-API-007: a certificate could run out while the device is out of touch: spec.offlineBudget is at most spec.identity.renewBefore, which is a third of spec.identity.duration by default';
 const NO_REQUEST =
   'HR-API-006: spec.identity.csr is not a PKCS#10 request in PEM: paste the whole file that openssl req -new wrote, beginning with -----BEGIN CERTIFICATE REQUEST-----';
 const OBJECT_NAME = 'HR-API-015: this is the name of a Kubernetes object: a-z, 0-9, - and dots, starting and ending with a letter or digit';
@@ -104,6 +106,25 @@ export const BAD_DEVICES: readonly BadManifest[] = [
     [
       'spec.identity: HR-API-006: enrollment: Managed needs spec.identity.secretName, the Secret that cert-manager writes key and certificate to',
     ],
+    'onlyServer',
+  ],
+  [
+    'a proof for EST beside a request',
+    identity({ csr: CSR, est: { bootstrap: 'Token' } }),
+    ['spec.identity.est: HR-API-006: spec.identity.est goes with enrollment: EST only: remove it, or set enrollment: EST'],
+    'onlyServer',
+  ],
+  [
+    'a factory certificate without a serial number to prove',
+    identity({ enrollment: 'EST', est: { bootstrap: 'Manufacturer' } }),
+    ['spec.identity.est: HR-API-006: bootstrap: Manufacturer needs spec.hardware.serial: it is what the factory certificate has to prove'],
+    'onlyServer',
+  ],
+  ['a budget that outlasts the certificate', device({ offlineBudget: '241h' }), [`spec.offlineBudget: ${BUDGET}`], 'onlyServer'],
+  [
+    'a budget longer than the renewal that was asked for',
+    device({ offlineBudget: '25h', identity: { renewBefore: '24h' } }),
+    [`spec.offlineBudget: ${BUDGET}`],
     'onlyServer',
   ],
   [

@@ -5,10 +5,7 @@ import type { Manifest } from './server.ts';
 const FIRMWARE = { kind: 'FirmwareRelease', name: 'app-2-4-0' };
 
 export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
-  'Device spec.identity.enrollment: EST': identity({ enrollment: 'EST' }),
   'Device spec.identity.enrollment: Existing': identity({ enrollment: 'Existing' }),
-  'Device spec.identity.est': identity({ est: { bootstrap: 'Token' } }),
-  'Device spec.offlineBudget': device({ offlineBudget: '72h' }),
   'Device spec.firmware.hold: true': device({ firmware: { hold: true } }),
   'Device spec.firmware.pin': device({ firmware: { pin: '2.3.1' } }),
   'Device spec.grants': device({
@@ -26,7 +23,8 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   'SegmentPolicy spec.limits': segment({ limits: { connectRate: '5/m' } }),
   'SegmentPolicy spec.payload': segment({ payload: { onViolation: 'Drop' } }),
   'SegmentPolicy spec.egress other than Aggregates': segment({ egress: 'Alerts' }),
-  'SegmentPolicy spec.enrollment': segment({ enrollment: { approval: 'Manual' } }),
+  'SegmentPolicy spec.enrollment.serials': segment({ enrollment: { serials: { configMapRef: { name: 'serials', key: 'list' } } } }),
+  'SegmentPolicy spec.enrollment.approval: Auto': segment({ enrollment: { approval: 'Auto' } }),
   'SegmentPolicy spec.quarantine.triggers': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
   'SegmentPolicy spec.mode: Audit': segment({ mode: 'Audit' }),

@@ -8,6 +8,10 @@ export type Compilation = {
   title: string;
   coldMinutes: number;
   source: string;
+  /** What to build in it: `.`, or the path of a tool. */
+  target: string;
+  /** Whether it has parts in C: a C compiler is needed then. */
+  cgo: boolean;
   output: string;
   ldflags: string;
   toolchain: Toolchain;
@@ -43,7 +47,7 @@ async function staleCount(options: Compilation, progress: Progress): Promise<num
   const lines: string[] = [];
   await go(
     options,
-    ['list', ...FLAGS, '-deps', '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', '.'],
+    ['list', ...FLAGS, '-deps', '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', options.target],
     (text) => lines.push(text),
     (text) => {
       if (text.startsWith('go: downloading')) progress.modules++;
@@ -58,7 +62,7 @@ async function goBuild(options: Compilation, progress: Progress): Promise<void> 
     if (/^[\w.][\w./~-]*$/.test(text)) progress.done++;
     if (progress.total > 0 && progress.done >= progress.total) progress.phase = 'linking';
   };
-  await go(options, ['build', ...FLAGS, '-v', '-ldflags', options.ldflags, '-o', options.output, '.'], seen, seen);
+  await go(options, ['build', ...FLAGS, '-v', '-ldflags', options.ldflags, '-o', options.output, options.target], seen, seen);
 }
 
 function go(options: Compilation, args: string[], onOut: (line: string) => void, onErr: (line: string) => void): Promise<void> {
@@ -66,8 +70,8 @@ function go(options: Compilation, args: string[], onOut: (line: string) => void,
     const child = spawn(options.toolchain.go, args, {
       cwd: options.source,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // No cgo: no C compiler needed, one static program. GOFLAGS of the machine are not ours.
-      env: { ...process.env, ...options.toolchain.env, CGO_ENABLED: '0', GOFLAGS: '' },
+      // Without cgo no C compiler is needed, and the program is static. GOFLAGS of the machine are not ours.
+      env: { ...process.env, ...options.toolchain.env, CGO_ENABLED: options.cgo ? '1' : '0', GOFLAGS: '' },
     });
     // Ctrl-C reaches it by itself at a terminal only; without us nobody would move what it made to its place.
     const endWithUs = (): void => void child.kill('SIGINT');

@@ -13,7 +13,7 @@ import { findToolchain, type Toolchain } from './toolchain.ts';
 
 const run = promisify(execFile);
 
-export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool';
+export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool' | 'estclient';
 /** A compiled program and the files of its modules that go with it (charts, stages). */
 export type Program = { bin: string; assets: string };
 
@@ -21,6 +21,9 @@ type Recipe = {
   title: string;
   /** What a first compile took on two cores: the first estimate. */
   coldMinutes: number;
+  /** The path of a `tool` of the module; default: the program in its folder. */
+  tool?: string;
+  cgo?: true;
   /** `-X` variables. */
   stamps: Record<string, string>;
   /** Folders of modules that are needed at run time: kept beside the program, so that a hit needs no Go. */
@@ -53,6 +56,15 @@ const RECIPES: Record<ProgramName, Recipe> = {
   netpol: { title: 'kube-router 2.10.0', coldMinutes: 3, stamps: {}, assets: [] },
   helm: { title: 'helm 4.2.4', coldMinutes: 1, stamps: {}, assets: [] },
   podtool: { title: 'the pods of the node test', coldMinutes: 1, stamps: {}, assets: [] },
+  // Its support of hardware tokens (pkcs11) is in C.
+  estclient: {
+    title: "GlobalSign's EST client 1.0.6",
+    coldMinutes: 1,
+    tool: 'github.com/globalsign/est/cmd/estclient',
+    cgo: true,
+    stamps: {},
+    assets: [],
+  },
 };
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
@@ -99,6 +111,8 @@ async function build(name: ProgramName, toolchain: Toolchain, dir: string, say: 
       title: recipe.title,
       coldMinutes: recipe.coldMinutes,
       source,
+      target: recipe.tool ?? '.',
+      cgo: recipe.cgo === true,
       output: join(next, name),
       ldflags: ldflags(recipe),
       toolchain,

@@ -29,9 +29,7 @@ const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
 /** Starts the operator and resolves when `/readyz` answers 200. Rejects when it exits first. */
 export async function startOperator(options: OperatorOptions): Promise<OperatorProcess> {
   const port = await freePort();
-  const log = openSync(options.logFile, 'a');
   const args = [
-    MAIN,
     ...['--kubeconfig', options.kubeconfig],
     ...['--namespace', options.namespace],
     ...['--default-issuer', options.defaultIssuer],
@@ -41,7 +39,41 @@ export async function startOperator(options: OperatorOptions): Promise<OperatorP
     ...['--metrics-port', String(port)],
     ...(options.extraArgs ?? []),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
+  return await startMain(args, port, options.logFile);
+}
+
+export type EstOptions = {
+  kubeconfig: string;
+  namespace: string;
+  defaultIssuer: string;
+  tls: { certFile: string; keyFile: string };
+  deviceCaFile: string;
+  logFile: string;
+  extraArgs?: string[];
+};
+
+/** Starts `operator est`; it serves as soon as this resolves. */
+export async function startEst(options: EstOptions): Promise<OperatorProcess & { port: number }> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const args = [
+    'est',
+    ...['--kubeconfig', options.kubeconfig],
+    ...['--namespace', options.namespace],
+    ...['--default-issuer', options.defaultIssuer],
+    ...['--tls-cert-file', options.tls.certFile],
+    ...['--tls-key-file', options.tls.keyFile],
+    ...['--device-ca-file', options.deviceCaFile],
+    ...['--host', '127.0.0.1'],
+    ...['--port', String(port)],
+    ...['--metrics-port', String(metricsPort)],
+    ...(options.extraArgs ?? []),
+  ];
+  return { ...(await startMain(args, metricsPort, options.logFile)), port };
+}
+
+async function startMain(args: string[], port: number, logFile: string): Promise<OperatorProcess> {
+  const log = openSync(logFile, 'a');
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log] });
   const exited = exitOf(child);
   let gone: number | undefined;
   // Also when this program ends before anybody could stop it; killed by -9 itself, the operator ends with the API server it cannot reach any more.
@@ -53,7 +85,7 @@ export async function startOperator(options: OperatorOptions): Promise<OperatorP
   });
   const metricsUrl = `http://127.0.0.1:${port}`;
   await waitFor(
-    'the operator to become ready',
+    `operator ${args[0] === 'est' ? 'est ' : ''}to become ready`,
     async () => {
       if (gone !== undefined) return true;
       const answer = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
@@ -61,7 +93,7 @@ export async function startOperator(options: OperatorOptions): Promise<OperatorP
     },
     { timeoutMs: 60_000, everyMs: 50 },
   );
-  if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${options.logFile}`);
+  if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${logFile}`);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number> => {
     if (gone === undefined) child.kill(signal);
     return exited;

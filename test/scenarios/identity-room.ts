@@ -65,7 +65,8 @@ export type Order = {
   stop(): void;
 };
 
-export async function setTheScene(cluster: Cluster): Promise<IdentityScene> {
+/** `est`: with the account of an EST server, whose requests the room judges. */
+export async function setTheScene(cluster: Cluster, options: { est?: boolean } = {}): Promise<IdentityScene> {
   const run = runner(cluster);
   await run.apply(KINDS.map(crdOf));
   await run.kubectl(
@@ -77,7 +78,8 @@ export async function setTheScene(cluster: Cluster): Promise<IdentityScene> {
   const [own, site] = [await ownNamespace(cluster, 'identity-own'), await ownNamespace(cluster, 'identity-site')];
   await makeDeviceIssuer(cluster, site);
   const signers = ['devices', 'later', 'taken'].map((name) => `issuers.cert-manager.io/${site}.${name}`);
-  const rendered = await render(cluster, { fullnameOverride: ACCOUNT, identity: { signers } }, own);
+  const est = options.est === true ? { est: { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } } } : {};
+  const rendered = await render(cluster, { fullnameOverride: ACCOUNT, identity: { signers }, ...est }, own);
   const roles = rendered.filter(({ kind }) => RBAC_KINDS.has(kind));
   await run.apply(roles);
   const connection = await kubeconfigConnection(await cluster.kubeconfigFor({ serviceAccount: `${own}/${ACCOUNT}` }));
@@ -100,6 +102,7 @@ export async function setTheScene(cluster: Cluster): Promise<IdentityScene> {
         log,
         metrics,
         defaultIssuer: { name: 'devices', kind: 'Issuer' },
+        ...(options.est === true ? { estUser: `system:serviceaccount:${own}:${ACCOUNT}-est` } : {}),
       });
       room = { close: () => started.stop().then(() => client.close()) };
       await started.whenSynced();

@@ -17,6 +17,7 @@ let own: string;
 let site: string;
 let objects: Rendered[];
 let answers: Map<Question, boolean>;
+let estAnswers: Map<Question, boolean>;
 
 beforeAll(async () => {
   cluster = await sharedCluster();
@@ -25,12 +26,17 @@ beforeAll(async () => {
   // A signer of our own: a role over all issuers would make this account a foreign approver for every other test of this cluster.
   const rendered = await render(
     cluster,
-    { fullnameOverride: 'hedgerow', identity: { signers: [`issuers.cert-manager.io/${site}.devices`] } },
+    {
+      fullnameOverride: 'hedgerow',
+      identity: { signers: [`issuers.cert-manager.io/${site}.devices`] },
+      est: { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } },
+    },
     own,
   );
   objects = rendered.filter(({ kind }) => RBAC_KINDS.includes(kind));
   await apply(cluster, objects);
-  answers = await ask([...MAY, ...MAY_NOT]);
+  answers = await ask([...MAY, ...MAY_NOT], 'hedgerow');
+  estAnswers = await ask([...EST_MAY, ...EST_MAY_NOT], 'hedgerow-est');
 });
 
 afterAll(async () => {
@@ -124,6 +130,63 @@ const MAY_NOT: readonly Question[] = [
   ['create', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', ''],
 ];
 
+/** It talks with strangers: what it may do, a stranger who takes it over may do. */
+const EST_MAY: readonly Question[] = [
+  ['watch', 'devices.hedgerow.dev', ''],
+  ['get', 'segmentpolicies.hedgerow.dev', SITE],
+  ['watch', 'certificateledgers.hedgerow.dev', OWN],
+  ['create', 'certificaterequests.cert-manager.io', SITE],
+  ['watch', 'certificaterequests.cert-manager.io', ''],
+  ['get', 'secrets', SITE, 'hedgerow-est-tokens'],
+  ['patch', 'secrets', SITE, 'hedgerow-est-tokens'],
+  ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
+];
+const EST_MAY_NOT: readonly Question[] = [
+  // Keys: of the CA, of devices, of itself
+  ['get', 'secrets', SITE],
+  ['get', 'secrets', SITE, 'hedgerow-devices-ca'],
+  ['get', 'secrets', OWN, 'hedgerow-broker'],
+  ['get', 'secrets', OWN, 'est-tls'],
+  ['list', 'secrets', SITE],
+  ['watch', 'secrets', ''],
+  ['create', 'secrets', SITE],
+  ['update', 'secrets', SITE, 'hedgerow-est-tokens'],
+  ['delete', 'secrets', SITE, 'hedgerow-est-tokens'],
+  ['patch', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
+  ['create', 'serviceaccounts/token', OWN, 'hedgerow'],
+  ['get', 'configmaps', OWN],
+  // A certificate by itself
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.devices'],
+  ['sign', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.devices'],
+  ['patch', 'certificaterequests/status.cert-manager.io', SITE],
+  ['update', 'certificaterequests/status.cert-manager.io', SITE],
+  ['patch', 'certificaterequests.cert-manager.io', SITE],
+  ['delete', 'certificaterequests.cert-manager.io', SITE],
+  ['create', 'certificates.cert-manager.io', SITE],
+  // What is and what was issued
+  ['create', 'devices.hedgerow.dev', SITE],
+  ['patch', 'devices.hedgerow.dev', SITE],
+  ['patch', 'devices/status.hedgerow.dev', SITE],
+  ['patch', 'certificateledgers.hedgerow.dev', OWN],
+  ['create', 'certificateledgers.hedgerow.dev', OWN],
+  ['list', 'segmentpolicies.hedgerow.dev', SITE],
+  ['list', 'interventions.hedgerow.dev', SITE],
+  ['create', 'interventions.hedgerow.dev', SITE],
+  // The operator's place
+  ['update', 'leases.coordination.k8s.io', OWN, 'hedgerow-operator'],
+  ['create', 'events.events.k8s.io', SITE],
+  ['create', 'networkpolicies.networking.k8s.io', SITE],
+  ['list', 'pods', ''],
+  ['create', 'pods', OWN],
+  ['create', 'rolebindings.rbac.authorization.k8s.io', SITE],
+  ['impersonate', 'serviceaccounts', ''],
+];
+
+describe('the account of the EST server', () => {
+  for (const question of EST_MAY) it(`may ${say(question)}`, () => expect(estAnswers.get(question)).toBe(true));
+  for (const question of EST_MAY_NOT) it(`may not ${say(question)}`, () => expect(estAnswers.get(question)).toBe(false));
+});
+
 describe("the chart's ServiceAccount", () => {
   for (const question of MAY) it(`may ${say(question)}`, () => expect(answers.get(question)).toBe(true));
   for (const question of MAY_NOT) it(`may not ${say(question)}`, () => expect(answers.get(question)).toBe(false));
@@ -143,8 +206,8 @@ function say([verb, resource, where, name]: Question): string {
 }
 
 /** All in one call of kubectl: they are many. */
-async function ask(questions: readonly Question[]): Promise<Map<Question, boolean>> {
-  const reviews = questions.map((question) => JSON.stringify(review(question))).join('\n---\n');
+async function ask(questions: readonly Question[], account: string): Promise<Map<Question, boolean>> {
+  const reviews = questions.map((question) => JSON.stringify(review(question, account))).join('\n---\n');
   const { stdout, stderr, code } = await cluster.kubectl(['create', '-f', '-', '-o', 'jsonpath={.status.allowed}{"\\n"}'], reviews);
   if (code !== 0) throw new Error(stderr);
   const lines = stdout.trim().split('\n');
@@ -152,7 +215,7 @@ async function ask(questions: readonly Question[]): Promise<Map<Question, boolea
   return new Map(questions.map((question, at) => [question, lines[at] === 'true']));
 }
 
-function review([verb, resource, where, name]: Question): object {
+function review([verb, resource, where, name]: Question, account: string): object {
   const [path = '', ...group] = resource.split('.');
   const [plural = '', subresource] = path.split('/');
   const namespace = { [OWN]: own, [SITE]: site, '': undefined }[where];
@@ -160,7 +223,7 @@ function review([verb, resource, where, name]: Question): object {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
     spec: {
-      user: `system:serviceaccount:${own}:hedgerow`,
+      user: `system:serviceaccount:${own}:${account}`,
       groups: ['system:serviceaccounts', `system:serviceaccounts:${own}`, 'system:authenticated'],
       resourceAttributes: {
         verb,

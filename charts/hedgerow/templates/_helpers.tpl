@@ -39,6 +39,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- define "hedgerow.estSelectorLabels" -}}
+app.kubernetes.io/name: hedgerow
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: est
+{{- end -}}
+
+{{- define "hedgerow.estLabels" -}}
+{{ include "hedgerow.estSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
 {{- define "hedgerow.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
