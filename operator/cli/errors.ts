@@ -20,6 +20,11 @@ export const ERRORS = {
     cause: 'a file that a flag names cannot be read',
     cure: 'correct the path, or the rights of the file',
   },
+  'HR-CLI-005': {
+    title: 'NoSuchDevice',
+    cause: 'there is no Device of this name in the namespace',
+    cure: 'see "kubectl hedgerow devices -A" for the name and pass its namespace by -n',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;
