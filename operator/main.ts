@@ -1,4 +1,5 @@
 // Flags in, manager out; nothing else lives here.
+import { crlHelp, parseCrl, runCrl } from './crl/crl.ts';
 import { estHelp, parseEst, runEst } from './est/est.ts';
 import { findConnection, KubeConfigError, type KubeConnection } from './kube/config.ts';
 import { HELP, parseOptions } from './options.ts';
@@ -12,10 +13,9 @@ const EXIT_NO_CLUSTER = 78;
 type Run = (connection: KubeConnection, stop: AbortSignal) => Promise<number>;
 type Wish = { kind: 'run'; kubeconfig: string | undefined; run: Run } | { kind: 'help' } | { kind: 'wrong'; message: string };
 
-/** `operator` reconciles; `operator est` serves enrolment. */
+/** `operator` reconciles; `operator est` serves enrolment; `operator crl` signs and serves CRLs. */
 async function main(argv: readonly string[]): Promise<number> {
-  const [name, help, wish] =
-    argv[0] === 'est' ? (['operator est', estHelp, est(argv.slice(1))] as const) : (['operator', HELP, standalone(argv)] as const);
+  const { name, help, wish } = processOf(argv);
   if (wish.kind === 'help') {
     process.stdout.write(help);
     return 0;
@@ -35,6 +35,12 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+function processOf(argv: readonly string[]): { name: string; help: string; wish: Wish } {
+  if (argv[0] === 'est') return { name: 'operator est', help: estHelp, wish: est(argv.slice(1)) };
+  if (argv[0] === 'crl') return { name: 'operator crl', help: crlHelp, wish: crl(argv.slice(1)) };
+  return { name: 'operator', help: HELP, wish: standalone(argv) };
+}
+
 function standalone(argv: readonly string[]): Wish {
   const parsed = parseOptions(argv);
   if (parsed.kind !== 'options') return parsed;
@@ -47,6 +53,13 @@ function est(argv: readonly string[]): Wish {
   if (parsed.kind !== 'options') return parsed;
   const { options } = parsed;
   return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runEst(options, connection, stop) };
+}
+
+function crl(argv: readonly string[]): Wish {
+  const parsed = parseCrl(argv);
+  if (parsed.kind !== 'options') return parsed;
+  const { options } = parsed;
+  return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runCrl(options, connection, stop) };
 }
 
 // Not process.exitCode: whatever still holds a timer or a socket must not keep a process that lost its Lease alive.

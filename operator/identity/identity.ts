@@ -23,6 +23,11 @@ import type { ManagedFacts } from './managed-facts.ts';
 import type { EstProof as Proof } from './request-facts.ts';
 import { createRequests, keyInFlight } from './requests.ts';
 import { retireOrphans } from './retire.ts';
+import {
+  type PageRevocations as PageRevocationsPart,
+  type RevokedCertificate as RevokedPart,
+  revocationsOf as revocationsOfPage,
+} from './revocations.ts';
 import { firstOf } from './rivals.ts';
 import { whoAmI } from './self.ts';
 import { deleteRequest, takeStep } from './steps.ts';
@@ -37,6 +42,11 @@ export type EstProof = Proof;
 export type CertificateFacts = Facts509;
 export const readCertificate = factsOf;
 export const commonNameOfCsr = commonNameOf;
+
+/** For the CRL server, a process of its own. */
+export const revocationsOf = revocationsOfPage;
+export type PageRevocations = PageRevocationsPart;
+export type RevokedCertificate = RevokedPart;
 
 export type LedgerEntry = Entry;
 export type Ledger = CertificateLedger & { onChange(listener: () => void): void };

@@ -2,6 +2,7 @@
 import { ERRORS as api } from '../../operator/api/errors.ts';
 import { ERRORS as broker } from '../../operator/broker/errors.ts';
 import { ERRORS as cli } from '../../operator/cli/errors.ts';
+import { ERRORS as crl } from '../../operator/crl/errors.ts';
 import { ERRORS as est } from '../../operator/est/errors.ts';
 import { ERRORS as identity } from '../../operator/identity/errors.ts';
 import { ERRORS as interventions } from '../../operator/interventions/errors.ts';
@@ -15,7 +16,7 @@ type Table = Readonly<Record<string, Row>>;
 
 /** By the name of the room: every operator/<room>/errors.ts. */
 export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
-  Object.entries({ api, broker, cli, est, identity, interventions, kube, runtime, segments }),
+  Object.entries({ api, broker, cli, crl, est, identity, interventions, kube, runtime, segments }),
 );
 
 /** Parts by marker name: the rooms. A heading for each code, so that it can be linked: errors.md#hr-id-009-csrsubjectmismatch. */
