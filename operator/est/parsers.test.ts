@@ -32,7 +32,7 @@ describe('a body', () => {
     );
   });
 
-  it('of anything is read or refused, 100,000 times', () => {
+  it('of anything is read or refused', () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 }).map((s) => Buffer.from(s));
     const almost = fc.base64String({ maxLength: 60 }).map((s) => Buffer.from(s));
     fc.assert(
@@ -42,9 +42,9 @@ describe('a body', () => {
           expect(read.pem).toMatch(/^-----BEGIN CERTIFICATE REQUEST-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE REQUEST-----\n$/);
         else expect(['HR-EST-030', 'HR-EST-031']).toContain(read.code);
       }),
-      { numRuns: 100_000 },
+      { numRuns: 20_000 },
     );
-  }, 120_000);
+  }, 60_000);
 
   it.each([
     ['empty', '', 'HR-EST-030'],

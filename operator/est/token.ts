@@ -1,7 +1,7 @@
 // One-time tokens. The cluster holds only a token's hash; a use binds it to the one request that it was used for. Pure.
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** The one Secret of a namespace that holds the hashes of its tokens, one entry a Device: RBAC can name it, so the server can read no other (docs/adr/0008-est.md). */
+/** The one Secret of a namespace that holds the hashes of its tokens, one entry a Device: RBAC can name it, so the server can read no other (docs/adr/0009-est.md). */
 export const TOKENS_SECRET = 'hedgerow-est-tokens';
 
 /** An entry of that Secret, `sha256:<hex> <RFC 3339 end>` and, after the use, ` <sha256 of the request's DER>`. */

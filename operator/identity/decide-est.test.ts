@@ -13,6 +13,7 @@ const thirdCsr = await makeCsr();
 const DAY = 24 * HOUR;
 const lifetime = { notBefore: NOW - HOUR, notAfter: NOW + 719 * HOUR };
 const certificate = await issue(csr, lifetime);
+const twin = await issue(nextCsr, lifetime);
 const renewed = await issue(nextCsr, { notBefore: NOW, notAfter: NOW + 720 * HOUR });
 
 const fresh = device({ identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } });
@@ -153,7 +154,7 @@ describe('a request of the EST server', () => {
       input(fresh, { requests: [estRequest(fresh, csr, { change: (o) => Object.assign(o.spec, { username: 'mallory' }) })] }),
       'done',
     ],
-    ['is none when there is no EST server', input(fresh, { est: undefined, requests: [estRequest(fresh, csr)] }), 'done'],
+    ['is none when there is no EST server', input(fresh, { est: undefined, requests: [estRequest(fresh, csr)] }), 'stalled NoEstServer'],
     [
       'serves a Managed device too',
       input(gateway(), {
@@ -207,6 +208,24 @@ describe('a device that enrols by EST', () => {
     const after = device({ identity: { enrollment: 'EST' }, certificate: renewed });
     expect(decide(input(after, { requests: both, entries }))).toMatchObject({
       answer: { certificate: renewed, entry: recordedNext, outcome: { reason: 'TidyUp' } },
+    });
+  });
+
+  it('shows the later of two of one second, and the one whose request is gone as the older', () => {
+    const [early, late] = ['3', '12'].map((resourceVersion, n) => {
+      const pem = n === 0 ? twin : certificate;
+      return { ...estRequest(fresh, n === 0 ? nextCsr : csr, { state: 'issued', certificate: pem }), resourceVersion };
+    }) as [RequestFacts, RequestFacts];
+    const entries = [recorded, entry(fresh, twin, { via: 'EST' })];
+    for (const requests of [
+      [early, late],
+      [late, early],
+    ])
+      expect(decide(input(fresh, { requests, entries }))).toMatchObject({ answer: { certificate } });
+    const shows = (pem: string) => device({ identity: { enrollment: 'EST' }, certificate: pem });
+    expect(decide(input(shows(twin), { requests: [late], entries }))).toMatchObject({ answer: { certificate } });
+    expect(decide(input(shows(certificate), { requests: [early, late], entries }))).toMatchObject({
+      answer: { certificate, outcome: { reason: 'TidyUp' } },
     });
   });
 

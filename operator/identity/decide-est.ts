@@ -1,5 +1,5 @@
 // What the EST server asked for: approve or deny, record, show, tidy up; and how a device stands that enrols by EST. Pure.
-// The EST server makes the same checks before it asks. They are made again here, because that process talks with strangers (docs/adr/0008-est.md).
+// The EST server makes the same checks before it asks. They are made again here, because that process talks with strangers (docs/adr/0009-est.md).
 import { done } from '../runtime/outcome.ts';
 import { verifyCsr } from './csr.ts';
 import {
@@ -51,6 +51,7 @@ export function decideEst(input: Input): Decision {
     const outcome = { kind: 'requeue' as const, afterMs: due - input.now, reason: 'RenewalDue' };
     return answer(input, { outcome, certified: certifiedVerdict(now), entry: now });
   }
+  if (input.est === undefined) return stall(input, 'HR-ID-064');
   const foreign = estRequests(input).find((request) => request.state === 'issued');
   if (foreign !== undefined && !isRecorded(input, foreign)) return notAsAsked(input, foreign);
   if (input.firstWithSerial !== undefined)
@@ -208,14 +209,17 @@ function newlyIssued(input: Input): Decision | undefined {
   const { device } = input;
   // What a Managed device has in its Secret is what its status tells of.
   if (device.enrollment === 'Managed') return undefined;
-  const order = (entry: LedgerEntry): string => new Date(entry.notBefore).toISOString() + entry.sha256;
-  const shown = valid(input).find((entry) => entry.sha256 === device.handedOut);
-  let newest: { request: RequestFacts; entry: LedgerEntry } | undefined;
-  for (const request of estRequests(input)) {
-    const entry = request.state === 'issued' ? entryOf(input, request) : undefined;
+  const requests = estRequests(input).filter((request) => request.state === 'issued');
+  const shownEntry = valid(input).find((entry) => entry.sha256 === device.handedOut);
+  let newest: Issued | undefined;
+  let last: Issued | undefined = shownEntry && {
+    entry: shownEntry,
+    request: requests.find((request) => entryOf(input, request)?.sha256 === shownEntry.sha256),
+  };
+  for (const request of requests) {
+    const entry = entryOf(input, request);
     if (entry === undefined || entry.deviceUid !== device.uid || !isValid(entry, input.now)) continue;
-    const last = newest?.entry ?? shown;
-    if (last === undefined || order(entry) > order(last)) newest = { request, entry };
+    if (last === undefined || isNewer({ entry, request }, last)) last = newest = { entry, request };
   }
   if (newest === undefined) return undefined;
   const { request, entry } = newest;
@@ -226,8 +230,18 @@ function newlyIssued(input: Input): Decision | undefined {
   };
   return {
     do: 'answer',
-    answer: { outcome, certified: certifiedVerdict(entry), entry, certificate: request.certificate, cleanup: [] },
+    answer: { outcome, certified: certifiedVerdict(entry), entry, certificate: request?.certificate, cleanup: [] },
   };
+}
+
+type Issued = { entry: LedgerEntry; request: RequestFacts | undefined };
+
+/** Certificates begin at whole seconds. Of two in one second the later answer counts; one whose request is gone is older than one whose request is there. */
+function isNewer(a: Issued, b: Issued): boolean {
+  const [from, to] = [Date.parse(b.entry.notBefore), Date.parse(a.entry.notBefore)];
+  if (from !== to) return to > from;
+  // Resource versions of one kind may be compared as numbers (KEP-5504).
+  return Number(a.request?.resourceVersion ?? 0) > Number(b.request?.resourceVersion ?? 0);
 }
 
 /** What a revoked Device asked for by EST and did not get yet. */

@@ -68,6 +68,7 @@ const SITUATIONS: Record<IdentityCode, () => Input | Promise<Input>> = {
   'HR-ID-061': () => input(byEst),
   'HR-ID-062': () => input(byEst, { now: NOW + 721 * HOUR, entries: [recorded] }),
   'HR-ID-063': () => input(byEst, { requests: [estRequest(byEst, csr, { change: (o) => Object.assign(o.spec, { isCA: true }) })] }),
+  'HR-ID-064': () => input(byEst, { est: undefined }),
 };
 
 function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {

@@ -167,6 +167,11 @@ export const ERRORS = {
     cause: 'a CertificateRequest of the EST server is not what it may ask for, so it was denied',
     cure: 'let the device ask again; if it lasts, give operator and EST server the same version and the same --default-issuer',
   },
+  'HR-ID-064': {
+    title: 'NoEstServer',
+    cause: 'the Device is to enrol by EST, and the operator was told of no EST server whose requests it may approve',
+    cure: 'install the chart with est.enabled (the operator then runs with --est-account), or use spec.identity.enrollment CSR or Managed',
+  },
 } as const;
 
 export type IdentityCode = keyof typeof ERRORS;

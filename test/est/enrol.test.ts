@@ -169,6 +169,42 @@ describe('a one-time token', () => {
     expect(certificatesOf('thermo-9')).toBe(1);
   });
 
+  it('that was burnt when the API server failed is good for the same request, and for no other', async () => {
+    await deviceWithToken('thermo-13');
+    const { body } = world.makeRequest('thermo-13');
+    world.api.faults = ({ verb, plural, name }) =>
+      verb === 'create' && plural === 'certificaterequests' && name.startsWith('thermo-13-') ? { when: 'before', status: 500 } : undefined;
+    const failed = await world.ask('simpleenroll', { body, token: token('thermo-13') });
+    world.api.faults = () => undefined;
+    expect(failed).toMatchObject({ status: 503, headers: { 'retry-after': expect.any(String) } });
+    expect(world.requests('thermo-13')).toEqual([]);
+    const other = await world.ask('simpleenroll', { body: world.makeRequest('thermo-13').body, token: token('thermo-13') });
+    expect(other.body).toContain('HR-EST-004');
+    expect((await world.ask('simpleenroll', { body, token: token('thermo-13') })).status).toBe(200);
+    expect(certificatesOf('thermo-13')).toBe(1);
+  });
+
+  it.each(['secrets', 'certificaterequests'])(
+    'whose answer of the API server about %s was lost still gives one certificate',
+    async (plural) => {
+      const name = `thermo-lost-${plural}`;
+      await deviceWithToken(name);
+      const { body } = world.makeRequest(name);
+      let lost = false;
+      world.api.faults = (write) => {
+        if (lost || write.plural !== plural || write.verb === 'delete') return undefined;
+        lost = true;
+        return { when: 'after' };
+      };
+      const first = await world.ask('simpleenroll', { body, token: token(name) });
+      world.api.faults = () => undefined;
+      expect(lost).toBe(true);
+      expect([200, 503]).toContain(first.status);
+      expect((await world.ask('simpleenroll', { body, token: token(name) })).status).toBe(200);
+      expect(certificatesOf(name)).toBe(1);
+    },
+  );
+
   it('does not certify another key type than allowed', async () => {
     await deviceWithToken('thermo-10');
     const weak = world.makeRequest('thermo-10', { key: world.ssl.key('-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048') });
@@ -362,6 +398,19 @@ describe('limits', () => {
     for (let n = 0; n < 4; n++) answers.push(await world.ask('cacerts', { port }));
     expect(answers.map((answer) => answer.status).slice(0, 3)).toEqual([200, 200, 429]);
     expect(answers[2]?.headers['retry-after']).toMatch(/^\d+$/);
+  });
+
+  it('tell a Device that proved itself and asks too often when to come again, and no other Device', async () => {
+    const port = await world.startEst({ perDevice: 1 });
+    const busy = await world.enrolled('busy');
+    const calm = await world.enrolled('calm');
+    const ask = (name: string, as: Identity) => world.ask('simplereenroll', { port, body: world.makeRequest(name).body, as });
+    const statuses = [(await ask('busy', busy)).status, (await ask('busy', busy)).status];
+    expect(statuses[0]).toBe(200);
+    expect([200, 429]).toContain(statuses[1]);
+    const many = await Promise.all(Array.from({ length: 6 }, () => ask('busy', busy)));
+    expect(many.filter(({ status }) => status === 429).length).toBeGreaterThan(0);
+    expect((await ask('calm', calm)).status).toBe(200);
   });
 
   it.each([

@@ -1,7 +1,12 @@
 // Thousands of bodies that no device would send, over real TLS to the real handler: an answer to each, and no certificate.
 import { createHash } from 'node:crypto';
 import { Agent, request } from 'node:https';
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { pemOfBody } from '../../operator/est/body.ts';
+import { verifyCsr } from '../../operator/identity/csr.ts';
+import { dictatedSubject, type Subject } from '../../operator/identity/subject.ts';
+import { makeCsr } from '../../operator/identity/testing/authority.ts';
 import { derOf } from '../../operator/identity/testing/openssl.ts';
 import { startWorld, type World } from './world.ts';
 
@@ -73,3 +78,27 @@ it('3,000 bodies made of one good request: each is answered, none is certified, 
   expect(world.requests('target')).toEqual([]);
   expect((await world.ask('simpleenroll', { body: good, token: ['target.berlin', 'token-of-target-0123456789'] })).status).toBe(200);
 }, 120_000);
+
+it('100,000 bodies, most of them a good request with a byte changed or an end cut off: the gates refuse each and throw at none', async () => {
+  const subject = dictatedSubject({ name: 'thermo-17', namespace: 'berlin', segment: 'office' }) as Subject;
+  const good = derOf(await makeCsr());
+  const passes = (der: Uint8Array | string): boolean => {
+    const read = pemOfBody(Buffer.from(typeof der === 'string' ? der : Buffer.from(der).toString('base64')));
+    return 'pem' in read && verifyCsr(read.pem, subject).ok;
+  };
+  expect(passes(good)).toBe(true);
+  const changed = fc.tuple(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 })).map(([at, bits]) => {
+    const der = Buffer.from(good);
+    der[at] = (der[at] as number) ^ bits;
+    return der;
+  });
+  const cut = fc.nat(good.length - 1).map((length) => good.subarray(0, length));
+  const longer = fc.uint8Array({ minLength: 1, maxLength: 20 }).map((end) => Buffer.concat([good, end]));
+  const anything = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ maxLength: 60 }), fc.base64String({ maxLength: 60 }));
+  fc.assert(
+    fc.property(fc.oneof(changed, cut, longer, anything), (body) => {
+      expect(passes(body)).toBe(false);
+    }),
+    { numRuns: 100_000 },
+  );
+}, 240_000);

@@ -54,7 +54,7 @@ export async function startWorld() {
   const servers: EstServer[] = [];
   const stop = new AbortController();
 
-  async function startEst(o: { waitMs?: number; perAddress?: number } = {}): Promise<number> {
+  async function startEst(o: { waitMs?: number; perAddress?: number; perDevice?: number } = {}): Promise<number> {
     const client = cluster.client({ alive: true }, EST);
     const enrolment = createEnrolment({ ...shared, metrics: createMetrics(), client, namespace: 'hedgerow', defaultIssuer });
     for (const reflector of enrolment.reflectors) void reflector.run(stop.signal);
@@ -64,7 +64,7 @@ export async function startWorld() {
       enrolment,
       secrets: createSecrets(client, () => Date.now()),
       authorities: () => authorities,
-      perDevice: limiter(1_000),
+      perDevice: limiter(o.perDevice ?? 1_000),
       waitMs: o.waitMs ?? 20_000,
       clock: systemClock,
       log: silentLog,
