@@ -37,6 +37,8 @@ export type CrashReport = {
 
 export const OPERATOR_USER = `system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`;
 const SETTLE_LIMIT_MS = 150_000;
+/** A world that takes longer than this to settle says meanwhile what it still waits for. */
+const SILENT_MS = 15_000;
 
 /** Throws, with the difference, when a round ends in another world. */
 export async function runCrashRounds(options: CrashOptions): Promise<CrashReport> {
@@ -66,7 +68,7 @@ async function undisturbed(world: CrashWorld, { count, say }: CrashOptions, know
   const startedAt = performance.now();
   await prepareSegments(world);
   const round = await newRound(world, 'r00', count);
-  const dump = await ends(world, round, play(world, round), known);
+  const dump = await ends(world, round, play(world, round), known, say);
   await leave(round);
   say(`round 0, nobody is killed: ${((performance.now() - startedAt) / 1000).toFixed(1)} s, the dump has ${dump.length} characters`);
   return dump;
@@ -81,7 +83,7 @@ async function disturbed(world: CrashWorld, options: CrashOptions, number: numbe
   const round = await newRound(world, `r${String(number).padStart(2, '0')}`, count);
   try {
     const killed = killAt(world, kills);
-    await ends(world, round, Promise.all([play(world, round), killed]), calm);
+    await ends(world, round, Promise.all([play(world, round), killed]), calm, say);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const log = lastLines(join(world.cluster.dir, 'operator.log'), 30);
@@ -110,13 +112,24 @@ async function killAt(world: CrashWorld, kills: readonly Kill[]): Promise<void> 
 }
 
 /** Plays to the end and waits until the dump is as wanted, twice in a row; without a wanted one, until it holds still and everybody who should be is connected. */
-async function ends(world: CrashWorld, round: Round, playing: Promise<unknown>, wanted: string | undefined): Promise<string> {
+async function ends(
+  world: CrashWorld,
+  round: Round,
+  playing: Promise<unknown>,
+  wanted: string | undefined,
+  say: CrashOptions['say'],
+): Promise<string> {
   await playing;
   let before = '';
+  let saidAt = performance.now();
   const holdsStill = async (): Promise<string | undefined> => {
     const now = await dumpRound(world, round);
     const settled = now === before && incomplete(now, round).length === 0 && (wanted === undefined || now === wanted);
     before = now;
+    if (!settled && performance.now() - saidAt > SILENT_MS) {
+      saidAt = performance.now();
+      say(`  not yet: ${differences(wanted, now, round).split('\n').slice(0, 6).join('; ')}`);
+    }
     return settled ? now : undefined;
   };
   return waitFor('the world to settle', holdsStill, {
