@@ -13,6 +13,7 @@ import { type AdoptionView, adoptionText } from './adoption-text.ts';
 import { withCluster } from './cluster.ts';
 import type { Command } from './command.ts';
 import { BROKER_FLAGS, CLUSTER_FLAGS, LEDGER_NAMESPACE, readable, requiredBroker, TEXT, text } from './flags.ts';
+import { linesOf } from './ledger.ts';
 import { type Values, WrongUse } from './parse.ts';
 
 export const adoptBroker: Command = {
@@ -86,24 +87,9 @@ async function readFleet(client: KubeClient, namespace: string): Promise<Fleet> 
   };
 }
 
-/** What does not read is left out: the operator itself stops at it loudly (HR-ID-040). */
+/** MD5 of each certificate that is not revoked → its device. */
 export function certificatesIn(pages: readonly CertificateLedger[]): Map<string, string> {
-  const entries = pages.flatMap(({ spec }) => Object.values(spec.entries ?? {}));
-  return new Map(
-    entries.flatMap((entry) => {
-      const { md5, device, revoked } = parsed(entry);
-      return typeof md5 === 'string' && typeof device === 'string' && revoked === undefined ? [[md5, device] as const] : [];
-    }),
-  );
-}
-
-function parsed(entry: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(entry);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
+  return new Map(linesOf(pages).flatMap(({ md5, device, revoked }) => (md5 === undefined || revoked !== undefined ? [] : [[md5, device]])));
 }
 
 function whoIsConnected({ plan, unsafe }: AdoptionReport, fleet: Fleet): Pick<AdoptionView, 'devices' | 'disconnected'> {

@@ -3,9 +3,10 @@ import { quarantine, revoke } from './acts.ts';
 import { adoptBroker } from './adopt-broker.ts';
 import { runCli } from './cli.ts';
 import { devices } from './devices.ts';
+import { identity } from './identity.ts';
 import { release } from './release.ts';
 
-const code = await runCli([devices, revoke, quarantine, release, adoptBroker], process.argv.slice(2), {
+const code = await runCli([devices, identity, revoke, quarantine, release, adoptBroker], process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 });

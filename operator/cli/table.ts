@@ -19,3 +19,10 @@ export function growingTable(headings: readonly string[]): (rows: readonly (read
       .join('');
   };
 }
+
+/** `what   value` lines, the values in one column; what is undefined is left out. */
+export function facts(lines: readonly (readonly [what: string, value: string | undefined])[]): string {
+  const known = lines.flatMap(([what, value]) => (value === undefined ? [] : [[what, value] as const]));
+  const width = Math.max(0, ...known.map(([what]) => what.length));
+  return known.map(([what, value]) => `${what.padEnd(width)}   ${printable(value)}\n`).join('');
+}

@@ -1,4 +1,5 @@
 // The everyday commands of `kubectl hedgerow` against a whole system, and the page for the day when the operator is down.
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -79,6 +80,24 @@ describe('kubectl hedgerow devices', () => {
   });
 });
 
+describe('kubectl hedgerow identity', () => {
+  it('says what the certificate in use says, and that the ledger has it', async () => {
+    const { code, stdout, stderr } = await hedgerowCli(['identity', 'air', '-n', site, '--kubeconfig', scene.cluster.adminKubeconfig]);
+    expect([code, stderr]).toEqual([0, '']);
+    const { serialNumber, fingerprint256 } = new X509Certificate(air.certificatePem);
+    expect(stdout).toContain(`serial       ${serialNumber.toLowerCase()}\n`);
+    expect(stdout).toContain(`sha256       ${fingerprint256.replaceAll(':', '').toLowerCase()}\n`);
+    expect(stdout).toContain(`segment      office.${site}, in manifest and certificate\n`);
+    expect(stdout).toMatch(/^ledger +in force; for office\./m);
+  });
+
+  it('without the right to read the ledger says only that', async () => {
+    const { code, stdout } = await asResponder('identity', 'air', '-o', 'json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ client: air.name, ledger: null, certificate: { seen: { segment: `office.${site}` } } });
+  });
+});
+
 describe('kubectl hedgerow quarantine, release and revoke', () => {
   it('quarantine ends when the device has only its recovery topics, in the name of who asked', async () => {
     const { code, stdout, stderr } = await asResponder('quarantine', 'thermo', '--reason', 'beaconing', '--expires', '12h');
@@ -122,7 +141,8 @@ describe('docs/guides/revoke-with-the-operator-down.md', () => {
     const env = { DEVICE: 'air', NAMESPACE: site, REASON: 'beaconing, ticket 4711', EMQX: scene.system.standIn().restUrl };
     const PATH = [await binFolder(), process.env.PATH ?? ''].join(':');
     const script = `cd "$0"\n${block ?? 'exit 99'}`;
-    return runProcess(['bash', '-eu', '-o', 'pipefail', '-c', script, scene.dir], {
+    // Without --norc bash reads the start-up file of the machine when its input is a socket.
+    return runProcess(['bash', '--norc', '-eu', '-o', 'pipefail', '-c', script, scene.dir], {
       env: { ...env, CA: caFile(), KEY: keyFile(), PATH, KUBECONFIG: responder },
     });
   }
