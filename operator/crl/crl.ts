@@ -47,14 +47,16 @@ type Parts = { clock: typeof systemClock; random: typeof systemRandom; log: Log;
 
 /** Gives whether all CAs were read once. */
 function compose(manager: Manager, options: CrlOptions, parts: Parts): () => boolean {
-  const { client, clock, log, metrics, namespace } = parts;
+  const { client, clock, random, log, metrics, namespace } = parts;
+  // Without the namespace: issuers are watched in all of them.
+  const shared = { client, clock, random, log, metrics };
   const { validityMs, clusterResourceNamespace } = options;
   const recorder = createRecorder({ client, controller: 'hedgerow-crl', instance: `${hostname()}_${randomUUID()}`, clock, log, metrics });
   // A list is made at least this often; two of them outlast the moment at which one is late.
   const revocations = new Revocations(2 * renewAfterMs(validityMs));
   const gauges = createCrlMetrics(metrics.registry, { publisher: () => publisher, report: () => report, clock });
   const publisher: Publisher = createPublisher({ revocations, validityMs, clock, log, published: gauges.published });
-  const issuers = createIssuers(parts, (issuer) => authorities.look(issuer));
+  const issuers = createIssuers(shared, (issuer) => authorities.look(issuer));
   const uidOf = (issuer: string): string | undefined => {
     const name = parseIssuer(issuer);
     return name === undefined ? undefined : issuers.get(name)?.uid;
@@ -67,7 +69,7 @@ function compose(manager: Manager, options: CrlOptions, parts: Parts): () => boo
     report.set(issuer, 'ledger', ledgerProblem);
   };
   const ledger = createLedgerWatch({
-    ...parts,
+    ...shared,
     namespace,
     revocations,
     issuer: add,

@@ -45,6 +45,8 @@ export function siteManifests(namespace: string): object[] {
         secretName: 'hedgerow-devices-ca',
         privateKey: { algorithm: 'ECDSA', size: 256 },
         duration: '87600h',
+        // cert-manager gives a CA no cRLSign by itself, and nobody would believe a CRL of such a CA (docs/guides/crl.md).
+        usages: ['digital signature', 'cert sign', 'crl sign'],
         issuerRef: { name: 'hedgerow-root', kind: 'ClusterIssuer' },
       },
     },

@@ -71,6 +71,31 @@ export async function startEst(options: EstOptions): Promise<OperatorProcess & {
   return { ...(await startMain(args, metricsPort, options.logFile)), port };
 }
 
+export type CrlOptions = {
+  kubeconfig: string;
+  namespace: string;
+  /** `Issuer/NAMESPACE/NAME` */
+  issuers: readonly string[];
+  /** Distribution points name it, so it is the same after a restart. */
+  port: number;
+  logFile: string;
+};
+
+/** Starts `operator crl`; it serves every list that it can make as soon as this resolves. */
+export async function startCrl(options: CrlOptions): Promise<OperatorProcess> {
+  const metricsPort = await freePort();
+  const args = [
+    'crl',
+    ...['--kubeconfig', options.kubeconfig],
+    ...['--namespace', options.namespace],
+    ...options.issuers.flatMap((issuer) => ['--issuer', issuer]),
+    ...['--host', '127.0.0.1'],
+    ...['--port', String(options.port)],
+    ...['--metrics-port', String(metricsPort)],
+  ];
+  return await startMain(args, metricsPort, options.logFile);
+}
+
 async function startMain(args: string[], port: number, logFile: string): Promise<OperatorProcess> {
   const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log] });
@@ -85,7 +110,7 @@ async function startMain(args: string[], port: number, logFile: string): Promise
   });
   const metricsUrl = `http://127.0.0.1:${port}`;
   await waitFor(
-    `operator ${args[0] === 'est' ? 'est ' : ''}to become ready`,
+    `operator ${args[0]?.startsWith('--') ? '' : `${args[0]} `}to become ready`,
     async () => {
       if (gone !== undefined) return true;
       const answer = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
