@@ -13,18 +13,26 @@ type P = { key: string; uid: string; resourceVersion: string; value: number };
 
 const THINGS = { group: 'test', version: 'v1', plural: 'things', kind: 'Thing', namespaced: true };
 
-function start(server: TinyServer, options: { streaming?: boolean; project?: (object: Thing) => P } = {}) {
-  const clock = new FakeClock();
+type StartOptions = {
+  streaming?: boolean;
+  project?: (object: Thing) => P;
+  client?: ReturnType<TinyServer['client']>;
+  clock?: FakeClock;
+  seed?: number;
+};
+
+function start(server: TinyServer, options: StartOptions = {}) {
+  const clock = options.clock ?? new FakeClock();
   const changes: Change<P>[] = [];
   const stop = new AbortController();
   const reflector = createReflector<Thing, P>({
-    client: server.client(),
+    client: options.client ?? server.client(),
     type: THINGS,
     project: options.project ?? project,
     onChange: (change) => changes.push(change),
     streaming: options.streaming ?? true,
     clock,
-    random: seededRandom(7),
+    random: seededRandom(options.seed ?? 7),
     log: silentLog,
     metrics: noKubeMetrics,
   });
@@ -371,3 +379,52 @@ async function act(server: TinyServer, r: ReturnType<typeof start>, step: Step):
   if (step.ms !== undefined) await r.clock.advance(step.ms);
   else actions[step.do]?.();
 }
+
+describe('reflectors of one server that was away', () => {
+  const away = (): KubeError => new KubeError({ status: 0, reason: 'NetworkError', message: 'connection refused' });
+
+  it.each([
+    ['and still knows the versions', false],
+    ['and knows no version any more', true],
+  ])('%s: all come back with the first of them, however long the others would have waited', async (_how, forgetful) => {
+    const server = serverWith(3);
+    const [client, clock] = [server.client(), new FakeClock()];
+    const all = Array.from({ length: 8 }, (_, seed) => start(server, { client, clock, seed: seed + 1 }));
+    await clock.advance(0);
+    server.failures = Array.from({ length: 1000 }, away);
+    server.endWatches((watch) => watch.end());
+    await clock.advance(120_000);
+    expect(server.watches.size).toBe(0);
+    const asked = 1000 - server.failures.length;
+    expect(asked).toBeLessThan(8 * 16); // seldom: 0.8 s doubling to 30 s
+    server.failures = [];
+    server.put('t1', 98);
+    if (forgetful) server.compact();
+    while (server.watches.size === 0) await clock.advance(50);
+    await clock.advance(500);
+    expect(server.watches.size).toBe(8);
+    server.put('t0', 99);
+    await clock.advance(0);
+    expect(all.every((r) => r.shown()['ns/t0']?.endsWith('=99'))).toBe(true);
+    await Promise.all(all.map((r) => r.end()));
+  });
+
+  it('do not chase each other when it answers each of them once and fails again', async () => {
+    const server = serverWith(2);
+    const [client, clock] = [server.client(), new FakeClock()];
+    let calls = 0;
+    const flapping: typeof client = {
+      ...client,
+      watch: async (...args) => {
+        calls += 1;
+        const stream = await client.watch(...args);
+        server.endWatches((watch) => watch.sendRaw('{"type":"ERROR","object":{"kind":"Status","code":500}}\n'));
+        return stream;
+      },
+    };
+    const all = Array.from({ length: 8 }, (_, seed) => start(server, { client: flapping, clock, seed: seed + 1 }));
+    await clock.advance(60_000);
+    expect(calls).toBeLessThan(8 * 70);
+    await Promise.all(all.map((r) => r.end()));
+  });
+});

@@ -8,6 +8,7 @@ import { createIntake } from './intake.ts';
 import type { KubeObject } from './object.ts';
 import type { Clock, KubeMetrics, Log, Random } from './ports.ts';
 import { type Ending, endingOf, initialState, next, type State } from './reflector-state.ts';
+import { revivalOf } from './revival.ts';
 import { type Change, createStore, type Indexes, type Projected, type Store } from './store.ts';
 import { createWatchDecoder, type WatchEvent } from './watch-stream.ts';
 
@@ -51,6 +52,10 @@ const watchSeconds = (random: Random): number => Math.round(240 + 55 * random())
 const idleLimitMs = (random: Random): number => 90_000 + 30_000 * random();
 /** controller-runtime's CacheSyncTimeout. A server that never sends the bookmark which ends the initial events does not know WatchList. */
 const INITIAL_EVENTS_LIMIT_MS = 120_000;
+/** What is wrong with a version that a watch wants to go on from, the server says at once. */
+const ACCEPTED_MS = 250;
+/** A watch that lasted this long was none that the server refused. */
+const HEALTHY_MS = 1000;
 /** Leases, probes and MQTT keep-alives must be on time while 100k objects come in. */
 const YIELD_EVERY_MS = 5;
 
@@ -65,6 +70,8 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
   if (o.onChange !== undefined) intake.subscribe(o.onChange);
   const selection = { ...pick(o, 'namespace'), ...pick(o, 'labelSelector'), ...pick(o, 'fieldSelector'), ...pick(o, 'metadataOnly') };
   const synced = Promise.withResolvers<void>();
+  const revival = revivalOf(o.client);
+  let failing = false;
   let lastHeardAt = o.clock.elapsed();
   let lastYieldAt = lastHeardAt;
   o.metrics.watchAge(kind, () => (o.clock.elapsed() - lastHeardAt) / 1000);
@@ -72,15 +79,20 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
   async function run(signal: AbortSignal): Promise<void> {
     const backoff = createBackoff(o.random);
     let state = initialState(streaming());
+    let anew = false;
     while (!signal.aborted) {
       const { ending, healthyMs, error } = await perform(state, signal);
       if (signal.aborted) return;
       const after = next(state, ending, streaming());
-      const progress = ending.kind === 'page' || ending.kind === 'listed' || ending.kind === 'unsupported';
+      // A server that was restarted keeps no versions: the state is taken in anew at once, but not over and over.
+      const tooOld = ending.kind === 'gone' && state.phase === 'watching';
+      const progress = ending.kind === 'page' || ending.kind === 'listed' || ending.kind === 'unsupported' || (tooOld && !anew);
+      anew = tooOld || (anew && healthyMs < HEALTHY_MS);
       const delayMs = progress ? 0 : backoff.next(healthyMs);
       report(state, after, ending, delayMs, error);
       state = after;
-      if (delayMs > 0) await o.clock.sleep(delayMs, signal).catch(() => undefined);
+      failing ||= error !== undefined;
+      if (delayMs > 0) await revival.wait(o.clock, delayMs, signal);
     }
   }
 
@@ -124,6 +136,7 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
       ...(error === undefined ? {} : { error }),
     });
     using guard = createIdleGuard(o.clock, signal, idleLimitMs(o.random), () => lastHeardAt);
+    let accepted: { cancel(): void } | undefined;
     const decoder = createWatchDecoder<T>((event) => {
       resourceVersion = take(event, resourceVersion);
     });
@@ -133,6 +146,8 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
         { ...selection, timeoutSeconds: watchSeconds(o.random), ...(initial ? { sendInitialEvents: true } : { resourceVersion }) },
         guard.signal,
       );
+      // A quiet kind may have nothing to say for a minute.
+      if (!initial) accepted = o.clock.setTimer(ACCEPTED_MS, works);
       for await (const chunk of body) {
         lastHeardAt = o.clock.elapsed();
         decoder.push(chunk);
@@ -144,6 +159,8 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
       return result(decoder.pendingBytes > 0 ? { kind: 'cut', resourceVersion } : { kind: 'ended', resourceVersion });
     } catch (error) {
       return result(guard.fired ? { kind: 'idle', resourceVersion } : endingOf(error, state, resourceVersion), error);
+    } finally {
+      accepted?.cancel();
     }
   }
 
@@ -165,11 +182,17 @@ export function createReflector<T extends KubeObject, P extends Projected>(o: Re
     return reached === '' ? '' : (event.object.metadata.resourceVersion ?? reached);
   }
 
+  function works(): void {
+    if (failing) revival.works(o.clock);
+    failing = false;
+  }
+
   /** The whole state is in: what it did not show is deleted. */
   function complete(): void {
     intake.finish();
     o.metrics.storeObjects(kind, store.size);
     synced.resolve();
+    works();
   }
 
   async function breathe(): Promise<void> {
