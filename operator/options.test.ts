@@ -28,6 +28,11 @@ describe("the operator's flags", () => {
     expect(options(...approvers).acceptedApprovers).toEqual(['system:serviceaccount:ops:approver', 'alice@example.org', 'group:ops']);
   });
 
+  it('spell the account of the EST server as the API server does', () => {
+    expect(options().estUser).toBeUndefined();
+    expect(options('--est-account', 'ops/hedgerow-est').estUser).toBe('system:serviceaccount:ops:hedgerow-est');
+  });
+
   it('say where the broker is, for NetworkPolicies', () => {
     expect(options().broker.peers).toEqual([]);
     expect(options('--broker-peer', 'cidr=10.0.0.1/32', '--broker-peer', 'namespace=emqx').broker.peers).toEqual([
@@ -52,6 +57,7 @@ describe("the operator's flags", () => {
     ['a peer that is an address without a length', ['--broker-peer', 'cidr=10.0.0.1'], 'neither cidr='],
     ['a peer with a label that has no value', ['--broker-peer', 'namespace=emqx,app'], 'neither cidr='],
     ['a peer without a name', ['--broker-peer', 'namespace='], 'neither cidr='],
+    ['an EST account without a namespace', ['--est-account', 'hedgerow-est'], 'is not NAMESPACE/NAME'],
     ['an unknown flag', ['--wat'], '--wat'],
   ])('refuse %s', (_name, argv, message) => {
     const parsed = parseOptions([...enough, ...argv]);
@@ -71,6 +77,7 @@ describe("the operator's flags", () => {
       'broker-url',
       'broker-api-key-file',
       'accept-approver',
+      'est-account',
       'leader-elect',
     ])
       expect(HELP).toContain(`--${flag}`);

@@ -6,7 +6,7 @@ import type { Log } from '../runtime/log.ts';
 import { judgeFactoryCertificate, judgeOwnCertificate } from './authenticate.ts';
 import { pemOfBody } from './body.ts';
 import { isSignedByOneOf, isValidAt, leadsTo } from './chain.ts';
-import { type Refusal, refuse } from './errors.ts';
+import { type EstCode, type Refusal, refuse } from './errors.ts';
 import { factoryFacts } from './factory.ts';
 import type { Limiter } from './limits.ts';
 import type { Secrets } from './store.ts';
@@ -129,7 +129,7 @@ export function createEnrol(deps: EnrolDeps) {
     for (;;) {
       const progress = enrolment.progress(device, csr);
       if (progress.state === 'issued') return { certificate: progress.certificate };
-      if (progress.state === 'refused') return refuse('HR-EST-042', progress.message);
+      if (progress.state === 'refused') return passedOn('HR-EST-042', progress.message);
       const leftMs = until - clock.elapsed();
       if (leftMs <= 0) return refuse('HR-EST-041', undefined, RETRY_SECONDS);
       await nextChange(leftMs, signal);
@@ -164,7 +164,12 @@ function hashOf(checked: Checked): string {
 }
 
 function refused(checked: Extract<Checked, { message: string }>): Refusal {
-  return { ...refuse(checked.refused === 'form' ? 'HR-EST-033' : 'HR-EST-042'), message: checked.message };
+  return passedOn(checked.refused === 'form' ? 'HR-EST-033' : 'HR-EST-042', checked.message);
+}
+
+/** What another table says, with its own cure, under the HTTP status of ours. */
+function passedOn(code: EstCode, message: string): Refusal {
+  return message.includes('Cure: ') ? { code, message } : refuse(code, message);
 }
 
 function refusalOf(verdict: TokenVerdict): Refusal | undefined {

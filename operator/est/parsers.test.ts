@@ -7,7 +7,7 @@ import { isPkcs10, MAX_BODY_BYTES, pemOfBody } from './body.ts';
 import { elements, oid, TAG, tlv } from './der.ts';
 import { ERRORS, refuse, statusOf } from './errors.ts';
 import { factoryFacts, readModuleName } from './factory.ts';
-import { createLimiter } from './limits.ts';
+import { createLimiter, limitKey } from './limits.ts';
 import { parseEstOptions } from './options.ts';
 import { base64Lines, certsOnly } from './pkcs7.ts';
 import { forgettable, judgeToken, readBasic, readTokenRecord, usedRecord } from './token.ts';
@@ -233,6 +233,17 @@ describe('limits', () => {
     await clock.advance(1_000);
     expect([limiter.take('a'), limiter.take('a')]).toEqual([true, false]);
   });
+
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['', ''],
+  ])('count %j as %s', (address, key) => expect(limitKey(address)).toBe(key));
 
   it('hold a bounded number of buckets, whoever asks', async () => {
     const clock = new FakeClock();

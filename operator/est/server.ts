@@ -10,7 +10,7 @@ import type { Log } from '../runtime/log.ts';
 import { isPkcs10, MAX_BODY_BYTES } from './body.ts';
 import type { Client, Enrolled } from './enrol.ts';
 import { type Refusal, refuse, statusOf } from './errors.ts';
-import type { Limiter } from './limits.ts';
+import { type Limiter, limitKey } from './limits.ts';
 import { base64Lines, certsOnly, csrAttributes } from './pkcs7.ts';
 
 export type Operation = 'cacerts' | 'csrattrs' | 'simpleenroll' | 'simplereenroll';
@@ -76,7 +76,7 @@ export function createEstServer(deps: ServerDeps): EstServer {
   }
 
   async function answerTo(request: IncomingMessage, operation: Operation | undefined, signal: AbortSignal): Promise<Answer> {
-    if (!deps.perAddress.take(addressOf(request))) return told(refuse('HR-EST-040', undefined, ADDRESS_RETRY_SECONDS));
+    if (!deps.perAddress.take(limitKey(addressOf(request)))) return told(refuse('HR-EST-040', undefined, ADDRESS_RETRY_SECONDS));
     if (operation === undefined) return told(refuse('HR-EST-034'));
     if (request.method !== METHODS[operation]) return told(refuse('HR-EST-035'));
     if (operation === 'cacerts') return encoded('application/pkcs7-mime', certsOnly(deps.authorities().map((ca) => ca.raw)));

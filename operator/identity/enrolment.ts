@@ -28,6 +28,7 @@ import {
   requestFacts,
 } from './request-facts.ts';
 import { createRequests } from './requests.ts';
+import { firstOf } from './rivals.ts';
 import { readCertificate } from './x509.ts';
 
 export type EstDevice = DeviceFacts & {
@@ -59,8 +60,8 @@ export interface Enrolment {
   device(ref: { name: string; namespace: string }): EstDevice | undefined;
   /** The entry of this very certificate. */
   certificate(sha256: string): LedgerEntry | undefined;
-  /** The gate: undefined subject, form, key, and whose the key is. A refusal says code and cure. */
-  check(device: EstDevice, pem: string): { csr: GoodCsr } | { refused: 'form' | 'key'; message: string };
+  /** The gate: form, key, whose key and whose serial number it is. A refusal says code and cure. */
+  check(device: EstDevice, pem: string): { csr: GoodCsr } | { refused: 'form' | 'rival'; message: string };
   /** Requests of this Device that nobody has answered yet. */
   underWay(device: EstDevice): number;
   progress(device: EstDevice, csr: GoodCsr): Progress;
@@ -95,6 +96,12 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
   const entryOf = (sha256: string): LedgerEntry | undefined => {
     const entry = index.get(certificateEntryId(sha256));
     return entry === undefined || isPending(entry) || entry.sha256 !== sha256 ? undefined : entry;
+  };
+  const firstWithSerial = (device: EstDevice): string | undefined => {
+    const others = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
+    return firstOf(device, others, ({ name, namespace, uid }) =>
+      index.byDevice(`${name}.${namespace}`).some((entry) => entry.deviceUid === uid && entry.revoked === undefined),
+    );
   };
   const issuerOf = (device: EstDevice): IssuerRef => device.issuerRef ?? deps.defaultIssuer;
   const requestOf = (device: EstDevice, csr: GoodCsr): RequestFacts | undefined => {
@@ -134,7 +141,10 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
         claimant: claimants[0]?.key,
         inFlight: undefined,
       });
-      return refusal === undefined ? { csr } : { refused: 'key', message: explain(refusal.code, refusal.found) };
+      if (refusal !== undefined) return { refused: 'rival', message: explain(refusal.code, refusal.found) };
+      const first = firstWithSerial(device);
+      if (first === undefined) return { csr };
+      return { refused: 'rival', message: explain('HR-ID-030', `Device ${first} has the same serial number and was first`) };
     },
     underWay: (device) =>
       requests.ownedBy(device.uid).filter(({ est, state }) => est !== undefined && (state === 'new' || state === 'approved')).length,

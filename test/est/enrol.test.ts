@@ -213,6 +213,20 @@ describe('a one-time token', () => {
     expect(answer.body).toContain('HR-ID-007');
   });
 
+  it('is not burnt by a Device whose serial number another has', async () => {
+    const spec = { hardware: { serial: 'S-1' }, identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } };
+    await world.enrolled('twin-1', spec);
+    await world.addDevice('twin-2', spec);
+    await world.giveToken('twin-2', token('twin-2')[1]);
+    const { body } = world.makeRequest('twin-2');
+    const answer = await world.ask('simpleenroll', { body, token: token('twin-2') });
+    expect(answer.status).toBe(403);
+    expect(answer.body).toMatch(/^HR-ID-030: [^\n]+ Cure: [^\n]+\n$/);
+    expect(answer.body.split('Cure: ')).toHaveLength(2);
+    await world.patchDevice('twin-2', { spec: { hardware: { serial: 'S-2' } } });
+    await expect.poll(async () => (await world.ask('simpleenroll', { body, token: token('twin-2') })).status).toBe(200);
+  });
+
   it('does not certify the key of another Device', async () => {
     const other = await world.enrolled('thermo-11');
     await deviceWithToken('thermo-12');
@@ -337,6 +351,7 @@ describe('a factory certificate', () => {
   const moduleName = (serial: string): string =>
     `subjectAltName=otherName:1.3.6.1.5.5.7.8.4;SEQUENCE:hw\n[hw]\ntype=OID:1.3.6.1.4.1.99999.1\nserial=FORMAT:ASCII,OCT:${serial}\n`;
   const manufacturer = { identity: { enrollment: 'EST', est: { bootstrap: 'Manufacturer' } } };
+  const CA_LINES = 'basicConstraints=critical,CA:true\n';
   let maker: Identity;
   beforeAll(async () => {
     maker = authority(world.ssl, '/O=Maker/CN=Maker root');
@@ -359,6 +374,19 @@ describe('a factory certificate', () => {
     expect(answer.body.startsWith('HR')).toBe(false);
     expect(answer.status).toBe(200);
     expect(new X509Certificate(pemOf(world.ssl, answer)).subject).toBe('O=hedgerow\nOU=factory.berlin\nCN=gate-1.berlin');
+  });
+
+  it('may lead to the maker over an intermediate CA that the device sends', async () => {
+    const request = world.makeRequest('x', { subject: '/O=Maker/CN=Maker line 7' });
+    const line = world.signedBy(maker, request, Date.now() - HOUR, Date.now() + DAY, CA_LINES);
+    const leaf = factory(line, 'C3D4', 'C3D4');
+    const alone = await ask('gate-10', leaf, { hardware: { serial: 'C3D4' } });
+    expect(alone.body).toContain('HR-EST-021');
+    const chain = { key: leaf.key, cert: world.ssl.write(world.ssl.file(leaf.cert) + world.ssl.file(line.cert)) };
+    const { body } = world.makeRequest('gate-10', { segment: 'factory' });
+    const whole = await world.ask('simpleenroll', { body, as: chain });
+    expect(whole.body).not.toContain('HR-EST');
+    expect(whole.status).toBe(200);
   });
 
   it.each<[string, string, string, () => Identity, object]>([

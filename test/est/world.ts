@@ -235,7 +235,8 @@ commonName=optional
 
 /** PEM. `more` = further lines of extensions. `openssl x509` of version 3.0 cannot set the begin; `openssl ca` can. */
 function sign(ssl: OpenSsl, ca: Identity, csrPem: string, from: Date, to: Date, more = ''): string {
-  const config = ssl.write(`${CA_CONFIG}[v3]\n${DEVICE_USAGES}${more}`);
+  const usages = more.includes('CA:true') ? 'keyUsage=critical,keyCertSign\n' : DEVICE_USAGES;
+  const config = ssl.write(`${CA_CONFIG}[v3]\n${usages}${more}`);
   ssl.bash('touch signed.txt');
   const stamp = (date: Date): string => `${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`;
   const dates = ['-startdate', stamp(from), '-enddate', stamp(to)];

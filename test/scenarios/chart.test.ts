@@ -1,5 +1,6 @@
 // The chart as real helm renders it: rights, pod security, flags; against the real API server where that is the judge.
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseEst } from '../../operator/est/est.ts';
 import { parseOptions } from '../../operator/options.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
@@ -56,6 +57,24 @@ describe('the chart', () => {
         },
       });
     });
+  });
+
+  it('makes an EST server that takes its flags, and tells the operator of its account; without it there is no trace of one', async () => {
+    const est = { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } };
+    const rendered = await render(cluster, { est });
+    const [operator, server] = ['hedgerow', 'hedgerow-est'].map((name) =>
+      podOf(rendered.filter(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)),
+    );
+    expect(parseOptions(operator?.containers[0]?.args ?? [])).toMatchObject({
+      options: { estUser: 'system:serviceaccount:hedgerow-system:hedgerow-est' },
+    });
+    const [word, ...args] = server?.containers[0]?.args ?? [];
+    expect(word).toBe('est');
+    expect(parseEst(args)).toMatchObject({ kind: 'options', options: { namespace: 'hedgerow-system', port: 8443 } });
+    expect(server?.serviceAccountName).toBe('hedgerow-est');
+    expect(JSON.stringify(await render(cluster))).not.toMatch(/hedgerow-est|--est-account/);
+    await expect(render(cluster, { est: { ...est, tlsSecret: '' } })).rejects.toThrow('est.tlsSecret is required');
+    await expect(render(cluster, { est: { ...est, deviceCa: {} } })).rejects.toThrow('est.deviceCa.configMap');
   });
 
   it.each([

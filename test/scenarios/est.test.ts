@@ -3,6 +3,10 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyCsr } from '../../operator/identity/csr.ts';
+import { deviceProjection } from '../../operator/identity/identity.ts';
+import { type EstProof, newEstRequest } from '../../operator/identity/request-facts.ts';
+import type { Subject } from '../../operator/identity/subject.ts';
 import { derOf, OpenSsl } from '../../operator/identity/testing/openssl.ts';
 import { type Ran, runProcess } from '../controlplane/helm.ts';
 import { program } from '../controlplane/programs.ts';
@@ -22,6 +26,7 @@ let scene: IdentityScene;
 let site: string;
 let replicas: Replica[] = [];
 let estclient: string;
+let kubeconfig: string;
 
 beforeAll(async () => {
   scene = await setTheScene(await sharedCluster(), { est: true });
@@ -30,7 +35,7 @@ beforeAll(async () => {
   const key = ssl.key('-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256');
   ssl.run(['req', '-x509', '-key', key, '-subj', '/CN=est', '-addext', 'subjectAltName=DNS:localhost', '-days', '2', '-out', 'est.crt']);
   writeFileSync(file('devices.crt'), (await scene.root()).toString());
-  const kubeconfig = await scene.cluster.kubeconfigFor({ serviceAccount: `${scene.own}/identity-room-est` });
+  kubeconfig = await scene.cluster.kubeconfigFor({ serviceAccount: `${scene.own}/identity-room-est` });
   const options = {
     kubeconfig,
     namespace: scene.own,
@@ -248,6 +253,44 @@ describe('curl and openssl', () => {
     const chain = ssl.run(['pkcs7', '-inform', 'DER', '-print_certs'], Buffer.from(stdout, 'base64')).toString();
     const leaf = ssl.write(chain);
     expect(ssl.run(['verify', '-CAfile', 'devices.crt', leaf]).toString()).toContain('OK');
+  });
+});
+
+describe('somebody who took the EST server over', () => {
+  it.each([
+    ['a CA certificate', 'cam-12', { isCA: true }, 'it asks for a CA certificate'],
+    ['a server certificate', 'cam-13', { usages: ['server auth'] }, 'it asks for other usages'],
+    ['ten years', 'cam-14', { duration: '87600h0m0s' }, 'it asks for another duration'],
+    ['the name of another Device', 'cam-15', { csrFor: 'cam-1' }, 'HR-ID-009'],
+    ['a certificate by a proof that the Device does not have', 'cam-16', { proof: { how: 'Manufacturer' } }, 'may not prove itself'],
+    [
+      'a certificate by one that was never issued',
+      'cam-17',
+      { proof: { how: 'Certificate', sha256: 'a'.repeat(64) } },
+      'not in the ledger',
+    ],
+  ])('asks for %s and is denied', async (_what, name, change, because) => {
+    await addDevice(name);
+    const device = deviceProjection()(await scene.device(name));
+    const { csrFor = name, proof = { how: 'Token' }, ...spec } = change as { csrFor?: string; proof?: EstProof };
+    const csr = verifyCsr(ssl.file(csrOf(csrFor, newKey())), device.subject as Subject);
+    const request = csr.ok ? csr : { pem: ssl.file(csrOf(csrFor, newKey())), hash: 'none' };
+    const good = newEstRequest(device, request, { name: 'devices', kind: 'Issuer' }, proof);
+    const wanted = { ...good, spec: { ...good.spec, ...spec } };
+    const made = await scene.cluster.kubectl(['--kubeconfig', kubeconfig, 'create', '-f', '-'], JSON.stringify(wanted));
+    expect(made.stderr).toBe('');
+    const conditions = await waitFor('the operator to judge it', async () => {
+      const { status } = await scene.run.get<{ status?: { conditions?: { type: string; status: string; message: string }[] } }>(
+        'certificaterequest',
+        wanted.metadata.name ?? '',
+        '-n',
+        site,
+      );
+      return status?.conditions?.some(({ type }) => type === 'Denied') ? status.conditions : undefined;
+    });
+    expect(conditions.find(({ type }) => type === 'Denied')).toMatchObject({ status: 'True', message: expect.stringContaining(because) });
+    expect(conditions.find(({ type }) => type === 'Approved')).toBeUndefined();
+    expect(await certificatesOf(name)).toBe(0);
   });
 });
 
