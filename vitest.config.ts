@@ -16,6 +16,7 @@ export default defineConfig({
             'test/demo/**/*.test.ts',
             'test/harness/**/*.test.ts',
             'test/est/**/*.test.ts',
+            'test/crl/**/*.test.ts',
           ],
         },
       },

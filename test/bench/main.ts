@@ -1,11 +1,12 @@
 // `npm run bench -- NAME`, `npm run bench -- --list`: one JSON line per figure on stdout, progress on stderr.
 import { parseArgs } from 'node:util';
 import { crashBench } from './crash.ts';
+import { crlBench } from './crl.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, crashBench];
+const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 
