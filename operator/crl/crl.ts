@@ -20,6 +20,7 @@ import { createPublisher, type Publisher, renewAfterMs } from './publisher.ts';
 import { createReport, type Report } from './report.ts';
 import { Revocations } from './revocations.ts';
 import { createListServer, type ListServer } from './server.ts';
+import { startingUp } from './starting-up.ts';
 
 export const crlHelp = CRL_HELP;
 export const parseCrl = parseCrlOptions;
@@ -33,8 +34,8 @@ export async function runCrl(options: CrlOptions, connection: KubeConnection, si
   const health = createHealthServer({ host: options.metricsHost, port: options.metricsPort, registry: metrics.registry, log });
   const manager = createManager({ ...base, health });
   const namespace = options.namespace ?? connection.namespace;
-  const settled = compose(manager, options, { ...base, client, namespace });
-  health.ready({ name: 'lists', failing: () => (settled() ? undefined : 'the CAs are being read') });
+  const { authorities, publisher, report } = compose(manager, options, { ...base, client, namespace });
+  health.ready({ name: 'lists', failing: startingUp(authorities, publisher, report) });
   log.info({ server: connection.server, namespace, issuers: options.issuers }, 'the CRL server starts');
   try {
     return await manager.run(signal);
@@ -45,8 +46,9 @@ export async function runCrl(options: CrlOptions, connection: KubeConnection, si
 
 type Parts = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: Metrics; client: KubeClient; namespace: string };
 
-/** Gives whether all CAs were read once. */
-function compose(manager: Manager, options: CrlOptions, parts: Parts): () => boolean {
+type Composed = { authorities: Authorities; publisher: Publisher; report: Report };
+
+function compose(manager: Manager, options: CrlOptions, parts: Parts): Composed {
   const { client, clock, random, log, metrics, namespace } = parts;
   // Without the namespace: issuers are watched in all of them.
   const shared = { client, clock, random, log, metrics };
@@ -91,7 +93,7 @@ function compose(manager: Manager, options: CrlOptions, parts: Parts): () => boo
   manager.always({ name: 'events', run: (stop) => recorder.run(stop) });
   manager.always({ name: 'authorities', run: (stop) => authorities.run(stop) });
   manager.always({ name: 'lists', run: (stop) => serve(server, log, stop) });
-  return () => authorities.settled;
+  return { authorities, publisher, report };
 }
 
 async function serve(server: ListServer, log: Log, signal: AbortSignal): Promise<void> {
