@@ -20,7 +20,7 @@ import { systemRandom } from '../../operator/runtime/random.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { ownNamespace } from '../controlplane/shared.ts';
 import { makeDeviceIssuer } from '../controlplane/testing.ts';
-import { runner } from '../harness/system.ts';
+import { OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, runner } from '../harness/system.ts';
 import { waitFor } from '../harness/wait.ts';
 import { render } from './chart.ts';
 
@@ -102,6 +102,8 @@ export async function setTheScene(cluster: Cluster, options: { est?: boolean } =
         log,
         metrics,
         defaultIssuer: { name: 'devices', kind: 'Issuer' },
+        // Other test files leave the whole operator's roles in the shared cluster.
+        acceptedApprovers: [`system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`],
         ...(options.est === true ? { estUser: `system:serviceaccount:${own}:${ACCOUNT}-est` } : {}),
       });
       room = { close: () => started.stop().then(() => client.close()) };

@@ -35,6 +35,7 @@ export type RoomDeps = {
   metrics: Metrics;
   defaultIssuer: IdentityDeps['defaultIssuer'];
   estUser?: string;
+  acceptedApprovers?: string[];
 };
 
 export type Room = { identity: Identity; wake(device: Key): void; whenSynced(): Promise<void>; stop(): Promise<void> };
