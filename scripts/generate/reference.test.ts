@@ -20,8 +20,8 @@ describe('the table of fields', () => {
   });
 
   it('marks what is not supported yet: a field, one of its values, all but one', () => {
-    expect(row(spec, 'spec.offlineBudget')).toContain('**Not supported yet.**');
-    expect(row(spec, 'spec.identity.enrollment')).toContain('**EST: not supported yet.**');
+    expect(row(spec, 'spec.grants')).toContain('**Not supported yet.**');
+    expect(row(spec, 'spec.identity.enrollment')).toContain('**Existing: not supported yet.**');
     expect(row(kindParts(segmentPolicyKind).get('spec'), 'spec.egress')).toContain('**other than Aggregates: not supported yet.**');
     expect(row(spec, 'spec.segment')).not.toContain('supported');
     expect(row(spec, 'spec.identity')).not.toContain('supported');
