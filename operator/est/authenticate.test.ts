@@ -1,7 +1,10 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { CertificateFacts, EstDevice, LedgerEntry } from '../identity/identity.ts';
 import { judgeFactoryCertificate, judgeOwnCertificate, type OwnCertificate } from './authenticate.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-03-01T00:00:00Z');

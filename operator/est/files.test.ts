@@ -3,11 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../runtime/clock.ts';
 import { silentLog } from '../runtime/log.ts';
 import { isSignedByOneOf, leadsTo, readPem } from './chain.ts';
 import { type Material, readMaterial, watchMaterial } from './files.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const dir = mkdtempSync(join(tmpdir(), 'est-files-'));
 const at = (name: string): string => join(dir, name);

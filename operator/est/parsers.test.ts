@@ -1,7 +1,7 @@
 // What strangers send, as pure functions: right for what is right, and never a crash for anything else.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../runtime/clock.ts';
 import { isPkcs10, MAX_BODY_BYTES, pemOfBody } from './body.ts';
 import { elements, oid, TAG, tlv } from './der.ts';
@@ -11,6 +11,9 @@ import { createLimiter, limitKey } from './limits.ts';
 import { parseEstOptions } from './options.ts';
 import { base64Lines, certsOnly } from './pkcs7.ts';
 import { forgettable, judgeToken, readBasic, readTokenRecord, usedRecord } from './token.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const NOW = Date.parse('2026-03-01T00:00:00Z');
 const SECRET = 'a-token-of-twenty-characters';

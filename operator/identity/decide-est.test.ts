@@ -1,11 +1,14 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type Decision, decide, type Input } from './decide.ts';
 import { isExpendable, type LedgerEntry } from './ledger-entry.ts';
 import type { RequestFacts, RequestState } from './request-facts.ts';
 import { keyInFlight } from './requests.ts';
 import { issue, makeCsr } from './testing/authority.ts';
 import { certificateOf, device, EST, entry, estRequest, HOUR, input, iso, NOW, request, SELF, said } from './testing/scene.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const csr = await makeCsr();
 const nextCsr = await makeCsr();

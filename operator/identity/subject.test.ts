@@ -32,5 +32,5 @@ describe('dictatedSubject', () => {
           expect(opensslSubject(subject)).toMatch(/^\/O=hedgerow\/OU=[a-z0-9-]+\.[a-z0-9-]+\/CN=[a-z0-9-]+\.[a-z0-9-]+$/);
       }),
     );
-  });
+  }, 60_000);
 });

@@ -1,17 +1,21 @@
 // What a device and a stranger get of the EST server, over real TLS, with the operator's identity room behind it.
 import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { authority, type Identity, pemOf, startWorld, type World } from './world.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const WORKING = 30_000;
+/** For what another part of the world does by itself. */
+const SOON = { timeout: 20_000 };
 
 let world: World;
 beforeAll(async () => {
   world = await startWorld();
-}, WORKING);
+});
 afterAll(async () => await world?.end());
 
 const token = (name: string): [string, string] => [`${name}.berlin`, `token-of-${name}-0123456789`];
@@ -77,7 +81,7 @@ describe('a one-time token', () => {
     const leaf = new X509Certificate(pemOf(world.ssl, answer));
     expect(leaf.subject).toBe('O=hedgerow\nOU=office.berlin\nCN=thermo-1.berlin');
     expect(leaf.publicKey.export({ format: 'pem', type: 'spki' })).toBe(world.ssl.run(['pkey', '-in', key, '-pubout']).toString());
-    await expect.poll(() => world.device('thermo-1')?.status?.certificate).toContain(leaf.toString().trim());
+    await expect.poll(() => world.device('thermo-1')?.status?.certificate, SOON).toContain(leaf.toString().trim());
     expect(world.ledger().find((entry) => entry.device === 'thermo-1.berlin')).toMatchObject({ via: 'EST' });
   });
 
@@ -99,26 +103,22 @@ describe('a one-time token', () => {
     expect(certificatesOf('thermo-3')).toBe(1);
   });
 
-  it(
-    'of 50 uses at once at two replicas, exactly one wins',
-    async () => {
-      await deviceWithToken('thermo-4');
-      const second = await world.startEst();
-      const asks = Array.from({ length: 50 }, (_, n) =>
-        world.ask('simpleenroll', {
-          port: n % 2 === 0 ? world.port : second,
-          body: world.makeRequest('thermo-4').body,
-          token: token('thermo-4'),
-        }),
-      );
-      const statuses = (await Promise.all(asks)).map((answer) => answer.status);
-      expect(statuses.filter((status) => status === 200)).toHaveLength(1);
-      expect(statuses.filter((status) => status === 401)).toHaveLength(49);
-      expect(world.requests('thermo-4')).toHaveLength(1);
-      expect(certificatesOf('thermo-4')).toBe(1);
-    },
-    WORKING,
-  );
+  it('of 50 uses at once at two replicas, exactly one wins', async () => {
+    await deviceWithToken('thermo-4');
+    const second = await world.startEst();
+    const asks = Array.from({ length: 50 }, (_, n) =>
+      world.ask('simpleenroll', {
+        port: n % 2 === 0 ? world.port : second,
+        body: world.makeRequest('thermo-4').body,
+        token: token('thermo-4'),
+      }),
+    );
+    const statuses = (await Promise.all(asks)).map((answer) => answer.status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(49);
+    expect(world.requests('thermo-4')).toHaveLength(1);
+    expect(certificatesOf('thermo-4')).toBe(1);
+  }, 60_000);
 
   it('that has expired gives nothing', async () => {
     await deviceWithToken('thermo-5', -1_000);
@@ -165,7 +165,7 @@ describe('a one-time token', () => {
     const ask = { port: hasty, body: world.makeRequest('thermo-9').body, token: token('thermo-9') };
     const first = await world.ask('simpleenroll', ask);
     expect(first).toMatchObject({ status: 202, headers: { 'retry-after': '5' } });
-    await expect.poll(async () => (await world.ask('simpleenroll', ask)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await world.ask('simpleenroll', ask)).status, SOON).toBe(200);
     expect(certificatesOf('thermo-9')).toBe(1);
   });
 
@@ -224,7 +224,7 @@ describe('a one-time token', () => {
     expect(answer.body).toMatch(/^HR-ID-030: [^\n]+ Cure: [^\n]+\n$/);
     expect(answer.body.split('Cure: ')).toHaveLength(2);
     await world.patchDevice('twin-2', { spec: { hardware: { serial: 'S-2' } } });
-    await expect.poll(async () => (await world.ask('simpleenroll', { body, token: token('twin-2') })).status).toBe(200);
+    await expect.poll(async () => (await world.ask('simpleenroll', { body, token: token('twin-2') })).status, SOON).toBe(200);
   });
 
   it('does not certify the key of another Device', async () => {
@@ -254,13 +254,13 @@ describe('re-enrolment with the current certificate', () => {
     const key = world.ssl.key('-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256');
     const csr = world.ssl.request({ key, subject: '/O=hedgerow/OU=office.berlin/CN=cam-2.berlin' });
     await world.addDevice('cam-2', { identity: { enrollment: 'CSR', csr } });
-    await expect.poll(() => world.device('cam-2')?.status?.certificate).toBeDefined();
+    await expect.poll(() => world.device('cam-2')?.status?.certificate, SOON).toBeDefined();
     const first = { key, cert: world.ssl.write(world.device('cam-2')?.status?.certificate ?? '') };
     const answer = await again('cam-2', first);
     const renewed = new X509Certificate(pemOf(world.ssl, answer)).toString().trim();
-    await expect.poll(() => world.device('cam-2')?.status?.certificate).toContain(renewed);
+    await expect.poll(() => world.device('cam-2')?.status?.certificate, SOON).toContain(renewed);
     await world.patchDevice('cam-2', { metadata: { labels: { touched: 'yes' } } });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(world.device('cam-2')?.status?.certificate).toContain(renewed);
     expect(world.device('cam-2')?.status?.conditions).toContainEqual(expect.objectContaining({ type: 'Ready', status: 'True' }));
     expect(certificatesOf('cam-2')).toBe(2);
@@ -284,7 +284,7 @@ describe('re-enrolment with the current certificate', () => {
   it('is refused with a revoked certificate', async () => {
     const first = await world.enrolled('cam-5');
     await world.revoke('cam-5');
-    await expect.poll(async () => (await again('cam-5', first)).body).toContain('HR-EST-012');
+    await expect.poll(async () => (await again('cam-5', first)).body, SOON).toContain('HR-EST-012');
     expect(certificatesOf('cam-5')).toBe(1);
   });
 
@@ -335,7 +335,7 @@ describe('re-enrolment with the current certificate', () => {
       { name: 'cam-10', namespace: 'berlin' },
     );
     await world.addDevice('cam-10');
-    await expect.poll(async () => (await again('cam-10', first)).body).toMatch(/HR-EST-01[12]/);
+    await expect.poll(async () => (await again('cam-10', first)).body, SOON).toMatch(/HR-EST-01[12]/);
   });
 
   async function expired(name: string, agoMs: number, offlineBudget: string | undefined): Promise<Identity> {

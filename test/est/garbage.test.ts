@@ -2,13 +2,16 @@
 import { createHash } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { pemOfBody } from '../../operator/est/body.ts';
 import { verifyCsr } from '../../operator/identity/csr.ts';
 import { dictatedSubject, type Subject } from '../../operator/identity/subject.ts';
 import { makeCsr } from '../../operator/identity/testing/authority.ts';
 import { derOf } from '../../operator/identity/testing/openssl.ts';
 import { startWorld, type World } from './world.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let world: World;
 beforeAll(async () => {
