@@ -108,6 +108,10 @@ export function createEmqx(rest: Rest) {
       const rows = await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs,connected_at');
       return rows.map((row) => ({ ...clientOf(row), since: optionalText(row, 'connected_at') }));
     },
+    async clientSince(id: string): Promise<ConnectedClient | undefined> {
+      const row = await oneClient(rest, id);
+      return row === undefined ? undefined : { ...clientOf(row), since: optionalText(row, 'connected_at') };
+    },
     async clientsOf(username: string): Promise<ClientRow[]> {
       const query = `&username=${encodeURIComponent(username)}&fields=clientid,username,connected,client_attrs`;
       // An unknown filter would be ignored and give the whole list (emqx.md §1.2): only the rows asked for are believed.

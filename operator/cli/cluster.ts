@@ -1,7 +1,7 @@
 // The API server as the person at the shell: kubeconfig, context and that person's own rights.
 import { join } from 'node:path';
 import { connect, type KubeClient } from '../kube/client.ts';
-import { type KubeConnection, kubeconfigConnection } from '../kube/config.ts';
+import { kubeconfigConnection } from '../kube/config.ts';
 import { codeOf, ERRORS as KUBE_ERRORS, KubeError } from '../kube/errors.ts';
 import { noKubeMetrics } from '../kube/ports.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -12,18 +12,23 @@ import { CliError } from './errors.ts';
 import { text } from './flags.ts';
 import type { Values } from './parse.ts';
 
-/** Runs `work` with a client and closes its connections, whatever comes. `namespace` is that of --namespace, else of the kubeconfig's context. */
+/** Runs `work` with a client and closes its connections, whatever comes. `namespace` is that of --namespace, else of the kubeconfig's context; the skew is how far this machine's clock is ahead of the API server's. */
 export async function withCluster<T>(
   values: Values,
-  work: (client: KubeClient, namespace: string, connection: KubeConnection) => Promise<T>,
+  work: (client: KubeClient, namespace: string, clockSkewMs: () => number | undefined) => Promise<T>,
 ): Promise<T> {
   const connection = await kubeconfigConnection(kubeconfigFile(text(values, 'kubeconfig'), environment), text(values, 'context'));
+  let skewMs: number | undefined;
   const client = connect(connection, {
     ...{ clock: systemClock, random: systemRandom, log: silentLog, metrics: noKubeMetrics },
     userAgent: 'kubectl-hedgerow',
+    onDate: (serverMs) => {
+      // In the middle of the second that the header names.
+      if (!Number.isNaN(serverMs)) skewMs = systemClock.now() - (serverMs + 500);
+    },
   });
   try {
-    return await work(client, text(values, 'namespace') ?? connection.namespace, connection);
+    return await work(client, text(values, 'namespace') ?? connection.namespace, () => skewMs);
   } catch (error) {
     throw error instanceof KubeError ? explained(error, connection.server) : error;
   } finally {

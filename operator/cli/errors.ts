@@ -25,6 +25,111 @@ export const ERRORS = {
     cause: 'there is no Device of this name in the namespace',
     cure: 'see "kubectl hedgerow devices -A" for the name and pass its namespace by -n',
   },
+  'HR-CLI-010': {
+    title: 'NamespaceEnds',
+    cause: 'the namespace of the device is being deleted, and every Device in it is retired',
+    cure: 'nothing brings it back; make the Device again in a namespace that stays, with a new key',
+  },
+  'HR-CLI-011': {
+    title: 'DeviceEnds',
+    cause: 'the Device is being deleted: its certificates are revoked and it is retired',
+    cure: 'make the Device again, with a new key',
+  },
+  'HR-CLI-012': {
+    title: 'NotLookedAt',
+    cause: 'no operator has looked at the Device, or not since it was changed last',
+    cure: 'see whether an operator runs and leads: kubectl get pods,leases in its namespace',
+  },
+  'HR-CLI-013': {
+    title: 'DeviceRevoked',
+    cause: 'the device is revoked: its certificates never work again',
+    cure: 'if that is not wanted, take back what says so and give the device a new key',
+  },
+  'HR-CLI-014': {
+    title: 'NoCertificate',
+    cause: 'the device has no certificate',
+    cure: 'see the conditions of the Device: kubectl describe device',
+  },
+  'HR-CLI-015': {
+    title: 'CertificateExpired',
+    cause: 'the newest certificate of the device has expired',
+    cure: 'see why it was not renewed: the condition Certified of the Device says so',
+  },
+  'HR-CLI-016': {
+    title: 'CertificateNotValidYet',
+    cause: 'the newest certificate of the device is not valid yet',
+    cure: 'correct the clock of whoever signed it (cert-manager), or wait',
+  },
+  'HR-CLI-017': {
+    title: 'ClocksDiffer',
+    cause: 'clocks differ, or may differ, by more than a certificate forgives',
+    cure: 'set the clocks by NTP; a device whose clock is slow finds a new certificate not valid yet, and one whose clock is wrong refuses the server',
+  },
+  'HR-CLI-018': {
+    title: 'SegmentDiffers',
+    cause: 'the certificate names another segment than the manifest: the device is moving',
+    cure: 'give the device a certificate for its new segment: a new CSR, or let it re-enrol; until then rules for this device alone hold',
+  },
+  'HR-CLI-019': {
+    title: 'CertificateNotKnown',
+    cause: 'the ledger does not hold the certificate as one in force, so the operator disconnects who uses it',
+    cure: 'give the device a new key and let it enrol again',
+  },
+  'HR-CLI-020': {
+    title: 'NameNotResolved',
+    cause: 'the name of the broker has no address here',
+    cure: 'correct --mqtt, or the record of the name; the device may use another resolver than this machine',
+  },
+  'HR-CLI-021': {
+    title: 'PortUnreachable',
+    cause: 'nothing answers at the address and port of the broker',
+    cure: 'see whether EMQX listens there, and what lies between: Service, firewall, NetworkPolicy',
+  },
+  'HR-CLI-022': {
+    title: 'NoTls',
+    cause: 'the broker does not finish a TLS handshake',
+    cure: 'see the listener of EMQX: it must be ssl, with a certificate, and the port must be its own',
+  },
+  'HR-CLI-023': {
+    title: 'ServerCertificateNotValid',
+    cause: 'the certificate of the broker is over or has not begun',
+    cure: 'renew the certificate of the listener',
+  },
+  'HR-CLI-024': {
+    title: 'ServerNameWrong',
+    cause: 'the certificate of the broker is for other names',
+    cure: 'connect by a name that it has, or give the listener a certificate for this one',
+  },
+  'HR-CLI-025': {
+    title: 'ServerNotTrusted',
+    cause: 'the certificate of the broker does not lead to the CA given',
+    cure: 'give devices the CA that signed it, or the listener the chain that devices know',
+  },
+  'HR-CLI-030': {
+    title: 'Banned',
+    cause: 'EMQX refuses this client id or certificate',
+    cure: 'see who made the ban: it ends as that is taken back',
+  },
+  'HR-CLI-031': {
+    title: 'OwnRules',
+    cause: 'EMQX holds rules for this client alone, which come before those of its segment',
+    cure: 'see what made them: a quarantine, a move between segments, or a person',
+  },
+  'HR-CLI-032': {
+    title: 'SegmentWithoutRights',
+    cause: 'the ACL text of EMQX grants the segment nothing: the device may connect and do nothing but firmware and recovery',
+    cure: 'see the conditions of its SegmentPolicy: kubectl describe segmentpolicy',
+  },
+  'HR-CLI-033': {
+    title: 'DeviceQuarantined',
+    cause: 'the device is in quarantine: it may connect and use its firmware and recovery topics',
+    cure: 'kubectl hedgerow release, if a person made it; spec.lifecycle, if Git did',
+  },
+  'HR-CLI-034': {
+    title: 'NotReady',
+    cause: 'a condition of the Device says that something is missing',
+    cure: 'see the conditions of the Device: kubectl describe device',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

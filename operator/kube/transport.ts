@@ -6,7 +6,15 @@ import { KubeError } from './errors.ts';
 import type { Clock, KubeMetrics, Log, Random } from './ports.ts';
 import { retryDelayMs } from './retry.ts';
 
-export type TransportDeps = { clock: Clock; random: Random; log: Log; metrics: KubeMetrics; userAgent?: string };
+export type TransportDeps = {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: KubeMetrics;
+  userAgent?: string;
+  /** Told the server's time with each answer, ms since the epoch, cut off at seconds (RFC 9110 §6.6.1); NaN where it does not say. */
+  onDate?: (serverMs: number) => void;
+};
 
 export type Call = {
   method: string;
@@ -63,6 +71,7 @@ export function createTransport(connection: KubeConnection, deps: TransportDeps)
         signal,
       });
       observe(String(answer.statusCode));
+      deps.onDate?.(Date.parse(String(answer.headers.date)));
       if (answer.statusCode >= 400) throw await refused(call, answer);
       return { status: answer.statusCode, type: String(answer.headers['content-type'] ?? ''), body: answer.body };
     } catch (error) {

@@ -132,6 +132,41 @@ describe('kubectl hedgerow quarantine, release and revoke', () => {
   });
 });
 
+describe('kubectl hedgerow why', () => {
+  const mqtt = (host: string): string[] => ['--mqtt', `${host}:${scene.system.standIn().mqttPort}`, '--mqtt-ca-file', caFile()];
+  const asAdministrator = (device: string, ...args: string[]): Promise<Ran> =>
+    hedgerowCli(['why', device, '-n', site, '--kubeconfig', scene.cluster.adminKubeconfig, ...args]);
+
+  it('of a device with which all is well finds nothing that stops it, and shows the way to the broker and its rules', async () => {
+    const { code, stdout, stderr } = await asAdministrator('air', ...brokerFlags(), ...mqtt('127.0.0.1'));
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^[^\n]*\/air: nothing was found that stops it; it is connected since 20[\d:TZ-]+ as office\./);
+    expect(stdout).toContain("Not looked at: the device's own clock and network.\n");
+    expect(stdout).toMatch(/speaks TLSv1\.3 and shows:\n {2}CN=broker, until /);
+    expect(stdout).toMatch(new RegExp(`Rules at the broker that name office\\.${site}:\n {2}\\{allow, `));
+  });
+
+  it('of a revoked one says so, with the ban at the broker', async () => {
+    const { code, stdout } = await asAdministrator('thermo', ...brokerFlags(), '-o', 'json');
+    expect(code).toBe(3);
+    const { findings, clockSkewMs } = JSON.parse(stdout) as { findings: { code: string; weight: string }[]; clockSkewMs: number };
+    expect(findings.filter(({ weight }) => weight === 'stops').map((one) => one.code)).toEqual(
+      expect.arrayContaining(['HR-CLI-013', 'HR-CLI-019', 'HR-CLI-030']),
+    );
+    // One machine, one clock; the header has whole seconds, and a busy machine is late.
+    expect(Math.abs(clockSkewMs)).toBeLessThan(20_000);
+  });
+
+  it('finds that the broker is not the one that devices trust, and names what it may not look at', async () => {
+    const other = join(scene.dir, 'other-ca.pem');
+    writeFileSync(other, air.certificatePem);
+    const { code, stdout } = await asResponder('why', 'air', ...mqtt('127.0.0.1').slice(0, 2), '--mqtt-ca-file', other);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^stops {3}HR-CLI-025: [A-Z_]+\n {8}Cure: /m);
+    expect(stdout).toContain('Not looked at: the namespace (get on namespaces), the ledger');
+  });
+});
+
 describe('docs/guides/revoke-with-the-operator-down.md', () => {
   const page = readFileSync(join(ROOT, 'docs', 'guides', 'revoke-with-the-operator-down.md'), 'utf8');
   const [example, ...steps] = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, block = '']) => block);
