@@ -20,7 +20,7 @@ export type CrashOptions = {
   only?: number;
   /** A new cluster after so many rounds, so that big fleets do not pile up. */
   freshEvery: number;
-  /** All three victims in every round; otherwise one to three of them. A restart of the API server is what takes the time. */
+  /** All three victims in every round; otherwise one to three of them. */
   everyVictim: boolean;
   /** Elections cost the 15 s of a Lease after each kill of the operator. */
   election: boolean;
@@ -134,7 +134,7 @@ async function ends(
   };
   return waitFor('the world to settle', holdsStill, {
     timeoutMs: SETTLE_LIMIT_MS,
-    everyMs: wanted === undefined ? 2_000 : 700,
+    everyMs: wanted === undefined ? 2_000 : 300,
     describe: () => differences(wanted, before, round),
   });
 }

@@ -6,17 +6,25 @@ export type Victim = (typeof VICTIMS)[number];
 /** Killed at once, as soon as the operator has made so many writes in this round. */
 export type Kill = { afterWrites: number; victims: Victim[] };
 
-/** Each victim once, or one to three of them, at random points of `writes`; every fourth kill takes the next victim along. */
+/**
+ * Each victim once, at random points of `writes`; every fourth kill takes the next victim along. Without `everyVictim` a round has operator or broker or both, and
+ * the API server, whose restart takes longest, in one of three.
+ */
 export function scheduleFor(seed: number, round: number, writes: number, everyVictim: boolean): Kill[] {
   const random = generator(seed * 1_000_003 + round);
-  const order = shuffled([...VICTIMS], random);
-  const left = everyVictim ? order : order.slice(0, 1 + Math.floor(random() * order.length));
+  const left = victimsOf(random, everyVictim);
   const kills: Kill[] = [];
   while (left.length > 0) {
     const victims = left.splice(0, random() < 0.25 ? 2 : 1);
     kills.push({ afterWrites: 1 + Math.floor(random() * writes), victims });
   }
   return kills.sort((a, b) => a.afterWrites - b.afterWrites);
+}
+
+function victimsOf(random: () => number, everyVictim: boolean): Victim[] {
+  if (everyVictim) return shuffled([...VICTIMS], random);
+  const quick = shuffled<Victim>(['operator', 'broker'], random).slice(0, random() < 0.5 ? 1 : 2);
+  return shuffled(random() < 1 / 3 ? [...quick, 'kube-apiserver'] : quick, random);
 }
 
 /** `operator at 17, broker+kube-apiserver at 80` */
