@@ -27,6 +27,7 @@ export interface Authorities {
   /** Its object changed: read its CA at once. */
   look(issuer: string): void;
   known(): Iterable<string>;
+  isKnown(issuer: string): boolean;
   /** All were read once. */
   readonly settled: boolean;
   run(signal: AbortSignal): Promise<void>;
@@ -118,6 +119,7 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
     },
     look,
     known: () => known,
+    isKnown: (issuer) => known.has(issuer),
     get settled() {
       return settled;
     },

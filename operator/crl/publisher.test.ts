@@ -143,5 +143,13 @@ describe('a CA that fails to sign', () => {
     publisher.tick();
     await clock.advance(1_000);
     expect(list(BERLIN).entries).toBe(0);
+    broken = true;
+    revoke(BERLIN, 'aa');
+    await clock.advance(1_000);
+    expect(list(BERLIN).entries).toBe(0);
+    broken = false;
+    publisher.tick();
+    await clock.advance(1_000);
+    expect(list(BERLIN).entries).toBe(1);
   });
 });

@@ -57,6 +57,7 @@ export function createPublisher({ revocations, validityMs, clock, log, published
   const authorities = new Map<string, Authority>();
   const lists = new Map<string, PublishedList>();
   const due = new Set<string>();
+  const failed = new Set<string>();
   let timer: { cancel(): void } | undefined;
   let lastTookMs = 0;
   let firstListsHeld = false;
@@ -89,11 +90,13 @@ export function createPublisher({ revocations, validityMs, clock, log, published
     try {
       const list = makeList(authority, revocations.entries(issuer, clock.now()), { now: clock.now(), validityMs, previous });
       lists.set(issuer, list);
+      failed.delete(issuer);
       lastTookMs = clock.elapsed() - startedAt;
       published(issuer, lastTookMs);
       const { number, entries } = list;
       log.info({ issuer, number, entries, bytes: list.der.length, tookMs: Math.round(lastTookMs) }, 'a CRL was published');
     } catch {
+      failed.add(issuer);
       // Never the error itself: a library's words about a failed signature are not ours to judge.
       log.error({ issuer }, 'a CRL could not be signed; it is tried again within a minute');
     }
@@ -120,7 +123,7 @@ export function createPublisher({ revocations, validityMs, clock, log, published
     },
     tick() {
       const now = clock.now();
-      want([...authorities.keys()].filter((issuer) => isAged(lists.get(issuer) ?? NEVER, now)));
+      want([...authorities.keys()].filter((issuer) => failed.has(issuer) || isAged(lists.get(issuer) ?? NEVER, now)));
     },
     list: (issuer) => lists.get(issuer),
     lists: () => lists.entries(),
