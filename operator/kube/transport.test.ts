@@ -16,7 +16,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function serving(answers: Answer[], deps: { metrics?: Partial<KubeMetrics>; token?: () => string } = {}) {
+async function serving(
+  answers: Answer[],
+  deps: { metrics?: Partial<KubeMetrics>; token?: () => string; onDate?: (serverMs: number) => void } = {},
+) {
   const requests: { method: string; url: string; headers: IncomingMessage['headers']; body: string }[] = [];
   let sockets = 0;
   const server = createServer((request, response) => {
@@ -38,7 +41,10 @@ async function serving(answers: Answer[], deps: { metrics?: Partial<KubeMetrics>
       namespace: 'default',
       credentials: async () => ({ authorization: `Bearer ${token()}`, tls: {} }),
     },
-    { clock: systemClock, random: () => 0, log: silentLog, metrics: { ...noKubeMetrics, ...deps.metrics } },
+    {
+      ...{ clock: systemClock, random: () => 0, log: silentLog, metrics: { ...noKubeMetrics, ...deps.metrics } },
+      ...(deps.onDate === undefined ? {} : { onDate: deps.onDate }),
+    },
   );
   cleanups.push(async () => {
     await client.close();
@@ -58,6 +64,19 @@ const refuse =
     json(response, code, { kind: 'Status', code, reason, message: `${reason} it is` }, headers);
 
 const ref = { namespace: 'ns', name: 'd' };
+
+describe('the time of the server', () => {
+  it('is told with each answer, a refusal included', async () => {
+    const told: number[] = [];
+    const date = { date: 'Wed, 25 Nov 2026 10:00:00 GMT' };
+    const { client } = await serving([(_request, response) => json(response, 200, {}, date), refuse(403, 'Forbidden', date)], {
+      onDate: (serverMs) => told.push(serverMs),
+    });
+    await client.get(DEVICES, ref);
+    await expect(client.get(DEVICES, ref)).rejects.toMatchObject({ status: 403 });
+    expect(told).toEqual([Date.parse('2026-11-25T10:00:00Z'), Date.parse('2026-11-25T10:00:00Z')]);
+  });
+});
 
 describe('client', () => {
   it('gives undefined for an object that is not there, and false for deleting it', async () => {

@@ -1,10 +1,11 @@
 // The everyday commands of `kubectl hedgerow` against a whole system, and the page for the day when the operator is down.
+import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Intervention } from '../../operator/api/intervention.ts';
-import { INTERVENTIONS } from '../../operator/api/resources.ts';
+import { DEVICES, INTERVENTIONS } from '../../operator/api/resources.ts';
 import type { Ran } from '../controlplane/helm.ts';
 import { runProcess } from '../controlplane/helm.ts';
 import { program } from '../controlplane/programs.ts';
@@ -71,6 +72,31 @@ describe('kubectl hedgerow devices', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^DEVICE +SEGMENT +READY +CONNECTED +CERTIFICATE UNTIL +LAST REFUSAL\n/);
     expect(stdout).toMatch(/^air +office +True +since 20[\d:TZ-]+ +20[\d:TZ-]+ +-$/m);
+  });
+
+  it('--watch goes on with each device that changes', async () => {
+    const args = [join(ROOT, 'operator', 'cli', 'main.ts'), 'devices', '--watch', '-n', site, '--kubeconfig', responder, '-o', 'json'];
+    const watching = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      let stdout = '';
+      watching.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        stdout += chunk;
+      });
+      const rows = (): { name?: string; ready?: string; key?: string }[] =>
+        stdout
+          .split('\n')
+          .slice(0, -1)
+          .map((line) => JSON.parse(line) as { name?: string; ready?: string; key?: string });
+      const says = (what: string, found: () => boolean): Promise<true> => waitFor(what, () => (found() ? true : undefined));
+      await says('the devices that are there', () => rows().length === 2);
+      await scene.enrol(['late']);
+      await says('the new one to become ready', () => rows().some(({ name, ready }) => name === 'late' && ready === 'True'));
+      await scene.api.delete(DEVICES, { name: 'late', namespace: site });
+      await says('it to go', () => rows().some(({ key }) => key === `${site}/late`));
+      expect(rows().filter(({ name }) => name === 'air' || name === 'thermo')).toHaveLength(2);
+    } finally {
+      watching.kill();
+    }
   });
 
   it('names the right that is missing', async () => {
@@ -171,7 +197,7 @@ describe('docs/guides/revoke-with-the-operator-down.md', () => {
   const page = readFileSync(join(ROOT, 'docs', 'guides', 'revoke-with-the-operator-down.md'), 'utf8');
   const [example, ...steps] = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, block = '']) => block);
 
-  /** A block of the page as it stands, with the names of this scene; kubectl is found on the PATH, and finds its plugin. */
+  /** A block of the page as it stands, with the names of this scene and the rights of the responder. */
   async function follow(block: string | undefined): Promise<Ran> {
     const env = { DEVICE: 'air', NAMESPACE: site, REASON: 'beaconing, ticket 4711', EMQX: scene.system.standIn().restUrl };
     const PATH = [await binFolder(), process.env.PATH ?? ''].join(':');
