@@ -11,8 +11,8 @@ const WAIT_FLAGS = { wait: TEXT, timeout: TEXT } as const;
 const WAIT_HELP = `  --wait=false                 do not wait until ledger and broker show it (default: true)
   --timeout DURATION           how long to wait (default: 1m)
 `;
-const EXITS = `Exit codes: 0 it is done (with --wait=false: it is asked for); 1 it was not asked for; 2 wrong use; 3 it is asked for and stands, but was not seen
-done in time, or cannot be seen with your rights.
+const EXITS = `Exit codes: 0 it is done (with --wait=false: it is asked for); 1 it was refused or could not be asked for; 2 wrong use; 3 it is asked for and
+stands, but was not seen done in time, or cannot be seen with your rights.
 `;
 
 export const revoke: Command = {
