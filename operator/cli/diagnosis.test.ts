@@ -257,6 +257,15 @@ describe('why a device cannot connect', () => {
     ]);
   });
 
+  it('of a revoked device what follows from that is not said again', () => {
+    const conditions = [
+      condition('Revoked', 'True', 'Revoked', 'by alice'),
+      condition('Authorized', 'False', 'Revoked'),
+      condition('Certified', 'False', 'Revoked'),
+    ];
+    expect(diagnose(observed({ conditions })).map(({ code }) => code)).toEqual(['HR-CLI-013']);
+  });
+
   it('one sentence of two conditions is said once', () => {
     const message = 'HR-BRK-006: foreign. Cure: adopt';
     const conditions = [condition('Authorized', 'False', 'ForeignAcl', message), condition('Stalled', 'True', 'ForeignAcl', message)];
@@ -325,5 +334,9 @@ Rules at the broker that name office.berlin:
     [{ broker: ban(), certificate: { notAfter: at(-DAY) } }, 'cannot connect, for 2 reasons; it is connected since'],
     [{ lifecycle: 'Quarantined' }, 'can connect, with fewer rights than its segment has'],
     [{ broker: { ...BROKER, client: undefined } }, 'nothing was found that stops it; it is not connected'],
+    [
+      { broker: { ...BROKER, client: { clientid: 'thermo.berlin', username: 'm1', connected: false, segment: undefined, since: at(0) } } },
+      'it is not connected',
+    ],
   ])('%#', (change, head) => expect(printed(change)).toContain(head));
 });
