@@ -4,8 +4,8 @@ import type { Bench } from './figure.ts';
 
 const FLEET = 500;
 const ROUNDS = 20;
-/** 1,000 Devices and their connections at the most in one cluster. */
-const FRESH_EVERY = 2;
+/** 2,500 Devices at the most in one cluster. */
+const FRESH_EVERY = 4;
 
 export const crashBench: Bench = {
   name: 'crash',

@@ -23,8 +23,8 @@ describe('a device that was revoked just before the broker was killed', () => {
   });
   afterAll(() => fixture?.stop());
 
-  it.each(DELAYS_MS.map((delayMs, index) => ({ delayMs, index })))(
-    'is refused again when that was $delayMs ms later',
+  it.each(DELAYS_MS.map((delayMs, index) => ({ when: `${delayMs} ms later`, delayMs, index })))(
+    'is refused again when that was $when',
     async ({ delayMs, index }) => {
       const { device, connection } = doomed[index] as Member;
       await waitFor('the device to be connected', () => connection.connected() || undefined);

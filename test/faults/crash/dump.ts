@@ -24,10 +24,11 @@ export async function dumpRound(world: CrashWorld, round: Round): Promise<string
   const entries = (await ledgerEntries(world)).filter(({ device }) => device.startsWith(`${round.prefix}-`));
   const keys = new Map(round.fleet.map((device) => [spkiOf(createPublicKey(device.key.privateKeyPem)), device.name]));
   const holders = new Map(entries.map((entry) => [entry.md5, entry.device]));
+  const devices = await list(world, 'devices');
   const seen = {
-    devices: (await list(world, 'devices', `labelSelector=round%3D${round.prefix}`)).map((device) => deviceState(device, round.fleet)),
+    devices: devices.filter((one) => belongs(one, round)).map((device) => deviceState(device, round.fleet)),
     interventions: (await list(world, 'interventions')).filter((one) => belongs(one, round)).map(plainState),
-    segmentPolicies: await segmentStates(world),
+    segmentPolicies: segmentStates(await list(world, 'segmentpolicies'), devices),
     networkPolicies: (await listPath(world, `/apis/networking.k8s.io/v1/namespaces/${world.site}/networkpolicies`)).map(withoutGeneration),
     requests: (await listPath(world, `/apis/cert-manager.io/v1/namespaces/${world.site}/certificaterequests`))
       .filter((one) => belongs(one, round))
@@ -48,7 +49,7 @@ export async function dumpRound(world: CrashWorld, round: Round): Promise<string
 
 const belongs = ({ metadata }: Thing, { prefix }: Round): boolean => metadata.name.startsWith(`${prefix}-`);
 
-const list = (world: CrashWorld, plural: string, query = ''): Promise<Thing[]> => listPath(world, `${collection(world, plural)}?${query}`);
+const list = (world: CrashWorld, plural: string): Promise<Thing[]> => listPath(world, collection(world, plural));
 
 async function listPath(world: CrashWorld, path: string): Promise<Thing[]> {
   const { items } = await world.admin.send<{ items: Thing[] }>('GET', path);
@@ -80,9 +81,8 @@ function deviceState(device: Thing, fleet: readonly FleetDevice[]): object {
 }
 
 /** The counter of devices runs on from round to round, so it is compared with the Devices there are. */
-async function segmentStates(world: CrashWorld): Promise<object[]> {
-  const devices = await list(world, 'devices');
-  return (await list(world, 'segmentpolicies')).map((policy) => {
+function segmentStates(policies: readonly Thing[], devices: readonly Thing[]): object[] {
+  return policies.map((policy) => {
     const { counts, ...status } = (policy.status ?? {}) as { counts?: { devices?: number } };
     const members = devices.filter(({ spec }) => spec?.segment === policy.metadata.name).length;
     return {

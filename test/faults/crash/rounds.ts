@@ -37,6 +37,8 @@ export type CrashReport = {
 
 export const OPERATOR_USER = `system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`;
 const SETTLE_LIMIT_MS = 150_000;
+/** Reading 500 Devices costs the API server a tenth of a second. */
+const DUMP_PAUSE_MS_PER_DEVICE = 4;
 /** A world that takes longer than this to settle says meanwhile what it still waits for. */
 const SILENT_MS = 15_000;
 
@@ -134,7 +136,7 @@ async function ends(
   };
   return waitFor('the world to settle', holdsStill, {
     timeoutMs: SETTLE_LIMIT_MS,
-    everyMs: wanted === undefined ? 2_000 : 300,
+    everyMs: Math.max(wanted === undefined ? 2_000 : 300, DUMP_PAUSE_MS_PER_DEVICE * round.fleet.length),
     describe: () => differences(wanted, before, round),
   });
 }
