@@ -49,7 +49,11 @@ function child(name: string, by: string, extensions: string): void {
 }
 
 const CA = 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n';
-const LEAF = 'keyUsage=critical,digitalSignature\n';
+// Without a key identifier there is only the name, which anybody may use, and the signature.
+const LEAF = 'authorityKeyIdentifier=none\nkeyUsage=critical,digitalSignature\n';
+
+/** Not before they were made. */
+let now: number;
 
 beforeAll(() => {
   root('ours', '/CN=root');
@@ -59,11 +63,14 @@ beforeAll(() => {
   child('leaf', 'ours', LEAF);
   child('deep', 'middle', LEAF);
   child('forged', 'no-ca', LEAF);
+  // No usages that would forbid it, and no word that it is a CA.
+  child('plain', 'ours', 'authorityKeyIdentifier=none\n');
+  child('by-plain', 'plain', LEAF);
+  now = Date.now();
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('who signed a certificate', () => {
-  const now = Date.now();
   it('is told by the signature, not by the name', () => {
     expect(isSignedByOneOf(one('leaf'), [one('ours')], now)).toBe(true);
     expect(isSignedByOneOf(one('leaf'), [one('namesake')], now)).toBe(false);
@@ -73,6 +80,7 @@ describe('who signed a certificate', () => {
 
   it('is nobody whose certificate is none of a CA, or has expired', () => {
     expect(isSignedByOneOf(one('forged'), [one('no-ca')], now)).toBe(false);
+    expect(isSignedByOneOf(one('by-plain'), [one('plain')], now)).toBe(false);
     expect(isSignedByOneOf(one('leaf'), [one('ours')], now + 40 * 86_400_000)).toBe(false);
   });
 
@@ -82,6 +90,7 @@ describe('who signed a certificate', () => {
     expect(leadsTo(one('deep'), [one('middle')], [one('namesake')], now)).toBe(false);
     expect(leadsTo(one('deep'), [one('middle')], [one('ours')], now + 25 * 86_400_000)).toBe(false);
     expect(leadsTo(one('forged'), [one('no-ca')], [one('ours')], now)).toBe(false);
+    expect(leadsTo(one('by-plain'), [one('plain')], [one('ours')], now)).toBe(false);
     // What the client sent is never an anchor.
     expect(leadsTo(one('leaf'), [one('ours')], [one('namesake')], now)).toBe(false);
   });

@@ -78,7 +78,10 @@ describe('a one-time token', () => {
       status: 200,
       headers: { 'content-type': 'application/pkcs7-mime; smime-type=certs-only', 'content-transfer-encoding': 'base64' },
     });
+    // At this moment, not some time later: nothing is handed out that the ledger does not have.
+    const recorded = world.ledger().map((entry) => entry.sha256);
     const leaf = new X509Certificate(pemOf(world.ssl, answer));
+    expect(recorded).toContain(leaf.fingerprint256.replaceAll(':', '').toLowerCase());
     expect(leaf.subject).toBe('O=hedgerow\nOU=office.berlin\nCN=thermo-1.berlin');
     expect(leaf.publicKey.export({ format: 'pem', type: 'spki' })).toBe(world.ssl.run(['pkey', '-in', key, '-pubout']).toString());
     await expect.poll(() => world.device('thermo-1')?.status?.certificate, SOON).toContain(leaf.toString().trim());
@@ -358,10 +361,10 @@ describe('a factory certificate', () => {
     await world.nameManufacturer('factory', maker);
     await world.nameManufacturer('unreadable', undefined);
   });
-  const factory = (by: Identity, subjectSerial: string, moduleSerial: string | undefined): Identity => {
+  const factory = (by: Identity, subjectSerial: string, moduleSerial: string | undefined, end = '2049-12-31T00:00:00Z'): Identity => {
     const request = world.makeRequest('x', { subject: `/O=Maker/serialNumber=${subjectSerial}` });
     const more = moduleSerial === undefined ? '' : moduleName(moduleSerial);
-    return world.signedBy(by, request, Date.now() - HOUR, Date.parse('2049-12-31T00:00:00Z'), more);
+    return world.signedBy(by, request, Date.parse('2026-01-01T00:00:00Z'), Date.parse(end), more);
   };
   const ask = async (name: string, as: Identity, spec: object = {}) => {
     await world.addDevice(name, { segment: 'factory', hardware: { serial: 'A1B2' }, ...manufacturer, ...spec });
@@ -397,6 +400,7 @@ describe('a factory certificate', () => {
       () => factory(authority(world.ssl, '/O=Maker/CN=Maker root'), 'A1B2', 'A1B2'),
       {},
     ],
+    ['that has expired', 'HR-EST-021', 'gate-11', () => factory(maker, 'A1B2', 'A1B2', '2026-02-01T00:00:00Z'), {}],
     ['with another serial number than the Device', 'HR-EST-023', 'gate-3', () => factory(maker, 'ZZZZ', 'ZZZZ'), {}],
     ['whose two serial numbers differ', 'HR-EST-022', 'gate-4', () => factory(maker, 'A1B2', 'ZZZZ'), {}],
     ['without a HardwareModuleName', 'HR-EST-022', 'gate-5', () => factory(maker, 'A1B2', undefined), {}],

@@ -15,6 +15,7 @@ import { FakeCluster } from '../../operator/identity/testing/fake-cluster.ts';
 import { derOf, OpenSsl } from '../../operator/identity/testing/openssl.ts';
 import { startRoom } from '../../operator/identity/testing/room.ts';
 import { EST } from '../../operator/identity/testing/scene.ts';
+import type { KubeClient } from '../../operator/kube/client.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
 import { silentLog } from '../../operator/runtime/log.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
@@ -55,7 +56,7 @@ export async function startWorld() {
   const stop = new AbortController();
 
   async function startEst(o: { waitMs?: number; perAddress?: number; perDevice?: number } = {}): Promise<number> {
-    const client = cluster.client({ alive: true }, EST);
+    const client = withLatency(cluster.client({ alive: true }, EST));
     const enrolment = createEnrolment({ ...shared, metrics: createMetrics(), client, namespace: 'hedgerow', defaultIssuer });
     for (const reflector of enrolment.reflectors) void reflector.run(stop.signal);
     await Promise.all(enrolment.reflectors.map((reflector) => reflector.whenSynced(stop.signal)));
@@ -190,6 +191,17 @@ export async function startWorld() {
 }
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
+/** Answers take as long as over a network, so that two replicas can read the same state before either writes. */
+function withLatency(client: KubeClient): KubeClient {
+  const later = <T>(answer: Promise<T>): Promise<T> => answer.finally(() => new Promise((resolve) => setTimeout(resolve, 20)));
+  return {
+    ...client,
+    get: (type, ref, signal) => later(client.get(type, ref, signal)),
+    create: (type, object, signal) => later(client.create(type, object, signal)),
+    mergePatch: (type, ref, patch, options, signal) => later(client.mergePatch(type, ref, patch, options, signal)),
+  };
+}
+
 /** A self-signed CA. */
 export function authority(ssl: OpenSsl, subject: string): Identity {
   const key = ssl.key('-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256');
@@ -218,7 +230,8 @@ function serverCertificate(ssl: OpenSsl): Identity {
   return { key, cert };
 }
 
-const DEVICE_USAGES = 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n';
+/** No key identifiers: a foreign CA with the name of ours differs by nothing but its signature. */
+const DEVICE_USAGES = 'authorityKeyIdentifier=none\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n';
 
 const CA_CONFIG = `[ca]
 default_ca=d
