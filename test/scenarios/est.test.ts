@@ -67,12 +67,9 @@ async function addDevice(name: string, spec: object = { identity: BY_TOKEN }): P
 async function giveToken(name: string): Promise<void> {
   const sha256 = createHash('sha256').update(TOKEN(name)).digest('hex');
   const text = `sha256:${sha256} ${new Date(Date.now() + 3_600_000).toISOString()}`;
-  await scene.apply({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 'hedgerow-est-tokens', namespace: site },
-    stringData: { [name]: text },
-  });
+  await scene.cluster.kubectl(['-n', site, 'create', 'secret', 'generic', 'hedgerow-est-tokens']);
+  const patch = JSON.stringify({ stringData: { [name]: text } });
+  await scene.run.kubectl('-n', site, 'patch', 'secret', 'hedgerow-est-tokens', '--type', 'merge', '-p', patch);
 }
 
 /** The foreign client; the token goes by a file, as its own users would do it. */
