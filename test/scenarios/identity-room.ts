@@ -1,5 +1,6 @@
 // The identity room of the operator alone, on real cert-manager, under the ServiceAccount and the roles that the chart makes.
 import { X509Certificate } from 'node:crypto';
+import { admissionOf } from '../../operator/api/admission.ts';
 import type { CertificateLedger } from '../../operator/api/certificate-ledger.ts';
 import { crdOf } from '../../operator/api/crd.ts';
 import type { Device } from '../../operator/api/device.ts';
@@ -82,6 +83,8 @@ export async function setTheScene(cluster: Cluster, options: { est?: boolean } =
   const rendered = await render(cluster, { fullnameOverride: ACCOUNT, identity: { signers }, ...est }, own);
   const roles = rendered.filter(({ kind }) => RBAC_KINDS.has(kind));
   await run.apply(roles);
+  // Only the operator may write the ledger, and here this account is the operator; whoever installs the whole system later names its own.
+  await run.apply([...admissionOf(`system:serviceaccount:${own}:${ACCOUNT}`).values()].flat());
   const connection = await kubeconfigConnection(await cluster.kubeconfigFor({ serviceAccount: `${own}/${ACCOUNT}` }));
   let room: { close(): Promise<void> } | undefined;
 
