@@ -88,8 +88,7 @@ async function disturbed(world: CrashWorld, options: CrashOptions, number: numbe
     await ends(world, round, Promise.all([play(world, round), killed]), calm, say);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const log = lastLines(join(world.cluster.dir, 'operator.log'), 30);
-    throw new Error(`round ${number} of seed ${seed} (${inWords(kills)}): ${why}\nThe end of the operator's log:\n${log}`);
+    throw new Error(`round ${number} of seed ${seed} (${inWords(kills)}): ${why}\nThe operator's last words:\n${lastWords(world, 30)}`);
   } finally {
     await leave(round);
   }
@@ -130,7 +129,9 @@ async function ends(
     before = now;
     if (!settled && performance.now() - saidAt > SILENT_MS) {
       saidAt = performance.now();
-      say(`  not yet: ${differences(wanted, now, round).split('\n').slice(0, 6).join('; ')}`);
+      say(
+        `  not yet: ${differences(wanted, now, round).split(/\n|; /).slice(0, 6).join('; ')}; the operator's last words: ${lastWords(world, 3)}`,
+      );
     }
     return settled ? now : undefined;
   };
@@ -153,10 +154,12 @@ function incomplete(dump: string, { fleet, connections }: Round): string[] {
       ? []
       : [`${device.name} (${fateOf(index)}) should${should ? '' : ' not'} be connected; its own word: ${own}, the broker's: ${atBroker}`];
   });
-  const busy = seen.devices.filter(({ status }) =>
-    status.conditions?.some(({ type, status: is }) => type === 'Reconciling' && is === 'True'),
+  const busy = seen.devices.flatMap(({ name, status }) =>
+    (status.conditions ?? [])
+      .filter(({ type, status: is }) => type === 'Reconciling' && is === 'True')
+      .map(({ reason, message }) => `${name} is being reconciled: ${reason}, ${message}`),
   );
-  return [...sockets, ...busy.map(({ name }) => `${name} is being reconciled`)];
+  return [...sockets, ...busy];
 }
 
 type Dump = {
@@ -183,6 +186,8 @@ function differencesOf(wanted: unknown, seen: unknown, path: string): string[] {
 }
 
 type Tree = Record<string, unknown>;
+
+const lastWords = ({ cluster }: CrashWorld, count: number): string => lastLines(join(cluster.dir, 'operator.log'), count);
 
 async function leave(round: Round): Promise<void> {
   await Promise.all([...round.connections.values()].map((connection) => connection.close()));
