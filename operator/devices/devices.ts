@@ -142,11 +142,14 @@ export function createDevices(deps: DevicesDeps): Devices {
       waitingSince.delete(key);
       return 0;
     }
-    const since = waitingSince.get(key) ?? clock.elapsed();
-    waitingSince.set(key, since);
     // A new certificate, a stricter lifecycle: somebody waits for it.
     const isNews = identity.certificate !== device.certificate || effective.lifecycle !== shownLifecycle(device.status);
-    return isNews ? 0 : Math.max(0, QUIET_MS - (clock.elapsed() - since));
+    if (isNews) return 0;
+    // Its waiting begins when its turn has come; whoever put 500 Devices up at once need not read that of each.
+    if (identity.queued === true) return QUIET_MS;
+    const since = waitingSince.get(key) ?? clock.elapsed();
+    waitingSince.set(key, since);
+    return Math.max(0, QUIET_MS - (clock.elapsed() - since));
   }
 
   function announce(device: DeviceView, status: DeviceStatus, effective: Effective): void {

@@ -165,6 +165,14 @@ export function wait(input: Input, code: IdentityCode | undefined, afterMs: numb
   return answered(input, { kind: 'waiting', afterMs, reason: why, message }, withholding(input, why, message));
 }
 
+/** Nothing is wrong with it; others are served first. */
+export function inLine(input: Input, afterMs: number): Answer {
+  const message = 'other devices are served first';
+  const certified = withholding(input, 'Queued', message);
+  const outcome = { kind: 'waiting' as const, afterMs, reason: 'Queued', message };
+  return { outcome, certified, entry: current(input), certificate: input.device.certificate, cleanup: [] };
+}
+
 export function certifiedVerdict(entry: LedgerEntry): Verdict {
   return { status: 'True', reason: 'Issued', message: `certificate ${entry.serial} is valid until ${entry.notAfter}` };
 }

@@ -8,7 +8,17 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Outcome } from '../runtime/outcome.ts';
 import { commonNameOfCsr as commonNameOf } from './csr.ts';
-import { type Answer, decide, type Input, type IssuerFacts, type Lifecycle, renewAt, type Verdict } from './decide.ts';
+import {
+  type Answer,
+  type Decision,
+  decide,
+  type Input,
+  type IssuerFacts,
+  inLine,
+  type Lifecycle,
+  renewAt,
+  type Verdict,
+} from './decide.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
 import {
   type GoodCsr as EnrolmentCsr,
@@ -31,6 +41,7 @@ import {
 import { firstOf } from './rivals.ts';
 import { whoAmI } from './self.ts';
 import { deleteRequest, takeStep } from './steps.ts';
+import { createTurns } from './turns.ts';
 import { type CertificateFacts as Facts509, readCertificate as factsOf } from './x509.ts';
 
 /** For the EST server, a process of its own. */
@@ -92,6 +103,8 @@ export type IdentityResult = {
   certificate?: string;
   /** After the status was written: deletes the requests that have served. */
   cleanup?: () => Promise<void>;
+  /** Others are before it in the line: nothing was done yet, and nothing need be said. */
+  queued?: boolean;
 };
 
 export type EnsureContext = {
@@ -114,7 +127,12 @@ export interface Identity {
 
 /** An issuance takes five steps; more than this is a decision that never ends. */
 const MOST_STEPS = 16;
+/** Measured: with 24 as many as in the line before them, with 4 cert-manager waits for us. */
+const MOST_UNAPPROVED = 2;
+/** Whoever was woken may be gone, and then wakes nobody: so each looks again by itself. */
+const LINE_MS = 5_000;
 const RETIRE_EVERY_MS = 60_000;
+const RETIRE_AGAIN_MS = 2_000;
 /** Deletions come in groups (a namespace): compare once for all of them. */
 const RETIRE_AFTER_MS = 150;
 const CERT_MANAGER = 'system:serviceaccount:cert-manager:cert-manager';
@@ -156,6 +174,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const accepted = (): ReadonlySet<string> =>
     new Set(['group:system:masters', ...(self === undefined ? [] : [self]), ...(deps.acceptedApprovers ?? [])]);
   const openNow = new Map<string, string>();
+  const turns = createTurns(MOST_UNAPPROVED, wake);
   const approvers = createApprovers(shared, accepted, () => wakeWhereApproversChanged());
   const reflectors = [requests.reflector, certificates, ...issuers.reflectors, ...approvers.reflectors];
   const ready = (): boolean => self !== undefined && devices.store.synced && reflectors.every((reflector) => reflector.store.synced);
@@ -211,11 +230,30 @@ export function createIdentity(deps: IdentityDeps): Identity {
 
   async function ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult> {
     if (!ready()) return notReady(device, blocked);
+    let turn = false;
+    const mayGoOn = (step: Decision['do']): boolean => {
+      if (!turn && (step === 'create' || step === 'approve')) turn = turns.take(device.key);
+      return turn || (step !== 'create' && step !== 'approve');
+    };
+    try {
+      return await walk(device, lifecycle, context, mayGoOn);
+    } finally {
+      if (turn) turns.giveBack();
+    }
+  }
+
+  async function walk(
+    device: DeviceFacts,
+    lifecycle: Lifecycle,
+    context: EnsureContext,
+    mayGoOn: (step: Decision['do']) => boolean,
+  ): Promise<IdentityResult> {
     let seen: Pick<Input, 'looked' | 'nameTaker'> = { looked: false, nameTaker: undefined };
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const input = observe(device, lifecycle, seen);
       const decision = decide(input);
       if (decision.do === 'answer') return finish(device, input.issuer.key, decision.answer);
+      if (!mayGoOn(decision.do)) return { ...finish(device, input.issuer.key, inLine(input, LINE_MS)), queued: true };
       log.debug({ device: device.key, step: decision.do }, 'identity step');
       const taken = await takeStep(
         decision,
@@ -255,7 +293,10 @@ export function createIdentity(deps: IdentityDeps): Identity {
   let retireSoon: { cancel(): void } | undefined;
   const tryRetire = (): void => {
     retireSoon = undefined;
-    retire().catch((error: unknown) => log.warn({ err: error }, 'could not retire certificates yet'));
+    retire().catch((error: unknown) => {
+      log.warn({ err: error }, 'could not retire certificates yet');
+      if (retireSoon === undefined) retireSoon = clock.setTimer(RETIRE_AGAIN_MS, tryRetire);
+    });
   };
   devices.subscribe(({ before, after }) => {
     if (before === undefined) return;
