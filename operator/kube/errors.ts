@@ -33,6 +33,13 @@ export const isAlreadyExists = (error: unknown): error is KubeError =>
   error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
 export const isForbidden = (error: unknown): error is KubeError => error instanceof KubeError && error.status === 403;
 
+/** Nothing can be created in a namespace that is being deleted; the deletion of what is in it follows by watch. */
+export function isNamespaceTerminating(error: unknown): error is KubeError {
+  if (!isForbidden(error)) return false;
+  const causes = (error.details as { causes?: unknown } | undefined)?.causes;
+  return Array.isArray(causes) && causes.some((cause: { reason?: unknown } | null) => cause?.reason === 'NamespaceTerminating');
+}
+
 /** What people may meet, with cause and cure (docs/reference/errors.md is made from this). */
 export const ERRORS = {
   'HR-KUBE-001': {

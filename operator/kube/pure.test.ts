@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errorFromAnswer, errorFromNetwork } from './answer.ts';
 import { createBackoff } from './backoff.ts';
-import { codeOf, ERRORS, isAlreadyExists, isConflict, KubeError } from './errors.ts';
+import { codeOf, ERRORS, isAlreadyExists, isConflict, isNamespaceTerminating, KubeError } from './errors.ts';
 import { keyOf, keyOfRef, refOf } from './object.ts';
 import { endingOf, next, type State } from './reflector-state.ts';
 import { retryDelayMs } from './retry.ts';
@@ -77,6 +77,15 @@ describe('answers', () => {
   it('tells AlreadyExists from a conflict of versions', () => {
     expect([isConflict(error(409, 'Conflict')), isAlreadyExists(error(409, 'Conflict'))]).toEqual([true, false]);
     expect([isConflict(error(409, 'AlreadyExists')), isAlreadyExists(error(409, 'AlreadyExists'))]).toEqual([false, true]);
+  });
+
+  it.each([
+    [{ causes: [{ reason: 'NamespaceTerminating' }] }, true],
+    [{ causes: [{ reason: 'Other' }, null] }, false],
+    [{ causes: 'NamespaceTerminating' }, false],
+    [undefined, false],
+  ])('a refusal with the details %j is one of a namespace that is being deleted: %s', (details, expected) => {
+    expect(isNamespaceTerminating(new KubeError({ status: 403, reason: 'Forbidden', message: '', details }))).toBe(expected);
   });
 
   it.each([

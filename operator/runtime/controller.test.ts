@@ -167,6 +167,19 @@ describe('a controller', () => {
     expect(c.log.said.filter((s) => s.level === 'error').map((s) => s.fields.attempt)).toEqual([5, 6]);
   });
 
+  it('does not take a namespace that is being deleted for a failure, and takes any other refusal for one', async () => {
+    const refused = (reason: string) =>
+      new KubeError({ status: 403, reason: 'Forbidden', message: 'is forbidden', details: { causes: [{ reason }] } });
+    const c = start(async (key, { attempt }) => {
+      if (attempt === 1) throw refused(key === 'a' ? 'NamespaceTerminating' : 'AnotherReason');
+      return done;
+    });
+    c.queue.add('a');
+    c.queue.add('b');
+    await c.clock.advance(1000);
+    expect(c.log.said.filter((s) => s.level === 'error')).toHaveLength(1);
+  });
+
   it('aborts a reconcile at its deadline, says so with a code, and tries again', async () => {
     let tries = 0;
     const c = start(

@@ -1,5 +1,5 @@
 // Runs one reconcile function over one queue: so many at a time, never two of one key, each with a deadline; a throw is logged, counted and retried.
-import { isConflict, KubeError } from '../kube/errors.ts';
+import { isConflict, isNamespaceTerminating, KubeError } from '../kube/errors.ts';
 import type { Key } from '../kube/object.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
@@ -105,6 +105,10 @@ function explain(err: unknown, attempt: number, missed: boolean, log: Log, metri
   }
   if (isConflict(err) && attempt < CONFLICTS_TO_WARN) {
     log.debug({ attempt }, 'somebody else wrote first; it is retried');
+    return;
+  }
+  if (isNamespaceTerminating(err)) {
+    log.debug({ attempt }, 'the namespace is being deleted; it is tried again until the object is gone too');
     return;
   }
   // What the API server refused is an answer; a TypeError is a defect: Go would have panicked.
