@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { conditions, label, observedGeneration, steps } from './fields.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
 import { INTERVENTIONS } from './resources.ts';
-import { choice, object, rule, text, time } from './schema.ts';
+import { choice, flag, object, rule, text, time } from './schema.ts';
 
 const target = object('What the action is done to, in this namespace.', {
   kind: choice(['Device', 'SegmentPolicy', 'FirmwareRelease'], 'Device, SegmentPolicy (all its devices) or FirmwareRelease.'),
@@ -23,6 +23,11 @@ const spec = object(
       min: 1,
     }),
     reason: text('Why, for the audit: what was seen, ticket number.', { max: 1024, min: 1 }),
+    compromised: Type.Optional(
+      flag(
+        'Rotate: true = the key is in other hands. Every certificate that the device has is revoked, its keys are never certified again, and it waits for a new key. Default: false, the device renews and its old certificate stays valid.',
+      ),
+    ),
     expires: Type.Optional(
       time('When a Quarantine or Pause ends by itself (RFC 3339). Default: never; deleting the object ends it too. A Revoke does not end.'),
     ),
@@ -41,6 +46,12 @@ const spec = object(
         "!has(self.expires) || self.action in ['Quarantine', 'Pause']",
         'only a Quarantine or a Pause ends by itself: remove spec.expires (a revoked device returns with a new key)',
         '.expires',
+      ),
+      rule(
+        'HR-API-011',
+        "!has(self.compromised) || self.action == 'Rotate'",
+        'spec.compromised goes with action: Rotate only: remove it',
+        '.compromised',
       ),
     ],
   },

@@ -30,6 +30,12 @@ export const BAD_INTERVENTIONS: readonly BadManifest[] = [
     ],
     'onlyServer',
   ],
+  [
+    'a compromised key with an action that knows none',
+    intervention({ action: 'Revoke', compromised: true }),
+    ['spec.compromised: HR-API-011: spec.compromised goes with action: Rotate only: remove it'],
+    'onlyServer',
+  ],
   ['an end that is no time', intervention({ expires: 'never' }), ['spec.expires: spec.expires in body must be of type date-time: "never"']],
   [
     'in the name of somebody else',
