@@ -130,6 +130,31 @@ export const ERRORS = {
     cause: 'a condition of the Device says that something is missing',
     cure: 'see the conditions of the Device: kubectl describe device',
   },
+  'HR-CLI-040': {
+    title: 'NoTokenForThisDevice',
+    cause: 'the Device does not prove itself by a one-time token',
+    cure: 'set spec.identity to enrollment: EST with est: {bootstrap: Token}; a Device that has a certificate renews with it and needs no token',
+  },
+  'HR-CLI-041': {
+    title: 'TokenForRevoked',
+    cause: 'the device is revoked: the EST server refuses it whatever it shows',
+    cure: 'take back what revokes it (spec.lifecycle, or the Intervention) first; it then enrols with a new key',
+  },
+  'HR-CLI-042': {
+    title: 'TokensNotStored',
+    cause: 'the Secret of the tokens changed each time it was to be written, or is full',
+    cure: 'try again; a namespace holds about 5,000 tokens at a time, used and expired ones go by themselves a day after their end',
+  },
+  'HR-CLI-043': {
+    title: 'FileExists',
+    cause: 'the file to write is there already, and may hold tokens that were not given out yet',
+    cure: 'name another file, or remove this one',
+  },
+  'HR-CLI-044': {
+    title: 'FileNotWritten',
+    cause: 'a file cannot be written',
+    cure: 'correct the path, or the rights of the folder',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

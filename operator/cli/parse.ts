@@ -6,12 +6,14 @@ export type CommandSpec = {
   words: readonly string[];
   /** What has to be named beside the flags, such as DEVICE; the value is found under this name. */
   operand?: string;
+  /** The same where any number may be named, also none; the list is found under this name. */
+  operands?: string;
   summary: string;
   help: string;
   flags: ParseArgsOptionsConfig;
 };
 
-export type Values = Readonly<Record<string, string | boolean | undefined>>;
+export type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** `exit` is the code of the process: 0 where help was asked for, 2 where something was wrong. */
 export type Typed<C extends CommandSpec> =
@@ -42,9 +44,11 @@ export function parseCommand<C extends CommandSpec>(commands: readonly C[], argv
 
 function withFlags<C extends CommandSpec>(command: C, args: readonly string[]): Typed<C> {
   try {
-    const { operand } = command;
-    const parsed = parseArgs({ args: [...args], options: command.flags, strict: true, allowPositionals: operand !== undefined });
+    const { operand, operands } = command;
+    const allowPositionals = operand !== undefined || operands !== undefined;
+    const parsed = parseArgs({ args: [...args], options: command.flags, strict: true, allowPositionals });
     const values = parsed.values as Values;
+    if (operands !== undefined) return { kind: 'run', command, values: { ...values, [operands]: parsed.positionals } };
     if (operand === undefined) return { kind: 'run', command, values };
     const [named, ...tooMany] = parsed.positionals;
     if (named === undefined || named === '') return { kind: 'wrong', complaint: `which ${operand}?`, text: command.help };

@@ -15,9 +15,25 @@ import { createLimiter } from './limits.ts';
 import { EST_HELP, type EstOptions, parseEstOptions } from './options.ts';
 import { createEstServer, type EstServer } from './server.ts';
 import { createSecrets } from './store.ts';
+import {
+  forgettable as forgettableOf,
+  readTokenRecord as readRecord,
+  freshRecord as recordOf,
+  type TokenRecord as StoredToken,
+  TOKENS_SECRET as TOKENS,
+  decode as textOf,
+} from './token.ts';
 
 export const estHelp = EST_HELP;
 export const parseEst = parseEstOptions;
+
+/** For whoever gives devices their tokens. */
+export const tokensSecret = TOKENS;
+export const freshTokenRecord = recordOf;
+export const forgettableTokens = forgettableOf;
+export const readTokenRecord = readRecord;
+export const decodeToken = textOf;
+export type TokenRecord = StoredToken;
 
 /** Requests of one Device that has proved itself: a burst, then one each ten seconds. */
 const DEVICE_LIMIT = { burst: 10, refillEveryMs: 10_000 };

@@ -33,6 +33,11 @@ export function readTokenRecord(text: string): TokenRecord | undefined {
   return sha256 === undefined || Number.isNaN(expires) ? undefined : { sha256, expires, usedFor };
 }
 
+/** The entry of a token that nobody has used; the token itself is nowhere in it. */
+export function freshRecord(token: string, expires: number): string {
+  return `sha256:${createHash('sha256').update(token).digest('hex')} ${new Date(expires).toISOString()}`;
+}
+
 /** The entry after the use for this request. */
 export function usedRecord(record: TokenRecord, csrHash: string): string {
   return `sha256:${record.sha256} ${new Date(record.expires).toISOString()} ${csrHash}`;
