@@ -33,6 +33,14 @@ describe("the operator's flags", () => {
     expect(options('--est-account', 'ops/hedgerow-est').estUser).toBe('system:serviceaccount:ops:hedgerow-est');
   });
 
+  it('follow revocations to the lists only where a CRL server is named, with its CAs', () => {
+    expect(options().crl).toBeUndefined();
+    expect(options('--crl-url', 'http://crl.hedgerow-system.svc/', '--crl-ca-file', '/etc/ca').crl).toEqual({
+      url: 'http://crl.hedgerow-system.svc',
+      caFile: '/etc/ca',
+    });
+  });
+
   it('say where the broker is, for NetworkPolicies', () => {
     expect(options().broker.peers).toEqual([]);
     expect(options('--broker-peer', 'cidr=10.0.0.1/32', '--broker-peer', 'namespace=emqx').broker.peers).toEqual([
@@ -53,6 +61,9 @@ describe("the operator's flags", () => {
     ['a URL that is none', ['--broker-url', 'emqx'], 'no http or https URL'],
     ['an issuer of an unknown kind', ['--default-issuer', 'Vault/x'], 'neither Issuer/NAME'],
     ['an issuer in a namespace of its own', ['--default-issuer', 'Issuer/berlin/site-ca'], 'neither Issuer/NAME'],
+    ['a CRL server without its CAs', ['--crl-url', 'http://crl'], 'go together'],
+    ['CAs without a CRL server', ['--crl-ca-file', '/etc/ca'], 'go together'],
+    ['a CRL server that is no URL', ['--crl-url', 'crl', '--crl-ca-file', '/etc/ca'], '--crl-url crl is no http'],
     ['a port out of range', ['--metrics-port', '70000'], 'is no port'],
     ['a peer that is an address without a length', ['--broker-peer', 'cidr=10.0.0.1'], 'neither cidr='],
     ['a peer with a label that has no value', ['--broker-peer', 'namespace=emqx,app'], 'neither cidr='],

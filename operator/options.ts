@@ -15,6 +15,8 @@ export type Options = {
   acceptedApprovers: string[];
   /** The user name of the EST server; undefined = there is none. */
   estUser: string | undefined;
+  /** The CRL server, and the CAs whose lists are believed; undefined = no CRL is configured. */
+  crl: { url: string; caFile: string } | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;
@@ -38,6 +40,8 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
                                may be repeated; without it no NetworkPolicy opens a way to the broker
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
+  --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
+  --crl-ca-file FILE           CA certificates of the devices in PEM; with --crl-url: only lists that one of them signed are believed
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
@@ -58,6 +62,8 @@ const FLAGS = {
   'broker-peer': { type: 'string', multiple: true },
   'accept-approver': { type: 'string', multiple: true },
   'est-account': TEXT,
+  'crl-url': TEXT,
+  'crl-ca-file': TEXT,
   'metrics-port': TEXT,
   'metrics-host': TEXT,
   'leader-elect': TEXT,
@@ -75,7 +81,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       namespace: values.namespace,
       defaultIssuer: issuer(values['default-issuer'] ?? 'Issuer/hedgerow-devices'),
       broker: {
-        url: url(required('broker-url', values['broker-url'])),
+        url: url('broker-url', required('broker-url', values['broker-url'])),
         apiKeyFile: required('broker-api-key-file', values['broker-api-key-file']),
         caFile: values['broker-ca-file'],
         port: port('broker-port', values['broker-port'] ?? '8883'),
@@ -83,6 +89,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
+      crl: crl(values['crl-url'], values['crl-ca-file']),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
@@ -100,12 +107,20 @@ function required(flag: string, value: string | undefined): string {
   return value;
 }
 
-function url(text: string): string {
+/** Without its CAs a list could be anybody's. */
+function crl(at: string | undefined, caFile: string | undefined): Options['crl'] {
+  if (at === undefined && caFile === undefined) return undefined;
+  if (at === undefined || caFile === undefined) throw new Error('--crl-url and --crl-ca-file go together');
+  return { url: url('crl-url', at), caFile };
+}
+
+function url(flag: 'broker-url' | 'crl-url', text: string): string {
   const parsed = URL.canParse(text) ? new URL(text) : undefined;
-  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
-    throw new Error(`--broker-url ${text} is no http or https URL`);
+  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol)) throw new Error(`--${flag} ${text} is no http or https URL`);
   if (parsed.username !== '' || parsed.password !== '')
-    throw new Error('--broker-url must not hold credentials: command lines are visible; use --broker-api-key-file');
+    throw new Error(
+      `--${flag} must not hold credentials: command lines are visible${flag === 'broker-url' ? '; use --broker-api-key-file' : ''}`,
+    );
   return text.replace(/\/+$/, '');
 }
 

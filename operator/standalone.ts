@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { Device } from './api/device.ts';
 import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
 import { createBroker } from './broker/broker.ts';
+import { watchLists } from './crl/crl.ts';
 import { createDevices, type DeviceView, deviceIndexes, deviceView, keyOfWireName } from './devices/devices.ts';
 import { createIdentity, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
@@ -83,11 +84,26 @@ function compose(manager: Manager, parts: Parts): void {
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
   const { url, apiKeyFile, caFile } = options.broker;
   const broker = createBroker({ url, apiKeyFile, caFile, desired: () => devices.desired(), clock, random, log, metrics });
-  const devices = createDevices({ client, store, identity, segments, interventions, broker, recorder, clock, log, metrics });
+  const { ledger } = identity;
+  const lists =
+    options.crl === undefined
+      ? undefined
+      : watchLists({ ...options.crl, entries: () => (ledger.synced ? ledger.all() : undefined), client, clock, random, log, metrics });
+  const devices = createDevices({
+    ...{ client, store, identity, segments, interventions, broker, recorder, clock, log, metrics },
+    ...(lists === undefined ? {} : { lists }),
+  });
 
   // Who tells whom. Everything ends as a key in a queue, or as a wake of the broker room, which looks at everything itself.
   identity.onDeviceWake((key) => devices.controller.queue.add(key));
-  identity.ledger.onChange(() => broker.wake('the ledger changed'));
+  ledger.onChange(() => broker.wake('the ledger changed'));
+  ledger.onChange(() => lists?.wake());
+  lists?.onChange((changed) => {
+    for (const client of changed.devices) devices.controller.queue.add(keyOfWireName(client));
+    if (changed.issuers.size === 0) return;
+    for (const { key, status } of store.values())
+      if (changed.issuers.has(status?.identity?.issuer ?? '')) devices.controller.queue.add(key, { band: 'background' });
+  });
   interventions.onChange((key) => devices.controller.queue.add(key));
   segments.onChange((changed) => {
     broker.wake(`${SEGMENT_POLICIES.plural} changed`);
@@ -98,8 +114,10 @@ function compose(manager: Manager, parts: Parts): void {
     else for (const client of clients) devices.controller.queue.add(keyOfWireName(client));
   });
 
-  for (const reflector of [deviceReflector, ...segments.reflectors, ...interventions.reflectors]) manager.cache(reflector);
+  for (const reflector of [deviceReflector, ...segments.reflectors, ...interventions.reflectors, ...(lists?.reflectors ?? [])])
+    manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
+  if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   for (const controller of [devices.controller, ...segments.controllers, ...interventions.controllers, broker.controller])
     manager.controller(controller);

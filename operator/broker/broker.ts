@@ -71,6 +71,8 @@ export type Broker = {
   authorization(client: string, segment: string): Authorization;
   /** Whether the broker was seen to hold the ban of this client id. */
   banned(client: string): boolean;
+  /** Whether the broker was seen to hold rules for this client alone. */
+  overridden(client: string): boolean;
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
   /** To be run while this process leads. */

@@ -209,6 +209,7 @@ export function createRoom(deps: RoomDeps): Broker {
       return answer;
     },
     banned: bans.holds,
+    overridden: (client) => knowledge.records.get(client) !== undefined,
     onChange: notices.onChange,
     controller,
   };

@@ -70,6 +70,32 @@ export const ERRORS = {
     cause: 'the list is past its nextUpdate and could not be renewed',
     cure: 'see the other reason that is given for this issuer',
   },
+  'HR-CRL-024': {
+    title: 'ListUnreachable',
+    cause: 'the operator asks the CRL server for the list of this issuer and gets no answer that it can use',
+    cure: 'see whether the CRL server runs and is ready, and whether NetworkPolicies let the operator reach it (--crl-url)',
+  },
+  'HR-CRL-025': {
+    title: 'ListNotSigned',
+    cause: 'the list that is served for this issuer is not signed by any CA in the file of --crl-ca-file',
+    cure: 'put the certificate of the CA into crl.deviceCa of the chart; if it is there, find out who answers at --crl-url',
+  },
+  'HR-CRL-026': {
+    title: 'ListUnreadable',
+    cause: 'what is served for this issuer is not a complete CRL',
+    cure: 'find out who answers at --crl-url: a proxy, or a CRL server of another version',
+  },
+  'HR-CRL-027': {
+    title: 'ListTooShort',
+    cause:
+      'a list of this issuer may run out before the offlineBudget of the Device: a site that is cut off for so long would let nobody in',
+    cure: 'raise crl.validity of the chart to at least 8/7 of the longest offlineBudget, or lower spec.offlineBudget',
+  },
+  'HR-CRL-028': {
+    title: 'CaFileUnreadable',
+    cause: 'the file of --crl-ca-file holds no certificate that reads',
+    cure: 'put the CA certificates of the devices there in PEM (crl.deviceCa of the chart)',
+  },
   'HR-CRL-030': {
     title: 'NotServed',
     cause: 'lists are under /crl/<namespace>/<issuer>.crl (DER) and .pem, of a ClusterIssuer under /crl/<issuer>.crl and .pem',

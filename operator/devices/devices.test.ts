@@ -106,6 +106,7 @@ function scene() {
       wake: (reason, urgent) => void seen.wakes.push(urgent === true ? `urgent: ${reason}` : reason),
       authorization: () => world.authorization,
       banned: () => world.banned,
+      overridden: () => false,
     },
     recorder: { event: (_regarding, note) => void seen.events.push(note) },
     clock,

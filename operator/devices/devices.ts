@@ -25,6 +25,7 @@ import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { type BrokerDevice, desiredBroker, judgeConnection } from './desired.ts';
 import { newsOf } from './news.ts';
+import { type Lists, listed } from './revocation.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
 
 /** What the cache keeps of a Device. */
@@ -48,7 +49,10 @@ export type DevicesDeps = {
     wake(reason: string, urgent?: boolean, client?: string): void;
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
+    overridden(client: string): boolean;
   };
+  /** Absent where no CRL is configured. */
+  lists?: Lists;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   log: Log;
@@ -118,6 +122,8 @@ export function createDevices(deps: DevicesDeps): Devices {
       segmented: deps.segments.membership(device).segmented,
       authorization,
       bannedAtBroker: deps.broker.banned(wireName),
+      overriddenAtBroker: deps.broker.overridden(wireName),
+      ...listsSay(device, effective.lifecycle, identity),
       now: new Date(clock.now()).toISOString(),
     });
     const quietMs = staysQuietFor(key, device, effective, identity, authorization);
@@ -127,6 +133,17 @@ export function createDevices(deps: DevicesDeps): Devices {
     if (outcome === 'written') announce(device, status, effective);
     if (outcome !== 'gone') await identity.cleanup?.();
     return identity.outcome;
+  }
+
+  function listsSay(device: DeviceView, lifecycle: Lifecycle, found: IdentityResult): Pick<SummaryInput, 'listed' | 'crl'> {
+    const { lists } = deps;
+    const issuer = (found.identity ?? device.status?.identity)?.issuer;
+    if (lists === undefined || issuer === undefined) return { listed: 'off', crl: undefined };
+    const entries = lifecycle === 'Revoked' ? deps.identity.ledger.byDevice(deviceName(device.name, device.namespace)) : [];
+    return {
+      listed: listed(entries, device.uid, lists, clock.now()),
+      crl: lists.known(issuer) ? lists.problem(issuer, device.offlineBudgetMs) : 'unknown',
+    };
   }
 
   /** ms that a short wait may still go unmentioned; 0 when the status is to be written. */

@@ -17,7 +17,15 @@ const healthy: SummaryInput = {
   segmented: { status: 'True', reason: 'InSegment', message: 'office-sensors' },
   authorization: { state: 'ok', reason: 'Authorized', message: 'its segment is in force' },
   bannedAtBroker: false,
+  overriddenAtBroker: false,
+  listed: 'off',
+  crl: undefined,
   now: NOW,
+};
+
+const revoked = {
+  effective: { lifecycle: 'Revoked' as const },
+  identity: { ...healthy.identity, identity: { serialNumber: '01', fingerprint: 'ab', revokedAt: NOW } },
 };
 
 const shown = (status: DeviceStatus): Record<string, string> =>
@@ -142,10 +150,40 @@ describe('the status of a Device', () => {
     const identity = { serialNumber: '01', fingerprint: 'ab' };
     const revoking = { ...healthy, effective: { lifecycle: 'Revoked' as const }, identity: { ...healthy.identity, identity } };
     const first = summarise(revoking);
-    const second = summarise({ ...revoking, status: first, bannedAtBroker: true, now: LATER });
+    const second = summarise({ ...revoking, status: first, bannedAtBroker: true, overriddenAtBroker: true, now: LATER });
     expect(second.identity?.revocationSteps).toEqual([
       { step: 'Ledger', at: NOW },
       { step: 'Broker', at: LATER },
     ]);
+  });
+
+  it('waits with Revoked for a list that is on its way, and says so', () => {
+    const banned = { ...healthy, ...revoked, bannedAtBroker: true };
+    const first = summarise({ ...banned, listed: 'awaited' });
+    expect(shown(first)).toMatchObject({ Revoked: 'Unknown Revoking', Reconciling: 'True Revoking' });
+    const second = summarise({ ...banned, status: first, listed: 'listed', now: LATER });
+    expect(shown(second)).toMatchObject({ Revoked: 'True Revoked' });
+    expect(shown(second)).not.toHaveProperty('Reconciling');
+    expect(second.identity?.revocationSteps?.map(({ step }) => step)).toEqual(['Ledger', 'Broker', 'Rights', 'Crl']);
+  });
+
+  it('does not wait with Revoked for a list that nobody makes, nor takes Revoked back when a list is late', () => {
+    const banned = { ...healthy, ...revoked, bannedAtBroker: true };
+    const without = summarise({ ...banned, listed: 'unlisted', crl: { reason: 'SecretForbidden', message: 'HR-CRL-003' } });
+    expect(shown(without)).toMatchObject({ Revoked: 'True Revoked', CRLUnavailable: 'True SecretForbidden' });
+    expect(without.conditions?.find(({ type }) => type === 'Revoked')?.message).toContain('no CRL names its certificate');
+    expect(shown(summarise({ ...banned, status: without, listed: 'awaited' }))).toMatchObject({ Revoked: 'True Revoked' });
+  });
+
+  it('leaves what it said of lists as it is while a restarted operator has not looked yet', () => {
+    const banned = { ...healthy, ...revoked, bannedAtBroker: true };
+    const before = summarise({ ...banned, listed: 'listed', crl: { reason: 'NoDistributionPoint', message: 'HR-CRL-021' } });
+    expect(summarise({ ...banned, status: before, listed: 'unknown', crl: 'unknown', now: LATER })).toEqual(before);
+  });
+
+  it('is Ready without a list: rights and bans do without one', () => {
+    const status = summarise({ ...healthy, crl: { reason: 'SecretForbidden', message: 'HR-CRL-003' } });
+    expect(shown(status)).toMatchObject({ Ready: 'True Ready', CRLUnavailable: 'True SecretForbidden' });
+    expect(shown(summarise({ ...healthy, status, crl: undefined }))).not.toHaveProperty('CRLUnavailable');
   });
 });

@@ -2,8 +2,9 @@
 import type { DeviceStatus } from '../api/device.ts';
 import type { Condition } from '../api/meta.ts';
 import type { Authorization } from '../broker/broker.ts';
-import { setCondition } from '../runtime/conditions.ts';
+import { findCondition, isTrue, setCondition } from '../runtime/conditions.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { type Listed, listedSince, revocationSteps } from './revocation.ts';
 
 type Verdict = { status: 'True' | 'False' | 'Unknown'; reason: string; message: string };
 export type Lifecycle = 'Active' | 'Quarantined' | 'Revoked';
@@ -22,6 +23,12 @@ export type SummaryInput = {
   authorization: Authorization;
   /** Whether the broker was seen to hold the ban of this client id. */
   bannedAtBroker: boolean;
+  /** Whether the broker was seen to hold rules for this client alone. */
+  overriddenAtBroker: boolean;
+  /** Whether the certificates are on the lists; asked of revoked Devices only. */
+  listed: Listed;
+  /** What is wrong with the list of its issuer; `unknown` while nobody has looked. */
+  crl: { reason: string; message: string } | 'unknown' | undefined;
   now: string;
 };
 
@@ -35,6 +42,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Segmented', input.segmented],
     ['Quarantined', effective.lifecycle === 'Quarantined' ? quarantined(input) : undefined],
     ['Revoked', effective.lifecycle === 'Revoked' ? revoked(input) : undefined],
+    ['CRLUnavailable', crlUnavailable(input)],
     ['Ready', ready(input, authorized)],
     ['Reconciling', reconciling(input, authorized)],
     ['Stalled', stalled(input)],
@@ -88,8 +96,7 @@ function reconciling(input: SummaryInput, authorized: Verdict): Verdict | undefi
   const { identity, effective } = input;
   if (identity.outcome.kind === 'stalled') return undefined;
   if (identity.outcome.kind === 'waiting') return yes(identity.outcome.reason, identity.outcome.message);
-  if (effective.lifecycle === 'Revoked')
-    return input.bannedAtBroker ? undefined : yes('Revoking', 'waiting until the broker shows the ban');
+  if (effective.lifecycle === 'Revoked') return revoking(input);
   return authorized.status === 'Unknown' ? yes(authorized.reason, authorized.message) : undefined;
 }
 
@@ -99,10 +106,29 @@ function quarantined(input: SummaryInput): Verdict {
     : { status: 'Unknown', reason: input.authorization.reason, message: input.authorization.message };
 }
 
+/** A list that is on its way is waited for, one that nobody makes is not: the ban holds without it. What was said once is not taken back for a list. */
 function revoked(input: SummaryInput): Verdict {
-  return input.bannedAtBroker
-    ? yes('Revoked', because(input))
-    : { status: 'Unknown', reason: 'Revoking', message: `${because(input)}; the ledger says so, the broker has not confirmed the ban yet` };
+  const unknown = (what: string): Verdict => ({ status: 'Unknown', reason: 'Revoking', message: `${because(input)}; ${what}` });
+  if (!input.bannedAtBroker) return unknown('the ledger says so, the broker has not confirmed the ban yet');
+  const list = onList(input);
+  if (list === 'awaited' && !isTrue(input.status?.conditions, 'Revoked'))
+    return unknown('the broker holds the ban, the CRL of its issuer does not name its certificate yet');
+  const without = list === 'unlisted' ? '; the broker holds the ban, but no CRL names its certificate (CRLUnavailable)' : '';
+  return yes('Revoked', `${because(input)}${without}`);
+}
+
+function revoking(input: SummaryInput): Verdict | undefined {
+  if (!input.bannedAtBroker) return yes('Revoking', 'waiting until the broker shows the ban');
+  return onList(input) === 'awaited' ? yes('Revoking', 'waiting until the CRL of its issuer names its certificate') : undefined;
+}
+
+const onList = (input: SummaryInput): Listed => listedSince(input.status?.identity?.revocationSteps ?? [], input.listed);
+
+/** Says nothing of Ready: rights and bans do without a list. */
+function crlUnavailable({ crl, status }: SummaryInput): Verdict | undefined {
+  if (crl !== 'unknown') return crl === undefined ? undefined : yes(crl.reason, crl.message);
+  const before = findCondition(status?.conditions, 'CRLUnavailable');
+  return before === undefined ? undefined : yes(before.reason, before.message);
 }
 
 function because({ effective }: SummaryInput): string {
@@ -110,15 +136,11 @@ function because({ effective }: SummaryInput): string {
   return `${effective.lifecycle} by ${by}${effective.reason === undefined ? '' : `: ${effective.reason}`}`;
 }
 
-/** Adds the step that only the broker can report to the steps that identity reports. A step keeps the time it was first seen; times are history, never a reason to skip work. */
+/** Adds the steps that broker and lists show to those that identity reports. */
 function withSteps(input: SummaryInput): DeviceStatus['identity'] | undefined {
   const identity = input.identity.identity ?? input.status?.identity;
   if (identity === undefined || input.effective.lifecycle !== 'Revoked') return identity;
-  const before = input.status?.identity?.revocationSteps ?? [];
-  const steps = ['Ledger', ...(input.bannedAtBroker ? ['Broker'] : [])].map((step) => ({
-    step,
-    at: before.find((old) => old.step === step)?.at ?? input.now,
-  }));
+  const steps = revocationSteps(input.status?.identity?.revocationSteps ?? [], input, input.now);
   return { ...identity, revokedAt: identity.revokedAt ?? input.now, revocationSteps: steps };
 }
 
