@@ -195,7 +195,11 @@ const status = object('What is true of the device. Written by the operator only,
       renewAt: Type.Optional(time('When it will be renewed, RFC 3339.')),
       issuer: Type.Optional(text('Issuer that signed it, <kind>/<namespace>/<name>.', { max: 512 })),
       revokedAt: Type.Optional(time('When the identity was first seen revoked, RFC 3339.')),
-      revocationSteps: Type.Optional(steps('What was done to revoke it: Ledger, Broker, later CRL.')),
+      revocationSteps: Type.Optional(
+        steps(
+          'What was done to revoke it, as the world shows it: Ledger (recorded), Broker (banned, its session gone), Rights (no rules of its own left there), Crl (on the list of its issuer; only where the operator follows lists).',
+        ),
+      ),
     }),
   ),
   certificate: Type.Optional(

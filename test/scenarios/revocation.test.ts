@@ -120,7 +120,7 @@ describe('revoked by hand', () => {
 
   it('ledger, broker, Device and Intervention say so', async () => {
     const device = await untilDevice(scene, thermo.ref, { type: 'Revoked', status: 'True' });
-    expect(device.status?.identity?.revocationSteps?.map(({ step }) => step).sort()).toEqual(['Broker', 'Ledger']);
+    expect(device.status?.identity?.revocationSteps?.map(({ step }) => step).sort()).toEqual(['Broker', 'Ledger', 'Rights']);
     expect(device.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'False', reason: 'Revoked' });
     await until(scene, INTERVENTIONS, { name: 'thermo-1', namespace: site }, { type: 'Applied', status: 'True' });
     expect(await ledgerOf(oldCertificate)).toMatchObject([{ device: thermo.name, revoked: { reason: 'Revoked' } }]);
