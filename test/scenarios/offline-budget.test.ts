@@ -25,7 +25,9 @@ beforeAll(async () => {
   policy = (await render(cluster, values)).filter(({ metadata }) => metadata.name.endsWith('-offline-budget'));
   await runner(cluster).apply(policy);
   // The API server takes a moment to compile a policy.
-  await waitFor('the policy to be in force', async () => ((await apply(device('probe', '200h'))).code === 0 ? undefined : true));
+  await waitFor('the policy to be in force', async () =>
+    (await apply(device('probe', '200h'), '--dry-run=server')).code === 0 ? undefined : true,
+  );
 });
 afterAll(async () => {
   for (const { kind, metadata } of policy ?? []) await cluster.kubectl(['delete', '--ignore-not-found', `${kind}/${metadata.name}`]);
