@@ -21,6 +21,13 @@ const est = object('EST: what the device proves itself with the first time. Defa
   ),
 });
 
+const existing = object("Existing: the certificate that the device has from another CA. Public: never the device's key.", {
+  certificate: text(
+    'The one certificate in PEM, without its chain. It counts until the device has enrolled by EST with it, or until it expires; it is not on our CRL.',
+    { max: 16384, min: 1 },
+  ),
+});
+
 const issuerRef = object("The cert-manager issuer of this device's certificates. Default: the operator's (--default-issuer).", {
   name: objectName('Name of the Issuer (in this namespace) or ClusterIssuer.'),
   kind: choice(['Issuer', 'ClusterIssuer'], 'Issuer or ClusterIssuer. Default: Issuer.', { default: 'Issuer' }),
@@ -41,6 +48,7 @@ const identity = object(
       ),
     ),
     est: Type.Optional(est),
+    existing: Type.Optional(existing),
     secretName: Type.Optional(objectName('Managed: the Secret in this namespace that cert-manager writes key and certificate to.')),
     issuerRef: Type.Optional(issuerRef),
     duration: duration('How long a certificate is valid, for example 720h. Managed: at least 1h. Default: 720h (30 days).', {
@@ -91,6 +99,29 @@ const identity = object(
         "self.enrollment == 'EST' || !has(self.est)",
         'spec.identity.est goes with enrollment: EST only: remove it, or set enrollment: EST',
         '.est',
+      ),
+      rule(
+        'HR-API-005',
+        "!has(self.existing) || !self.existing.certificate.contains('PRIVATE KEY')",
+        'spec.identity.existing.certificate holds a private key, which must never leave the device: give the device a new key and paste only a CERTIFICATE',
+        '.existing',
+      ),
+      rule(
+        'HR-API-006',
+        "!has(self.existing) || self.existing.certificate.contains('PRIVATE KEY') || self.existing.certificate.matches('^\\\\s*-----BEGIN CERTIFICATE-----')",
+        'spec.identity.existing.certificate is not a certificate in PEM: paste what openssl x509 -in device.crt prints, beginning with -----BEGIN CERTIFICATE-----',
+        '.existing',
+      ),
+      rule(
+        'HR-API-006',
+        "self.enrollment == 'Existing' || !has(self.existing)",
+        'spec.identity.existing goes with enrollment: Existing only: remove it, or set enrollment: Existing',
+        '.existing',
+      ),
+      rule(
+        'HR-API-006',
+        "self.enrollment != 'Existing' || has(self.existing)",
+        'enrollment: Existing needs spec.identity.existing.certificate, the public certificate that the device has',
       ),
       rule(
         'HR-API-007',

@@ -41,6 +41,7 @@ function view(change: Partial<DeviceView> = {}): DeviceView {
     secretName: 'thermo-1-tls',
     offlineBudgetMs: 0,
     csr: undefined,
+    existing: undefined,
     handedOut: undefined,
     certificate: undefined,
     segment: 'office',

@@ -62,6 +62,26 @@ describe('the certificate of a device', () => {
     ],
   ])('%s', (_name, change, code) => expect(judgeOwnCertificate({ ...GOOD, ...change })?.code).toBe(code));
 
+  const EXISTING: OwnCertificate = {
+    ...{ ...GOOD, signedByOurs: false, entry: { ...ENTRY, via: 'Existing' } },
+    facts: { ...FACTS, subject: 'CN=sensor 4711', dictatedUsages: false },
+  };
+  it.each<[string, Partial<OwnCertificate>, string | undefined]>([
+    ['that the manifest named', {}, undefined],
+    ['that it named and that has our form', { facts: FACTS }, undefined],
+    ['with other bytes under the same key', { facts: { ...EXISTING.facts, sha256: 'x' } }, 'HR-EST-010'],
+    ['that the ledger has from elsewhere', { entry: { ...ENTRY, via: 'EST' } }, 'HR-EST-010'],
+    ['that the ledger does not know', { entry: undefined }, 'HR-EST-010'],
+    ['whose Device was replaced by a namesake', { device: { ...DEVICE, uid: 'u2' } }, 'HR-EST-011'],
+    ['that is revoked', { entry: { ...ENTRY, via: 'Existing', revoked } }, 'HR-EST-012'],
+    ['of a revoked Device', { device: { ...DEVICE, revoked: true } }, 'HR-EST-006'],
+    ['of a CA', { facts: { ...EXISTING.facts, isCa: true } }, 'HR-EST-015'],
+    ['with another key than the ledger says', { facts: { ...EXISTING.facts, spki: 'x' } }, 'HR-EST-015'],
+    ['that begins in an hour', { facts: { ...EXISTING.facts, notBefore: iso(NOW + HOUR) } }, 'HR-EST-014'],
+    ['that expired within the budget', { facts: { ...EXISTING.facts, notAfter: iso(NOW - HOUR) } }, undefined],
+    ['that expired before', { facts: { ...EXISTING.facts, notAfter: iso(NOW - 73 * HOUR) } }, 'HR-EST-013'],
+  ])('of another CA: one %s', (_name, change, code) => expect(judgeOwnCertificate({ ...EXISTING, ...change })?.code).toBe(code));
+
   it('never is enough unless signed by us, in the ledger, of the Device, unrevoked, for clients and in time', () => {
     const arbitrary = fc.record({
       signedByOurs: fc.boolean(),

@@ -18,15 +18,18 @@ export type OwnCertificate = {
   device: EstDevice | undefined;
 };
 
-/** The current certificate of a device, a superseded one, or one that expired within the offlineBudget (design/api.md). */
+/** The current certificate of a device, a superseded one, one of another CA that the manifest named, or one that expired within the offlineBudget (design/api.md). */
 export function judgeOwnCertificate({ now, facts, signedByOurs, entry, device }: OwnCertificate): Refusal | undefined {
-  if (!signedByOurs) return refuse('HR-EST-010');
+  const isExisting = entry?.via === 'Existing' && entry.sha256 === facts.sha256;
+  if (!signedByOurs && !isExisting) return refuse('HR-EST-010');
   if (entry === undefined || entry.sha256 !== facts.sha256 || device === undefined || device.uid !== entry.deviceUid)
     return refuse('HR-EST-011');
   if (entry.revoked !== undefined) return refuse('HR-EST-012', `certificate ${facts.serial} is revoked`);
   if (device.revoked) return refuse('HR-EST-006');
   const named = `O=hedgerow\nOU=${entry.segment}\nCN=${device.name}.${device.namespace}`;
-  if (facts.isCa || !facts.dictatedUsages || facts.subject !== named || facts.spki !== entry.spki) return refuse('HR-EST-015');
+  // One of another CA was held to the rules for such when the operator recorded it; the ledger names its very bytes.
+  if (!isExisting && (!facts.dictatedUsages || facts.subject !== named)) return refuse('HR-EST-015');
+  if (facts.isCa || facts.spki !== entry.spki) return refuse('HR-EST-015');
   if (Date.parse(facts.notBefore) > now + CLOCK_SKEW_MS) return refuse('HR-EST-014');
   if (Date.parse(facts.notAfter) + device.offlineBudgetMs <= now) {
     const allowed = device.offlineBudgetMs === 0 ? 'and its Device has no spec.offlineBudget' : 'and spec.offlineBudget has run out since';

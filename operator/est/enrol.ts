@@ -69,7 +69,9 @@ export function createEnrol(deps: EnrolDeps) {
     }
     const { certificate } = client;
     if (certificate === undefined) return refuse('HR-EST-001');
-    if (isSignedByOneOf(certificate, deps.authorities(), clock.now())) return byOwnCertificate(client);
+    // A stranger's bytes may be no certificate that reads; then it is in no ledger either.
+    const known = enrolment.certificate(readCertificate(certificate.toString())?.sha256 ?? '')?.via === 'Existing';
+    if (known || isSignedByOneOf(certificate, deps.authorities(), clock.now())) return byOwnCertificate(client);
     return await byFactoryCertificate(client, certificate, pem, signal);
   }
 

@@ -72,11 +72,6 @@ describe('a device with its own key', () => {
     ['whose certificate nobody has any more first looks again', input(fresh, { entries: [recorded] }), 'look'],
     ['whose certificate is really lost is told so', input(fresh, { entries: [recorded], looked: true }), 'stalled CertificateLost'],
     [
-      'whose enrollment is not built yet is told so',
-      input(device({ identity: { enrollment: 'Existing' } })),
-      'stalled EnrollmentNotSupported',
-    ],
-    [
       'whose issuer others may approve for is told so',
       input(certified, { entries: [recorded], openApprovers: ['alice'] }),
       'stalled ApproverOpen',

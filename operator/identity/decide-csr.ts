@@ -214,7 +214,7 @@ function keyObstacle(input: Input, csr: GoodCsr, now: LedgerEntry | undefined): 
   const inFlight = input.keyInFlight(csr.spki);
   if (inFlight !== undefined)
     return stall(input, 'HR-ID-031', `Device ${inFlight} has the same public key and asks for a certificate by EST`);
-  const last = latest(entries.filter((entry) => isValid(entry, input.now)));
+  const last = latest(entries.filter((entry) => isValid(entry, input.now) && entry.via !== 'Existing'));
   if (last === undefined || input.now >= renewAt(last, device.renewBeforeMs)) return undefined;
   if (!input.looked) return { do: 'look' };
   const opens = new Date(renewAt(last, device.renewBeforeMs)).toISOString();

@@ -173,7 +173,8 @@ export function keyRefusal(facts: KeyFacts): { code: IdentityCode; found?: strin
     facts.claimant ??
     facts.inFlight;
   if (holder !== undefined) return { code: 'HR-ID-031', found: `Device ${holder} has the same public key` };
-  const last = latest(entries.filter((entry) => isValid(entry, now)));
+  // Another CA's certificate for this key is what ours takes the place of.
+  const last = latest(entries.filter((entry) => isValid(entry, now) && entry.via !== 'Existing'));
   if (last === undefined || now >= renewAt(last, device.renewBeforeMs)) return undefined;
   const opens = new Date(renewAt(last, device.renewBeforeMs)).toISOString();
   return {

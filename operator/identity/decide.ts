@@ -2,9 +2,11 @@
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { decideCsr, unrecordedOwn } from './decide-csr.ts';
 import { decideEst, decideEstRequests, unfinishedEst, unrecordedEst, withTidyUp } from './decide-est.ts';
+import { decideExisting, existingVerdict } from './decide-existing.ts';
 import { decideManaged, unrecorded } from './decide-managed.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
+import type { ExistingVerdict } from './existing.ts';
 import type { IssuedVia, LedgerEntry, PendingEntry, RevocationReason } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
 import type { RequestFacts } from './request-facts.ts';
@@ -66,6 +68,8 @@ export type Decision =
   /** Approve after the key was written down: cert-manager hands a Managed certificate out before we can see it. */
   | { do: 'recordKey'; request: RequestFacts; spki: string }
   | { do: 'record'; request: RequestFacts; pendingId?: string; via?: IssuedVia }
+  /** A certificate that another CA made. */
+  | { do: 'recordExisting'; existing: Extract<ExistingVerdict, { ok: true }> }
   | { do: 'revoke'; ids: string[]; reason: RevocationReason }
   | { do: 'delete'; request: RequestFacts }
   | { do: 'applyCertificate' }
@@ -88,8 +92,7 @@ function byEnrollment(input: Input): Decision {
   const { enrollment } = input.device;
   if (enrollment === 'CSR') return decideCsr(input);
   if (enrollment === 'Managed') return decideManaged(input);
-  if (enrollment === 'EST') return decideEst(input);
-  return stall(input, 'HR-ID-060', `enrollment ${enrollment} is not supported yet`);
+  return enrollment === 'EST' ? decideEst(input) : decideExisting(input);
 }
 
 /** Everything the Device ever got is revoked; what is under way is stopped. Cleared only by another lifecycle and a new key. */
@@ -107,11 +110,17 @@ function decideRevoked(input: Input): Decision {
   const message =
     revoked.length === 0
       ? 'the Device is revoked and never had a certificate'
-      : `${revoked.length} certificate(s) of this Device are revoked in the ledger`;
+      : `${revoked.length} certificate(s) of this Device are revoked in the ledger${onForeignList(revoked)}`;
   return {
     do: 'answer',
     answer: { outcome: done, certified: { status: 'False', reason: 'Revoked', message }, entry: latest(revoked), cleanup: [] },
   };
+}
+
+/** Ban, EST and ledger know it. A list of revoked certificates is made by the CA that signed them (RFC 5280 §5). */
+function onForeignList(revoked: LedgerEntry[]): string {
+  const serials = revoked.filter((entry) => entry.via === 'Existing').map((entry) => entry.serial);
+  return serials.length === 0 ? '' : `; ${serials.slice(0, 3).join(', ')} of another CA is on no CRL of ours: have that CA revoke it too`;
 }
 
 /** Nothing that this issuer signs can be told from what somebody else had it sign, so even a good certificate does not make the Device Ready. */
@@ -184,7 +193,8 @@ export function withoutCertificate(code: IdentityCode): Verdict {
 
 function withholding(input: Input, reason: string, message: string): Verdict {
   const entry = current(input);
-  return entry === undefined ? { status: 'False', reason, message } : certifiedVerdict(entry);
+  if (entry === undefined) return { status: 'False', reason, message };
+  return entry.via === 'Existing' ? existingVerdict(entry) : certifiedVerdict(entry);
 }
 
 function answered(input: Input, outcome: Outcome, certified: Verdict): Decision {

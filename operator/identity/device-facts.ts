@@ -4,6 +4,7 @@ import type { Device } from '../api/device.ts';
 import { certificateLifetime, durationMs } from '../api/duration.ts';
 import type { Key } from '../kube/object.ts';
 import { type CsrVerdict, verifyCsr } from './csr.ts';
+import { type ExistingVerdict, verifyExisting } from './existing.ts';
 import { dictatedSubject, type Subject } from './subject.ts';
 
 export type IssuerKind = 'Issuer' | 'ClusterIssuer';
@@ -33,6 +34,8 @@ export type DeviceFacts = {
   offlineBudgetMs: number;
   /** enrollment CSR only. */
   csr: CsrVerdict | undefined;
+  /** enrollment Existing only. */
+  existing: ExistingVerdict | undefined;
   /** sha256 of the certificate in status.certificate, lower hex. */
   handedOut: string | undefined;
   /** status.certificate. */
@@ -47,11 +50,14 @@ export const DEVICE_INDEXES: Record<string, (device: DeviceFacts) => string[]> =
   identitySerial: (device) => (device.serial === undefined ? [] : [`${device.namespace}/${device.serial}`]),
   // Only a proven key makes a claim: a request that was copied or forged cannot block the owner of the key.
   identityKey: (device) => (device.csr?.ok ? [device.csr.spki] : []),
+  // Anybody may copy a certificate: this finds those who name the same key, and blocks nobody else.
+  identityExisting: (device) => (device.existing?.ok ? [device.existing.facts.spki] : []),
 };
 
 /** A projection with a memory of verdicts. */
 export function createDeviceProjection(): (device: Device) => DeviceFacts {
   const verdicts = new Map<string, CsrVerdict>();
+  const certificates = new Map<string, ExistingVerdict>();
   return (device) => {
     const { name = '', namespace = '', uid = '', resourceVersion = '', creationTimestamp = '' } = device.metadata;
     const { identity, hardware } = device.spec;
@@ -73,20 +79,29 @@ export function createDeviceProjection(): (device: Device) => DeviceFacts {
       ...certificateLifetime(identity),
       secretName: identity?.secretName ?? `${name}-tls`,
       offlineBudgetMs: durationMs(device.spec.offlineBudget ?? '') ?? 0,
-      csr: enrollment === 'CSR' && subject !== undefined ? remembered(verdicts, identity?.csr, subject) : undefined,
+      csr: enrollment === 'CSR' && subject !== undefined ? remembered(verdicts, verifyCsr, identity?.csr, subject) : undefined,
+      existing:
+        enrollment === 'Existing' && subject !== undefined
+          ? remembered(certificates, verifyExisting, identity?.existing?.certificate, subject)
+          : undefined,
       handedOut: leafHash(device.status?.certificate),
       certificate: device.status?.certificate,
     };
   };
 }
 
-function remembered(verdicts: Map<string, CsrVerdict>, csr: string | undefined, subject: Subject): CsrVerdict {
+function remembered<V>(
+  verdicts: Map<string, V>,
+  verify: (pem: string | undefined, subject: Subject) => V,
+  pem: string | undefined,
+  subject: Subject,
+): V {
   const key = createHash('sha256')
-    .update(`${subject.organizationalUnit}\n${subject.commonName}\n${csr ?? ''}`)
+    .update(`${subject.organizationalUnit}\n${subject.commonName}\n${pem ?? ''}`)
     .digest('base64');
   const known = verdicts.get(key);
   if (known !== undefined) return known;
-  const verdict = verifyCsr(csr, subject);
+  const verdict = verify(pem, subject);
   if (verdicts.size >= MOST_VERDICTS) verdicts.clear();
   verdicts.set(key, verdict);
   return verdict;

@@ -21,6 +21,8 @@ const ssl = new OpenSsl();
 afterAll(() => ssl[Symbol.dispose]());
 
 const withCsr = (text: string): Input => input(device({ identity: { csr: text } }));
+const withCertificate = (pem: string): Input => input(device({ identity: { enrollment: 'Existing', existing: { certificate: pem } } }));
+const selfSigned = (...args: string[]): string => ssl.run(['req', '-x509', '-nodes', '-keyout', ssl.write(''), ...args]).toString();
 const cutSignature = (pem: string): string => {
   const der = derOf(pem);
   der[der.length - 1] = (der.at(-1) as number) ^ 1;
@@ -64,11 +66,17 @@ const SITUATIONS: Record<IdentityCode, () => Input | Promise<Input>> = {
   'HR-ID-050': () => managed({ change: (o) => Object.assign(o.metadata, { ownerReferences: [] }) }),
   'HR-ID-051': () => input(device({ identity: { enrollment: 'Managed', duration: '10m' } })),
   'HR-ID-052': async () => ({ ...managed(), requests: [managedRequest(gateway, await makeCsr())] }),
-  'HR-ID-060': () => input(device({ identity: { enrollment: 'Existing' } })),
   'HR-ID-061': () => input(byEst),
   'HR-ID-062': () => input(byEst, { now: NOW + 721 * HOUR, entries: [recorded] }),
   'HR-ID-063': () => input(byEst, { requests: [estRequest(byEst, csr, { change: (o) => Object.assign(o.spec, { isCA: true }) })] }),
   'HR-ID-064': () => input(byEst, { est: undefined }),
+  'HR-ID-070': () => input(device({ identity: { enrollment: 'Existing' } })),
+  'HR-ID-071': () => withCertificate(`${certificate}\n${certificate}`),
+  'HR-ID-072': () => withCertificate(selfSigned('-newkey', 'rsa:1024', '-subj', '/CN=old')),
+  'HR-ID-073': async () => withCertificate(await issue(csr, { notBefore: NOW, notAfter: NOW + HOUR, usages: ['1.3.6.1.5.5.7.3.1'] })),
+  'HR-ID-074': async () => withCertificate(await issue(await makeCsr({ device: 'other' }), { notBefore: NOW, notAfter: NOW + HOUR })),
+  'HR-ID-075': async () => withCertificate(await issue(csr, { notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR })),
+  'HR-ID-076': async () => withCertificate(await issue(csr, { notBefore: NOW + HOUR, notAfter: NOW + 2 * HOUR })),
 };
 
 function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {

@@ -147,11 +147,6 @@ export const ERRORS = {
     cause: 'a CertificateRequest for the Certificate of this Device is not what Hedgerow asked for, so it was not approved',
     cure: 'delete that CertificateRequest and take the right to create such from whoever made it',
   },
-  'HR-ID-060': {
-    title: 'EnrollmentNotSupported',
-    cause: 'this way of enrollment is not supported yet',
-    cure: 'use spec.identity.enrollment CSR, EST or Managed',
-  },
   'HR-ID-061': {
     title: 'AwaitingEnrolment',
     cause: 'the device has not enrolled by EST yet',
@@ -171,6 +166,42 @@ export const ERRORS = {
     title: 'NoEstServer',
     cause: 'the Device is to enrol by EST, and the operator was told of no EST server whose requests it may approve',
     cure: 'install the chart with est.enabled (the operator then runs with --est-account), or use spec.identity.enrollment CSR or Managed',
+  },
+  'HR-ID-070': {
+    title: 'ExistingMissing',
+    cause: 'enrollment is Existing and spec.identity.existing.certificate is empty',
+    cure: 'put the public certificate that the device has into spec.identity.existing.certificate (never its key)',
+  },
+  'HR-ID-071': {
+    title: 'ExistingMalformed',
+    cause: 'spec.identity.existing.certificate is not exactly one PEM block of type CERTIFICATE that reads as X.509',
+    cure: 'paste the certificate of the device alone, without its chain: openssl x509 -in device.crt',
+  },
+  'HR-ID-072': {
+    title: 'ExistingKeyWeak',
+    cause: 'the key of the certificate is not P-256, P-384, P-521, Ed25519 or RSA of 2048 to 8192 bits with a usual exponent',
+    cure: 'enrol the device with a new key: spec.identity.enrollment EST with a token, or CSR',
+  },
+  'HR-ID-073': {
+    title: 'ExistingNotForClients',
+    cause: 'the certificate is that of a CA, or its usages leave out digital signature or client auth',
+    cure: 'name the certificate with which the device connects as a client, or enrol the device by EST with a token',
+  },
+  'HR-ID-074': {
+    title: 'ExistingNamesAnother',
+    cause:
+      'the subject of the certificate has O=hedgerow and is not exactly O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace> of this Device: at the broker it would be another one',
+    cure: 'name the certificate of this very device; one with a subject of another kind is fine',
+  },
+  'HR-ID-075': {
+    title: 'ExistingExpired',
+    cause: 'the certificate in spec.identity.existing has expired and the device did not enrol by EST with it',
+    cure: 'set spec.identity to enrollment: EST with bootstrap Token and give the device a token: kubectl hedgerow token',
+  },
+  'HR-ID-076': {
+    title: 'ExistingNotValidYet',
+    cause: 'the certificate in spec.identity.existing is not valid yet',
+    cure: 'wait; it is recorded when it begins',
   },
 } as const;
 

@@ -204,7 +204,11 @@ export function createIdentity(deps: IdentityDeps): Identity {
     const withSerial = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
     const claimantOfKey = (spki: string): string | undefined =>
       devices.store.by('identityKey', spki).find((other) => other.uid !== device.uid)?.key;
-    const withKey = device.csr?.ok ? devices.store.by('identityKey', device.csr.spki) : [];
+    const withKey = device.csr?.ok
+      ? devices.store.by('identityKey', device.csr.spki)
+      : device.existing?.ok
+        ? devices.store.by('identityExisting', device.existing.facts.spki)
+        : [];
     return {
       now: clock.now(),
       device,
@@ -286,7 +290,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
 
   async function retire(signal?: AbortSignal): Promise<void> {
     const dead = await retireOrphans({ client, ledger, devices: devices.store }, clock.now(), signal);
-    for (const entry of dead) for (const device of devices.store.by('identityKey', entry.spki)) wake(device.key);
+    for (const { spki } of dead) wakeAll([...devices.store.by('identityKey', spki), ...devices.store.by('identityExisting', spki)]);
     if (dead.length > 0) log.info({ certificates: dead.length }, 'certificates of Devices that are gone were revoked');
   }
 
@@ -310,6 +314,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
       wakeAll(devices.store.by('identitySerial', `${before.namespace}/${before.serial}`));
     const key = before.csr?.ok ? before.csr.spki : undefined;
     if (key !== undefined && !(after?.csr?.ok && after.csr.spki === key)) wakeAll(devices.store.by('identityKey', key));
+    const existing = before.existing?.ok ? before.existing.facts.spki : undefined;
+    if (existing !== undefined && !(after?.existing?.ok && after.existing.facts.spki === existing))
+      wakeAll(devices.store.by('identityExisting', existing));
   });
   const wakeAll = (list: DeviceFacts[]): void => {
     for (const device of list) wake(device.key);

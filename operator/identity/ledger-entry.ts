@@ -2,7 +2,8 @@
 
 export type RevocationReason = 'Revoked' | 'Retired' | 'Moved' | 'Compromised';
 export type Revocation = { at: string; reason: RevocationReason; by: string };
-export type IssuedVia = 'CSR' | 'Managed' | 'EST';
+/** Existing: made by another CA, and only recorded here. */
+export type IssuedVia = 'CSR' | 'Managed' | 'EST' | 'Existing';
 
 /** One certificate. Kept until it expires; a revoked one for ever, because its key may never be certified again. */
 export type LedgerEntry = {
@@ -13,7 +14,7 @@ export type LedgerEntry = {
   deviceUid: string;
   /** `<segment>.<namespace>`, the OU. */
   segment: string;
-  /** `<kind>/<namespace>/<name>`; the namespace is empty for a ClusterIssuer. */
+  /** `<kind>/<namespace>/<name>`; the namespace is empty for a ClusterIssuer. `External//<name>`: no issuer of this cluster. */
   issuer: string;
   /** Lower hex, as are the hashes: md5 and sha256 of the certificate's DER, spki = sha256 of its SubjectPublicKeyInfo. */
   serial: string;
@@ -106,10 +107,10 @@ const SHARED_FIELDS: [string, Check][] = [
   ['device', WIRE_NAME],
   ['deviceUid', matches(/^.{1,128}$/)],
   ['segment', WIRE_NAME],
-  ['issuer', matches(/^(Issuer|ClusterIssuer)\/[^/]*\/[^/]+$/)],
+  ['issuer', matches(/^(Issuer|ClusterIssuer|External)\/[^/]*\/[^/]+$/)],
   ['spki', matches(/^[0-9a-f]{64}$/)],
   ['notAfter', isTime],
-  ['via', matches(/^(CSR|Managed|EST)$/)],
+  ['via', matches(/^(CSR|Managed|EST|Existing)$/)],
 ];
 const PENDING_FIELDS: ReadonlyMap<string, Check> = new Map(SHARED_FIELDS);
 const CERTIFICATE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([

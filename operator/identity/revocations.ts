@@ -26,6 +26,8 @@ export function revocationsOf(object: CertificateLedger): PageRevocations {
   const issuers = new Map<string, number>();
   try {
     for (const entry of readPage(object).entries.values()) {
+      // Another CA's list is another CA's (docs/adr/0017-existing-certificates.md).
+      if (entry.via === 'Existing') continue;
       const notAfterMs = Date.parse(entry.notAfter);
       issuers.set(entry.issuer, Math.max(notAfterMs, issuers.get(entry.issuer) ?? 0));
       // A key that was approved and then revoked before its certificate was seen has no serial number yet.

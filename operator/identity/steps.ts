@@ -57,6 +57,9 @@ export async function takeStep(
       return await deleteRequest(step.request, context.signal, deps);
     case 'record':
       return await record(step, context, deps);
+    case 'recordExisting':
+      await deps.ledger.commit([put(existingEntry(step.existing, context.device))]);
+      return 'taken';
     case 'recordKey':
       await deps.ledger.commit([put(pendingEntry(step.request, step.spki, context.device))]);
       return 'taken';
@@ -149,12 +152,34 @@ async function record(
     notBefore: facts.notBefore,
     notAfter: facts.notAfter,
     via: via ?? (device.enrollment === 'Managed' ? 'Managed' : 'CSR'),
-    ...(device.offlineBudgetMs === 0 ? {} : { keepUntil: new Date(Date.parse(facts.notAfter) + device.offlineBudgetMs).toISOString() }),
+    ...keptFor(facts.notAfter, device),
     ...(via === 'EST' && device.csr?.spki !== undefined ? { replaces: device.csr.spki } : {}),
   };
   const changes: Change[] = [put(entry), ...(pendingId === undefined ? [] : [drop(pendingId)])];
   await deps.ledger.commit(changes);
   return 'taken';
+}
+
+function existingEntry(
+  { facts, issuer, organizationalUnit }: Extract<Step, { do: 'recordExisting' }>['existing'],
+  device: DeviceFacts,
+): LedgerEntry {
+  const { serial, md5, sha256, spki, notBefore, notAfter } = facts;
+  const names = { device: `${device.name}.${device.namespace}`, deviceUid: device.uid };
+  return {
+    id: certificateEntryId(sha256),
+    ...names,
+    // With another subject it says nothing of a segment, and cannot be in use for another one.
+    segment: organizationalUnit ?? device.subject?.organizationalUnit ?? '',
+    ...{ issuer, serial, md5, sha256, spki, notBefore, notAfter },
+    via: 'Existing',
+    ...keptFor(facts.notAfter, device),
+  };
+}
+
+/** An expired one may re-enrol for a while. */
+function keptFor(notAfter: string, { offlineBudgetMs }: DeviceFacts): Pick<LedgerEntry, 'keepUntil'> {
+  return offlineBudgetMs === 0 ? {} : { keepUntil: new Date(Date.parse(notAfter) + offlineBudgetMs).toISOString() };
 }
 
 function pendingEntry(request: RequestFacts, spki: string, device: DeviceFacts): PendingEntry {

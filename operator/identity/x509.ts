@@ -65,7 +65,7 @@ function read(pemChain: string): CertificateFacts | undefined {
 }
 
 /** Clocks of issuer and operator may differ by this much. */
-const CLOCK_SKEW_MS = 5 * 60_000;
+export const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** What is wrong with a certificate that came back, in words; undefined when it is what was asked for. Issuers may sign for less time, not for more. */
 export function certificateProblem(

@@ -1,11 +1,10 @@
 // One manifest for each row of operator/api/not-supported-yet.ts: good but for the field that nothing honours yet. Key: kind and path, as the row names them.
-import { conduit, device, identity, intervention, release, segment } from './manifests.ts';
+import { conduit, device, intervention, release, segment } from './manifests.ts';
 import type { Manifest } from './server.ts';
 
 const FIRMWARE = { kind: 'FirmwareRelease', name: 'app-2-4-0' };
 
 export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
-  'Device spec.identity.enrollment: Existing': identity({ enrollment: 'Existing' }),
   'Device spec.firmware.hold: true': device({ firmware: { hold: true } }),
   'Device spec.firmware.pin': device({ firmware: { pin: '2.3.1' } }),
   'Device spec.grants': device({

@@ -177,7 +177,7 @@ export async function startWorld() {
     },
     /** A certificate of this CA for this request, valid as told; the ledger does not know it. */
     signedBy(by: Identity, { key, body }: { key: string; body: string }, from: number, to: number, more = ''): Identity {
-      const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${body.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE REQUEST-----\n`;
+      const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${body.replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE REQUEST-----\n`;
       return { key, cert: ssl.write(sign(ssl, by, pem, new Date(from), new Date(to), more)) };
     },
     async end(): Promise<void> {
