@@ -96,6 +96,12 @@ export const ERRORS = {
     cause: 'the file of --crl-ca-file holds no certificate that reads',
     cure: 'put the CA certificates of the devices there in PEM (crl.deviceCa of the chart)',
   },
+  'HR-CRL-029': {
+    title: 'CaOfOthers',
+    cause:
+      'the certificate was made by a CA of others (enrollment: Existing), and a list of revoked certificates is made by the CA that signed them',
+    cure: 'let the device enrol by EST; if it is revoked before that, have the other CA revoke it too. The ban at the broker and the EST server need no list',
+  },
   'HR-CRL-030': {
     title: 'NotServed',
     cause: 'lists are under /crl/<namespace>/<issuer>.crl (DER) and .pem, of a ClusterIssuer under /crl/<issuer>.crl and .pem',

@@ -123,6 +123,11 @@ describe('a page of the ledger', () => {
     });
   });
 
+  it('leave out what another CA made: its list is its own', () => {
+    const foreign = { ...entry, via: 'Existing', issuer: 'External//acme', revoked };
+    expect(revocationsOf(page({ [sha('a').slice(0, 32)]: foreign }))).toEqual({ revoked: [], issuers: new Map(), problem: undefined });
+  });
+
   it('that somebody tampered with is a problem as a whole, never a shorter list', () => {
     const hostile = fc.oneof(
       fc.string(),

@@ -179,3 +179,15 @@ describe('a list as the operator sees it', () => {
     expect(s.sight.problem(ISSUER, 0)?.reason).toBe('ListUnreadable');
   });
 });
+
+describe('a certificate of another CA', () => {
+  it('is on no list of ours, and nobody waits for one', async () => {
+    const { world, sight, look } = scene();
+    const issuer = 'External//acme';
+    world.entries = [entry('0a', { issuer, via: 'Existing' })];
+    await look();
+    expect([sight.known(issuer), sight.names(issuer, '0a'), sight.expected(issuer)]).toEqual([true, false, false]);
+    expect(sight.problem(issuer, 0)).toMatchObject({ reason: 'CaOfOthers', message: expect.stringContaining('HR-CRL-029') });
+    expect(world.asked).toEqual([]);
+  });
+});

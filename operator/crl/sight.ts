@@ -148,6 +148,7 @@ export function createListSight(deps: SightDeps): ListSight {
   }
 
   function problemOf(issuer: string): Problem | undefined {
+    if (pathOf(issuer) === undefined) return { code: 'HR-CRL-029' };
     const known = seen.get(issuer);
     if (known === undefined) return undefined;
     if (known.problem !== undefined) return known.problem;
@@ -161,7 +162,7 @@ export function createListSight(deps: SightDeps): ListSight {
 
   function expected(issuer: string): boolean {
     const known = seen.get(issuer);
-    if (known === undefined || known.problem !== undefined) return false;
+    if (known === undefined || known.problem !== undefined || pathOf(issuer) === undefined) return false;
     const since = known.answeredAt < 0 ? known.firstAskedAt : known.answeredAt;
     return clock.elapsed() - since <= PATIENCE_MS;
   }
@@ -216,6 +217,7 @@ function tooShort(known: Seen | undefined, offlineBudgetMs: number): Problem | u
   return { code: 'HR-CRL-027', found: `a list of this issuer lasts ${hours}h at the least, less than the offlineBudget of the Device` };
 }
 
+/** Undefined for a CA that is no issuer of this cluster. */
 function pathOf(issuer: string): string | undefined {
   const name = parseIssuer(issuer);
   if (name === undefined) return undefined;

@@ -22,6 +22,7 @@ const PLAIN = 'HR-API-015: use letters, digits, spaces and . _ : / + - and begin
 const SHORTER = 'characters, the limit is 64: shorten the name or the namespace: it becomes the CN or OU of certificates';
 const long = (length: number): string => 'x'.repeat(length);
 /** The form of a key and no key. */
+const CERTIFICATE = CSR.replaceAll(' REQUEST', '');
 const KEY = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n';
 
 export const BAD_DEVICES: readonly BadManifest[] = [
@@ -118,6 +119,38 @@ export const BAD_DEVICES: readonly BadManifest[] = [
     'a factory certificate without a serial number to prove',
     identity({ enrollment: 'EST', est: { bootstrap: 'Manufacturer' } }),
     ['spec.identity.est: HR-API-006: bootstrap: Manufacturer needs spec.hardware.serial: it is what the factory certificate has to prove'],
+    'onlyServer',
+  ],
+  [
+    'an existing certificate with its private key',
+    identity({ enrollment: 'Existing', existing: { certificate: `${CERTIFICATE}${KEY}` } }),
+    [
+      'spec.identity.existing: HR-API-005: spec.identity.existing.certificate holds a private key, which must never leave the device: give the device a new key and paste only a CERTIFICATE',
+    ],
+    'onlyServer',
+  ],
+  [
+    'a request in the place of the existing certificate',
+    identity({ enrollment: 'Existing', existing: { certificate: CSR } }),
+    [
+      'spec.identity.existing: HR-API-006: spec.identity.existing.certificate is not a certificate in PEM: paste what openssl x509 -in device.crt prints, beginning with -----BEGIN CERTIFICATE-----',
+    ],
+    'onlyServer',
+  ],
+  [
+    'Existing without a certificate',
+    identity({ enrollment: 'Existing' }),
+    [
+      'spec.identity: HR-API-006: enrollment: Existing needs spec.identity.existing.certificate, the public certificate that the device has',
+    ],
+    'onlyServer',
+  ],
+  [
+    'an existing certificate beside a request',
+    identity({ csr: CSR, existing: { certificate: CERTIFICATE } }),
+    [
+      'spec.identity.existing: HR-API-006: spec.identity.existing goes with enrollment: Existing only: remove it, or set enrollment: Existing',
+    ],
     'onlyServer',
   ],
   ['a budget that outlasts the certificate', device({ offlineBudget: '241h' }), [`spec.offlineBudget: ${BUDGET}`], 'onlyServer'],

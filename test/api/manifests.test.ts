@@ -88,6 +88,8 @@ describe('a bad manifest is refused with its code and its cure', () => {
       identity({ csr: key, secretName: 'x' }),
       identity({ csr: key.repeat(400) }),
       identity({ enrollment: 'Managed', secretName: 'x', csr: key }),
+      identity({ enrollment: 'Existing', existing: { certificate: key } }),
+      identity({ enrollment: 'Existing', existing: { certificate: `${CSR.replaceAll(' REQUEST', '')}${key}` } }),
     ];
     for (const manifest of manifests) {
       const { status, text } = await api.dryRun(manifest);
