@@ -5,7 +5,15 @@ import type { Device } from './api/device.ts';
 import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
 import { createBroker } from './broker/broker.ts';
 import { watchLists } from './crl/crl.ts';
-import { createDevices, type DeviceView, deviceIndexes, deviceView, keyOfWireName } from './devices/devices.ts';
+import {
+  createDevices,
+  createFarewell,
+  createTouchWatch,
+  type DeviceView,
+  deviceIndexes,
+  deviceView,
+  keyOfWireName,
+} from './devices/devices.ts';
 import { createIdentity, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
@@ -89,8 +97,9 @@ function compose(manager: Manager, parts: Parts): void {
     options.crl === undefined
       ? undefined
       : watchLists({ ...options.crl, entries: () => (ledger.synced ? ledger.all() : undefined), client, clock, random, log, metrics });
+  const touch = createTouchWatch({ client, namespace, clock, log });
   const devices = createDevices({
-    ...{ client, store, identity, segments, interventions, broker, recorder, clock, log, metrics },
+    ...{ client, store, identity, segments, interventions, broker, touch, recorder, clock, log, metrics },
     ...(lists === undefined ? {} : { lists }),
   });
 
@@ -114,9 +123,15 @@ function compose(manager: Manager, parts: Parts): void {
     else for (const client of clients) devices.controller.queue.add(keyOfWireName(client));
   });
 
+  const farewell = createFarewell({ recorder, broker, clock });
+  identity.onRetired((entries) => farewell.retired(entries));
+  broker.onLook((clients) => devices.looked(clients));
+
   for (const reflector of [deviceReflector, ...segments.reflectors, ...interventions.reflectors, ...(lists?.reflectors ?? [])])
     manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
+  manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
+  manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   for (const controller of [devices.controller, ...segments.controllers, ...interventions.controllers, broker.controller])

@@ -188,7 +188,7 @@ const fields = {
   ),
   offlineBudget: Type.Optional(
     duration(
-      'How long the device may be out of touch, for example 72h; at most spec.identity.renewBefore, so that its certificate outlasts it. As long after its end a certificate may still re-enrol by EST. Default: 0s.',
+      'How long the device may be out of touch, for example 72h; at most spec.identity.renewBefore, so that its certificate outlasts it, and at most seven eighths of how long a CRL lasts, where the chart makes them. A device that was not at the broker for longer says OutOfTouch. As long after its end a certificate may still re-enrol by EST. Default: 0s.',
       {
         code: 'HR-API-007',
       },

@@ -26,6 +26,7 @@ export const NETWORK_POLICIES: ResourceType = namespaced('networking.k8s.io', 'v
 export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
 export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');
+export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const EVENTS: ResourceType = namespaced('events.k8s.io', 'v1', 'events', 'Event');
 export const LEASES: ResourceType = namespaced('coordination.k8s.io', 'v1', 'leases', 'Lease');
 

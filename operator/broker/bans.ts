@@ -109,6 +109,11 @@ export function createBans(deps: BansDeps) {
       const loosen = [...knowledge.bans.keys()].filter((key) => deps.wanted(key) === undefined && stepOf(key) === 'remove');
       return { tighten, loosen };
     },
+    /** Of a certificate by its MD5. */
+    holdsCertificate: (md5: string): boolean => {
+      const held = knowledge.bans.get(banKey({ as: 'username', who: md5 }));
+      return held !== undefined && banStep({ as: 'username', who: md5, until: held.until, reason: '', by: '' }, held, false) === 'none';
+    },
     /** Of a client: whether EMQX was seen to hold its ban by client id. */
     holds: (client: string): boolean => {
       const held = knowledge.bans.get(banKey({ as: 'clientid', who: client }));

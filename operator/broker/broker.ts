@@ -48,6 +48,9 @@ export type Authorization = {
   message: string;
 };
 
+/** `goneAtMs`: of a session that lasts, when its client went, by the broker's clock. */
+export type ClientSeen = { connected: boolean; goneAtMs: number | undefined };
+
 export type BrokerDeps = {
   /** EMQX's REST API, without a slash at the end. */
   url: string;
@@ -71,10 +74,14 @@ export type Broker = {
   authorization(client: string, segment: string): Authorization;
   /** Whether the broker was seen to hold the ban of this client id. */
   banned(client: string): boolean;
+  /** Whether the broker was seen to hold the ban of the certificate with this MD5. */
+  bannedCertificate(md5: string): boolean;
   /** Whether the broker was seen to hold rules for this client alone. */
   overridden(client: string): boolean;
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
+  /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */
+  onLook(listener: (clients: ReadonlyMap<string, ClientSeen>) => void): void;
   /** To be run while this process leads. */
   controller: Controller;
 };

@@ -4,7 +4,8 @@ import { BrokerError, codeOf, messageOf, type Rest } from './rest.ts';
 
 export type HeldBan = { as: string; who: string; until: string; reason: string; by: string };
 export type RecordRule = { topic: string; permission: string; action: string; qos: number[]; retain: boolean | 'all' };
-export type ClientRow = { clientid: string; username: string; connected: boolean; segment: string | undefined };
+/** `goneAt`: RFC 3339, of a session whose client is away. */
+export type ClientRow = { clientid: string; username: string; connected: boolean; segment: string | undefined; goneAt?: string };
 /** `since`: RFC 3339, when it connected last. */
 export type ConnectedClient = ClientRow & { since: string | undefined };
 export type Source = { type: string; enable: boolean; rules: string | undefined };
@@ -97,7 +98,7 @@ export function createEmqx(rest: Rest) {
 
     /** Sessions too whose client is away. */
     async clients(): Promise<ClientRow[]> {
-      return (await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs')).map(clientOf);
+      return (await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs,disconnected_at')).map(clientOf);
     },
     /** With the address it comes from. */
     async clientsWithAddress(): Promise<(ClientRow & { ip: string | undefined })[]> {
@@ -235,11 +236,13 @@ function ruleOf(row: unknown): RecordRule {
 function clientOf(row: unknown): ClientRow {
   const attributes = isObject(row) ? row.client_attrs : undefined;
   const segment = isObject(attributes) ? attributes.seg : undefined;
+  const goneAt = optionalText(row, 'disconnected_at');
   return {
     clientid: text(row, 'clientid', 'GET /clients'),
     username: optionalText(row, 'username') ?? '',
     connected: isObject(row) && row.connected !== false,
     segment: typeof segment === 'string' ? segment : undefined,
+    ...(goneAt === undefined ? {} : { goneAt }),
   };
 }
 

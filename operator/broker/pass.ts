@@ -21,6 +21,8 @@ export type PassDeps = {
   bans: ReturnType<typeof createBans>;
   records: ReturnType<typeof createRecords>;
   wanted: WantedSource;
+  /** Who was found connected, or with a session that lasts, and may be. */
+  seen(rows: readonly ClientRow[]): void;
   clock: Clock;
   log: Log;
   metrics: BrokerMetrics;
@@ -94,6 +96,7 @@ export function createPass(deps: PassDeps) {
     const { judge } = now;
     const who = { mode: modeOf(knowledge), judge, suspect: wanted.suspect, enforceBan: (key: string) => bans.enforce(key) };
     const staying = await sweep({ emqx, log: deps.log, metrics, ...who });
+    deps.seen(staying);
     if (startedAt >= trimAt) {
       await trimAll(emqx, staying.filter(isOurs), grantsBy(knowledge.segments), metrics);
       trimAt = startedAt + TRIM_MS;

@@ -6,9 +6,9 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Outcome } from '../runtime/outcome.ts';
 import { jittered, type Random } from '../runtime/random.ts';
 import { createBans } from './bans.ts';
-import type { Authorization, Broker, DesiredBroker } from './broker.ts';
+import type { Authorization, Broker, ClientSeen, DesiredBroker } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
-import type { Emqx } from './emqx.ts';
+import type { ClientRow, Emqx } from './emqx.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
 import { createNotices } from './notices.ts';
 import { createPass } from './pass.ts';
@@ -78,7 +78,14 @@ export function createRoom(deps: RoomDeps): Broker {
         wanted.now?.segments.find((one) => one.segment === segment),
       ),
   });
-  const pass = createPass({ ...shared, bans, records, wanted, clock, log });
+  const lookers: ((clients: ReadonlyMap<string, ClientSeen>) => void)[] = [];
+  const pass = createPass({
+    ...{ ...shared, bans, records, wanted, clock, log },
+    seen(rows) {
+      const clients = new Map(rows.map((row) => [row.clientid, seenOf(row)]));
+      for (const looker of lookers) looker(clients);
+    },
+  });
   let notReady = 0;
   let fullAt = Number.NEGATIVE_INFINITY;
 
@@ -209,10 +216,17 @@ export function createRoom(deps: RoomDeps): Broker {
       return answer;
     },
     banned: bans.holds,
+    bannedCertificate: bans.holdsCertificate,
     overridden: (client) => knowledge.records.get(client) !== undefined,
     onChange: notices.onChange,
+    onLook: (listener) => void lookers.push(listener),
     controller,
   };
+}
+
+function seenOf({ connected, goneAt }: ClientRow): ClientSeen {
+  const goneAtMs = Date.parse(goneAt ?? '');
+  return { connected, goneAtMs: Number.isNaN(goneAtMs) ? undefined : goneAtMs };
 }
 
 const wordsOf = ({ state, reason, message }: Authorization): string => `${state} ${reason} ${message}`;

@@ -8,6 +8,7 @@ import type { ObjectRef } from '../kube/object.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { withCluster } from './cluster.ts';
 import type { Command } from './command.ts';
+import { deletedIdentity, deletedText } from './deleted-identity.ts';
 import { identityOf, identityText } from './device-identity.ts';
 import { CliError } from './errors.ts';
 import { CLUSTER_FLAGS, CLUSTER_HELP, LEDGER_NAMESPACE, OUTPUT_FLAG, required, TEXT, text, wantsJson } from './flags.ts';
@@ -20,6 +21,7 @@ export const identity: Command = {
   help: `usage: kubectl hedgerow identity DEVICE [FLAG…]
 
 Prints what the newest certificate of the device says, whether its segment is the manifest's, and what the ledger holds of the device.
+Of a Device that was deleted: what the ledger remembers, that is which of its certificates are revoked and until when they stay banned.
 
   --output, -o json            the same for scripts
   --ledger-namespace NS        the operator's namespace, where its ledger is (default: ${LEDGER_NAMESPACE})
@@ -30,10 +32,17 @@ Your own rights are used: get on devices; with list on certificateledgers in the
   async run(values, { out }) {
     const json = wantsJson(values);
     return withCluster(values, async (client, namespace) => {
+      const place = { name: required(values, 'DEVICE'), namespace };
       const [device, ledger] = await Promise.all([
-        existingDevice(client, { name: required(values, 'DEVICE'), namespace }),
+        client.get<Device>(DEVICES, place),
         readableLedger(client, text(values, 'ledger-namespace') ?? LEDGER_NAMESPACE),
       ]);
+      if (device === undefined) {
+        const gone = deletedIdentity(place, ledger);
+        if (gone === undefined) throw new CliError('HR-CLI-005', `${namespace}/${place.name}`);
+        out(json ? `${JSON.stringify(gone, undefined, 2)}\n` : deletedText(gone, systemClock.now()));
+        return 0;
+      }
       const found = identityOf(device, ledger);
       out(json ? `${JSON.stringify({ ...found, ledger: found.ledger ?? null }, undefined, 2)}\n` : identityText(found, systemClock.now()));
       return 0;

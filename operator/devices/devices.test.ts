@@ -109,6 +109,7 @@ function scene() {
       banned: () => world.banned,
       overridden: () => false,
     },
+    touch: { look: () => [], touch: () => 'unknown', lastSeen: () => undefined },
     recorder: { event: (_regarding, note) => void seen.events.push(note) },
     clock,
     log: silentLog,

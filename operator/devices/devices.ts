@@ -24,9 +24,18 @@ import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { type BrokerDevice, desiredBroker, judgeConnection } from './desired.ts';
+import { createFarewell as farewell } from './farewell.ts';
 import { newsOf } from './news.ts';
 import { type Lists, listed } from './revocation.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
+import type { Sight, Watched } from './touch.ts';
+import { type TouchWatch, createTouchWatch as touchWatch } from './touch-watch.ts';
+import { keyOfWireName as keyOf } from './wire-name.ts';
+
+export const keyOfWireName = keyOf;
+/** The memory of who is away, and what is told of Devices that are gone: to be run while this process leads. */
+export const createTouchWatch = touchWatch;
+export const createFarewell = farewell;
 
 /** What the cache keeps of a Device. */
 export type DeviceView = DeviceFacts & {
@@ -53,6 +62,7 @@ export type DevicesDeps = {
   };
   /** Absent where no CRL is configured. */
   lists?: Lists;
+  touch: Pick<TouchWatch, 'look' | 'touch' | 'lastSeen'>;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   log: Log;
@@ -62,6 +72,8 @@ export type DevicesDeps = {
 export type Devices = {
   controller: Controller;
   changed(change: Change<DeviceView>): void;
+  /** The broker was looked at: who was there. */
+  looked(clients: ReadonlyMap<string, Sight>): void;
   /** Throws while the ledger was not read completely: what it does not know it would let back in. */
   desired(): DesiredBroker;
 };
@@ -124,6 +136,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       bannedAtBroker: deps.broker.banned(wireName),
       overriddenAtBroker: deps.broker.overridden(wireName),
       ...listsSay(device, effective.lifecycle, identity),
+      touch: hasToBeInTouch(device, effective) ? { is: deps.touch.touch(wireName), lastSeen: deps.touch.lastSeen(wireName) } : undefined,
       now: new Date(clock.now()).toISOString(),
     });
     const quietMs = staysQuietFor(key, device, effective, identity, authorization);
@@ -194,6 +207,10 @@ export function createDevices(deps: DevicesDeps): Devices {
       controller.queue.add(change.key, { band: change.initial ? 'background' : 'user' });
       if (concernsBroker(change)) deps.broker.wake(`${change.key} changed`);
     },
+    looked(clients) {
+      for (const name of deps.touch.look(clients, watchedDevices(store, effectiveOf)))
+        controller.queue.add(keyOfWireName(name), { band: 'background' });
+    },
     desired: () => ({
       ...desiredBroker({
         devices: brokerDevices(store, effectiveOf),
@@ -210,6 +227,17 @@ export function createDevices(deps: DevicesDeps): Devices {
   };
 }
 
+function* watchedDevices(store: Store<DeviceView>, effectiveOf: (device: DeviceView) => Effective): Iterable<Watched> {
+  for (const device of store.values()) {
+    if (!hasToBeInTouch(device, effectiveOf(device))) continue;
+    const saysOut = findCondition(device.status?.conditions, 'OutOfTouch') !== undefined;
+    yield { name: deviceName(device.name, device.namespace), budgetMs: device.offlineBudgetMs, saysOut };
+  }
+}
+
+const hasToBeInTouch = (device: DeviceView, { lifecycle }: Effective): boolean =>
+  device.offlineBudgetMs > 0 && lifecycle !== 'Revoked' && device.status?.identity?.serialNumber !== undefined;
+
 function* brokerDevices(store: Store<DeviceView>, effectiveOf: (device: DeviceView) => Effective): Iterable<BrokerDevice> {
   for (const device of store.values()) yield brokerDevice(device, effectiveOf(device));
 }
@@ -221,12 +249,6 @@ function brokerDevice(device: DeviceView, effective: Effective): BrokerDevice {
     segment: segmentName(device.segment, device.namespace),
     lifecycle: effective.lifecycle,
   };
-}
-
-/** `<device>.<namespace>` -> `<namespace>/<device>`; neither part can hold a dot. */
-export function keyOfWireName(name: string): Key {
-  const dot = name.indexOf('.');
-  return keyOfRef({ namespace: name.slice(dot + 1), name: name.slice(0, dot) });
 }
 
 function readLedger(ledger: Identity['ledger']): Iterable<LedgerEntry> {

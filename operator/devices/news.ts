@@ -17,4 +17,5 @@ const WORTH_TELLING = [
   { type: 'Stalled', action: 'Reconcile' },
   { type: 'Revoked', action: 'Revoke' },
   { type: 'Quarantined', action: 'Quarantine' },
+  { type: 'OutOfTouch', action: 'Watch' },
 ] as const;

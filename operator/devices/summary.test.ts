@@ -20,6 +20,7 @@ const healthy: SummaryInput = {
   overriddenAtBroker: false,
   listed: 'off',
   crl: undefined,
+  touch: undefined,
   now: NOW,
 };
 
@@ -179,6 +180,20 @@ describe('the status of a Device', () => {
     const banned = { ...healthy, ...revoked, bannedAtBroker: true };
     const before = summarise({ ...banned, listed: 'listed', crl: { reason: 'NoDistributionPoint', message: 'HR-CRL-021' } });
     expect(summarise({ ...banned, status: before, listed: 'unknown', crl: 'unknown', now: LATER })).toEqual(before);
+  });
+
+  it('says once that a device is out of touch, keeps the words while it is, and takes them back when it is seen', () => {
+    const out = summarise({ ...healthy, touch: { is: 'out', lastSeen: '2026-11-20T12:00:00.000Z' } });
+    expect(shown(out)).toMatchObject({ Ready: 'True Ready', OutOfTouch: 'True OutOfTouch' });
+    for (const touch of [
+      { is: 'unknown', lastSeen: undefined },
+      { is: 'absent', lastSeen: NOW },
+      { is: 'out', lastSeen: NOW },
+    ] as const)
+      expect(summarise({ ...healthy, status: out, touch, now: LATER })).toEqual(out);
+    for (const touch of [{ is: 'seen', lastSeen: undefined } as const, undefined])
+      expect(shown(summarise({ ...healthy, status: out, touch, now: LATER }))).not.toHaveProperty('OutOfTouch');
+    expect(shown(summarise({ ...healthy, touch: { is: 'absent', lastSeen: NOW } }))).not.toHaveProperty('OutOfTouch');
   });
 
   it('is Ready without a list: rights and bans do without one', () => {

@@ -5,6 +5,7 @@ import type { Authorization } from '../broker/broker.ts';
 import { findCondition, isTrue, setCondition } from '../runtime/conditions.ts';
 import type { Outcome } from '../runtime/outcome.ts';
 import { type Listed, listedSince, revocationSteps } from './revocation.ts';
+import type { Touch } from './touch.ts';
 
 type Verdict = { status: 'True' | 'False' | 'Unknown'; reason: string; message: string };
 export type Lifecycle = 'Active' | 'Quarantined' | 'Revoked';
@@ -29,6 +30,8 @@ export type SummaryInput = {
   listed: Listed;
   /** What is wrong with the list of its issuer; `unknown` while nobody has looked. */
   crl: { reason: string; message: string } | 'unknown' | undefined;
+  /** Undefined where it is not asked: without an offlineBudget, without a certificate, or revoked. */
+  touch: { is: Touch; lastSeen: string | undefined } | undefined;
   now: string;
 };
 
@@ -43,6 +46,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Quarantined', effective.lifecycle === 'Quarantined' ? quarantined(input) : undefined],
     ['Revoked', effective.lifecycle === 'Revoked' ? revoked(input) : undefined],
     ['CRLUnavailable', crlUnavailable(input)],
+    ['OutOfTouch', outOfTouch(input)],
     ['Ready', ready(input, authorized)],
     ['Reconciling', reconciling(input, authorized)],
     ['Stalled', stalled(input)],
@@ -129,6 +133,18 @@ function crlUnavailable({ crl, status }: SummaryInput): Verdict | undefined {
   if (crl !== 'unknown') return crl === undefined ? undefined : yes(crl.reason, crl.message);
   const before = findCondition(status?.conditions, 'CRLUnavailable');
   return before === undefined ? undefined : yes(before.reason, before.message);
+}
+
+/** Said once and taken back once, when it is seen. Nothing of Ready: nothing is wrong with what it may do. */
+function outOfTouch({ touch, status }: SummaryInput): Verdict | undefined {
+  if (touch === undefined || touch.is === 'seen') return undefined;
+  const before = findCondition(status?.conditions, 'OutOfTouch');
+  if (before !== undefined) return yes(before.reason, before.message);
+  if (touch.is !== 'out') return undefined;
+  return yes(
+    'OutOfTouch',
+    `not at the broker for longer than its offlineBudget; last there about ${touch.lastSeen ?? 'an unknown time ago'}`,
+  );
 }
 
 function because({ effective }: SummaryInput): string {

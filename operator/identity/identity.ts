@@ -28,7 +28,7 @@ import {
 } from './enrolment.ts';
 import { createApprovers, createCertificates, createIssuers } from './foreign.ts';
 import { type Ledger as CertificateLedger, CertificateLedgerLog } from './ledger.ts';
-import type { LedgerEntry as Entry } from './ledger-entry.ts';
+import { type LedgerEntry as Entry, isPending } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
 import type { EstProof as Proof } from './request-facts.ts';
 import { createRequests, keyInFlight } from './requests.ts';
@@ -123,6 +123,8 @@ export interface Identity {
   run(signal: AbortSignal): Promise<void>;
   /** Called when something that a Device waits for may have come. */
   onDeviceWake(wake: (device: Key) => void): void;
+  /** Called with the certificates that were revoked because their Devices are gone. */
+  onRetired(listener: (entries: readonly Entry[]) => void): void;
 }
 
 /** An issuance takes five steps; more than this is a decision that never ends. */
@@ -142,6 +144,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const certManager = deps.certManagerUser ?? CERT_MANAGER;
   let self: string | undefined;
   const wakers: ((device: Key) => void)[] = [];
+  const retirementListeners: ((entries: readonly Entry[]) => void)[] = [];
   const wake = (device: Key): void => {
     for (const waker of wakers) waker(device);
   };
@@ -291,6 +294,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
   async function retire(signal?: AbortSignal): Promise<void> {
     const dead = await retireOrphans({ client, ledger, devices: devices.store }, clock.now(), signal);
     for (const { spki } of dead) wakeAll([...devices.store.by('identityKey', spki), ...devices.store.by('identityExisting', spki)]);
+    const certificates = dead.flatMap((entry) => (isPending(entry) ? [] : [entry]));
+    for (const listener of retirementListeners) listener(certificates);
     if (dead.length > 0) log.info({ certificates: dead.length }, 'certificates of Devices that are gone were revoked');
   }
 
@@ -357,7 +362,14 @@ export function createIdentity(deps: IdentityDeps): Identity {
     }
   }
 
-  return { ledger, ensure, retireOrphans: retire, run, onDeviceWake: (waker) => void wakers.push(waker) };
+  return {
+    ledger,
+    ensure,
+    retireOrphans: retire,
+    run,
+    onDeviceWake: (waker) => void wakers.push(waker),
+    onRetired: (listener) => void retirementListeners.push(listener),
+  };
 }
 
 /** A short pause in which the watches catch up. What the status says of the certificate stays as it is. */

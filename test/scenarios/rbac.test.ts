@@ -70,6 +70,8 @@ const MAY: readonly Question[] = [
   ['create', 'certificateledgers.hedgerow.dev', OWN],
   ['create', 'leases.coordination.k8s.io', OWN],
   ['update', 'leases.coordination.k8s.io', OWN, 'hedgerow-operator'],
+  ['get', 'configmaps', OWN, 'hedgerow-out-of-touch-0'],
+  ['patch', 'configmaps', OWN, 'hedgerow-out-of-touch-7'],
 ];
 
 const MAY_NOT: readonly Question[] = [
@@ -81,6 +83,9 @@ const MAY_NOT: readonly Question[] = [
   ['create', 'secrets', SITE],
   ['create', 'serviceaccounts/token', OWN, 'hedgerow'],
   ['get', 'configmaps', OWN],
+  ['patch', 'configmaps', OWN, 'kube-root-ca.crt'],
+  ['patch', 'configmaps', SITE, 'hedgerow-out-of-touch-0'],
+  ['list', 'configmaps', OWN],
   // What people keep in Git or do by hand
   ['create', 'devices.hedgerow.dev', SITE],
   ['update', 'devices.hedgerow.dev', SITE],

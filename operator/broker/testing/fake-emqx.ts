@@ -4,7 +4,14 @@ import type { BrokerCode } from '../errors.ts';
 import { CLIENTID_OVERRIDE, SEGMENT_EXPRESSION } from '../posture.ts';
 import { type Answer, BrokerError, codeOf, type Rest, type RestCall } from '../rest.ts';
 
-export type FakeClient = { clientid: string; username: string; segment?: string; connected?: boolean; subscriptions?: string[] };
+export type FakeClient = {
+  clientid: string;
+  username: string;
+  segment?: string;
+  connected?: boolean;
+  disconnected_at?: string;
+  subscriptions?: string[];
+};
 /** `before` answers instead of EMQX, or throws; undefined lets the call through. */
 export type Fault = (call: RestCall) => Answer | undefined;
 
@@ -177,8 +184,9 @@ export class FakeEmqx implements Rest {
   }
 }
 
-function row({ clientid, username, segment, connected = true }: FakeClient): object {
-  return { clientid, username, connected, client_attrs: segment === undefined ? {} : { seg: segment } };
+function row({ clientid, username, segment, connected = true, disconnected_at }: FakeClient): object {
+  const gone = disconnected_at === undefined ? {} : { disconnected_at };
+  return { clientid, username, connected, client_attrs: segment === undefined ? {} : { seg: segment }, ...gone };
 }
 
 const page = (data: unknown[]): Answer => ok({ data, meta: { page: 1, limit: 10_000 } });
