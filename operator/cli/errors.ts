@@ -155,6 +155,12 @@ export const ERRORS = {
     cause: 'a file cannot be written',
     cure: 'correct the path, or the rights of the folder',
   },
+  'HR-CLI-060': {
+    title: 'ManifestsIncomplete',
+    cause:
+      'a file or an object could not be read, or is a kind of policy that is not evaluated, so the answer does not take it into account',
+    cure: 'correct the file, or take it out of the directory (a template is rendered first)',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

@@ -2,13 +2,14 @@
 import { quarantine, revoke } from './acts.ts';
 import { adoptBroker } from './adopt-broker.ts';
 import { runCli } from './cli.ts';
+import { connections } from './connections.ts';
 import { devices } from './devices.ts';
 import { identity } from './identity.ts';
 import { release } from './release.ts';
 import { token } from './token.ts';
 import { why } from './why.ts';
 
-const code = await runCli([devices, identity, why, token, revoke, quarantine, release, adoptBroker], process.argv.slice(2), {
+const code = await runCli([devices, identity, why, token, revoke, quarantine, release, adoptBroker, connections], process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl'];
+const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach'];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
   api: 0,
@@ -15,6 +15,7 @@ const RANK: Record<string, number> = {
   broker: 3,
   segments: 3,
   interventions: 3,
+  reach: 3,
   devices: 4,
   est: 4,
   crl: 4,
@@ -51,6 +52,13 @@ describe('layers', () => {
       if (to === undefined || from === to || !FEATURES.includes(to)) return false;
       return i.target !== join('operator', to, `${to}.ts`);
     });
+    expect(wrong.map(say)).toEqual([]);
+  });
+
+  it('what proves reachability shares no code with what grants it', () => {
+    const wrong = inOperator.filter(
+      (i) => room(i.file) === 'reach' && !isTest(i.file) && i.target !== undefined && room(i.target) !== 'reach',
+    );
     expect(wrong.map(say)).toEqual([]);
   });
 
