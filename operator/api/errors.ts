@@ -87,6 +87,11 @@ export const ERRORS = {
     cause: 'fields of a FirmwareRelease contradict each other',
     cure: 'see the message and docs/reference/firmware-release.md',
   },
+  'HR-API-018': {
+    title: 'TokenEntryProtected',
+    cause: 'the EST server tried to change more of the Secret hedgerow-est-tokens than the use of a token is',
+    cure: 'look into its log and whether its pod is the one you deployed: it never does that by itself',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;
