@@ -81,7 +81,8 @@ export async function setTheScene(cluster: Cluster, options: { est?: boolean } =
   const signers = ['devices', 'later', 'taken'].map((name) => `issuers.cert-manager.io/${site}.${name}`);
   const est = options.est === true ? { est: { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } } } : {};
   const rendered = await render(cluster, { fullnameOverride: ACCOUNT, identity: { signers }, ...est }, own);
-  const roles = rendered.filter(({ kind }) => RBAC_KINDS.has(kind));
+  // With the policy on what the EST server may do to tokens: it has to work under it.
+  const roles = rendered.filter(({ kind, metadata }) => RBAC_KINDS.has(kind) || metadata.name.endsWith('-est-tokens'));
   await run.apply(roles);
   // Only the operator may write the ledger, and here this account is the operator; whoever installs the whole system later names its own.
   await run.apply([...admissionOf(`system:serviceaccount:${own}:${ACCOUNT}`).values()].flat());
