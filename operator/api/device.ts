@@ -233,6 +233,21 @@ const status = object('What is true of the device. Written by the operator only,
       ),
     }),
   ),
+  move: Type.Optional(
+    object('The last move into another segment.', {
+      from: list(
+        'Segments that certificates of the device still named, <segment>.<namespace>.',
+        text('One segment, <segment>.<namespace>.', { max: 130 }),
+        {
+          max: 16,
+        },
+      ),
+      to: text('The segment of the manifest, <segment>.<namespace>.', { max: 130 }),
+      steps: steps(
+        'What was seen done, in this order: RightsMoved (the broker gives the rights of the new segment and no others), CertificateIssued, CertificateInUse, OldCertificatesOver (revoked or expired), Done.',
+      ),
+    }),
+  ),
   certificate: Type.Optional(
     text('The certificate chain in PEM; public. Enrollment CSR and EST: install it on the device.', { max: 65536 }),
   ),

@@ -39,6 +39,8 @@ export type DesiredBroker = {
   overrides: Override[];
   /** Of a connected client: `md5` is the user name that the broker forces from its certificate. */
   judge(client: string, md5: string): 'ok' | 'unknown' | 'revoked' | 'inactive';
+  /** `<segment>.<namespace>` in which this device is by its manifest, whatever its certificates say; undefined for other clients. */
+  segmentOf(client: string): string | undefined;
 };
 
 /** Where a Device stands at the broker, for its condition Authorized. */
@@ -78,6 +80,8 @@ export type Broker = {
   bannedCertificate(md5: string): boolean;
   /** Whether the broker was seen to hold rules for this client alone. */
   overridden(client: string): boolean;
+  /** Whether the broker was seen to hold rules of ours for this client alone, and with which certificate (MD5) such a client is connected. */
+  ownRules(client: string): { held: boolean; connectedWith: string | undefined };
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
   /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */

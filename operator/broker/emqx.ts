@@ -8,6 +8,8 @@ export type RecordRule = { topic: string; permission: string; action: string; qo
 export type ClientRow = { clientid: string; username: string; connected: boolean; segment: string | undefined; goneAt?: string };
 /** `since`: RFC 3339, when it connected last. */
 export type ConnectedClient = ClientRow & { since: string | undefined };
+/** `pending`: messages that wait in its session, or were sent and not acknowledged. */
+export type OneClient = ClientRow & { pending: number };
 export type Source = { type: string; enable: boolean; rules: string | undefined };
 export type Tried = { ok: true } | { ok: false; why: string };
 
@@ -118,9 +120,9 @@ export function createEmqx(rest: Rest) {
       // An unknown filter would be ignored and give the whole list (emqx.md §1.2): only the rows asked for are believed.
       return (await pages(get, '/clients', query)).map(clientOf).filter((row) => row.username === username);
     },
-    async client(id: string): Promise<ClientRow | undefined> {
+    async client(id: string): Promise<OneClient | undefined> {
       const row = await oneClient(rest, id);
-      return row === undefined ? undefined : clientOf(row);
+      return row === undefined ? undefined : { ...clientOf(row), pending: pendingOf(row) };
     },
     /** Closes the connection and discards the session, also of a client that is away. */
     kick: (id: string) => remove(`/clients/${encodeURIComponent(id)}`),
@@ -244,6 +246,11 @@ function clientOf(row: unknown): ClientRow {
     segment: typeof segment === 'string' ? segment : undefined,
     ...(goneAt === undefined ? {} : { goneAt }),
   };
+}
+
+function pendingOf(row: unknown): number {
+  const count = (name: string): number => (isObject(row) && typeof row[name] === 'number' ? row[name] : 0);
+  return count('mqueue_len') + count('inflight_cnt');
 }
 
 function unexpected(call: string, status: number, body: unknown): BrokerError {

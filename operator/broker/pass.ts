@@ -7,6 +7,7 @@ import type { ClientRow, Emqx } from './emqx.ts';
 import { type Knowledge, mayWrite, modeOf } from './knowledge.ts';
 import { observe, readPosture } from './observe.ts';
 import { inParallel } from './parallel.ts';
+import { OURS } from './plan.ts';
 import { subscribable } from './record.ts';
 import type { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
@@ -59,8 +60,16 @@ export function createPass(deps: PassDeps) {
     const failure = restoring ? await tighten() : await unlessOne(tighten);
     await text.enforce(wanted.now?.segments ?? []);
     await each(bans.due([]).loosen, (key) => bans.enforce(key));
-    await each(records.due([]).loosen, records.enforce);
+    await each(loosenable(), records.enforce);
     if (failure !== undefined) throw failure;
+  }
+
+  /** The rules of a device that moved keep its old certificates from their rights: they go when the bans of those were seen to hold, not before. */
+  function loosenable(): string[] {
+    const { loosen } = records.due([]);
+    if (loosen.length === 0) return [];
+    const unbanned = new Set(bans.due(wanted.now?.bans.keys() ?? []).tighten.map((key) => wanted.now?.bans.get(key)?.by));
+    return loosen.filter((client) => !unbanned.has(`${OURS}${client}`));
   }
 
   async function full(): Promise<void> {
@@ -98,7 +107,7 @@ export function createPass(deps: PassDeps) {
     const staying = await sweep({ emqx, log: deps.log, metrics, ...who });
     deps.seen(staying);
     if (startedAt >= trimAt) {
-      await trimAll(emqx, staying.filter(isOurs), grantsBy(knowledge.segments), metrics);
+      await trimAll(deps, staying.filter(isOurs), grantsBy(knowledge.segments));
       trimAt = startedAt + TRIM_MS;
     }
     // Lists of a large fleet are slow work for EMQX (emqx.md §1.6): a twentieth of its time at the most.
@@ -119,7 +128,7 @@ export function createPass(deps: PassDeps) {
     await emqx.kickAll(kicked.map((row) => row.clientid));
     if (kicked.length > 0) metrics.repaired('client-kicked', kicked.length);
     const rest = rows.filter((row) => !kicked.includes(row) && (change.everyone || within(row, change.altered)));
-    await trimAll(emqx, rest, grantsBy(change.included), metrics);
+    await trimAll(deps, rest, grantsBy(change.included));
   }
 
   function grantsBy(included: ReadonlyMap<string, string>): (row: ClientRow) => readonly string[] {
@@ -128,6 +137,8 @@ export function createPass(deps: PassDeps) {
       const record = wanted.now?.records.get(row.clientid);
       if (record !== undefined) return subscribable(record.rules);
       const segment = row.segment ?? '';
+      // A certificate of a segment that the device left, and no rules of its own that say so: it expired, and gives no rights.
+      if ((wanted.now?.segmentOf(row.clientid) ?? segment) !== segment) return grantsOf(row.clientid, segment, undefined);
       return grantsOf(row.clientid, segment, included.has(segment) ? rights.get(segment) : undefined);
     };
   }

@@ -1,4 +1,5 @@
 // The rules of one client made as they should be, and what it still has from before taken away.
+import type { Clock } from '../runtime/clock.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { Emqx } from './emqx.ts';
 import { type Knowledge, modeOf } from './knowledge.ts';
@@ -14,6 +15,9 @@ export type RecordsDeps = {
   wanted(client: string): WantedRecord | undefined;
   /** What the client may subscribe to by its segment alone. */
   grants(client: string, segment: string | undefined): string[];
+  /** The segment in which the device is by its manifest. */
+  segmentOf(client: string): string | undefined;
+  clock: Clock;
   changed(client: string): void;
   metrics: BrokerMetrics;
 };
@@ -21,7 +25,7 @@ export type RecordsDeps = {
 export type RecordStep = 'none' | 'write' | 'remove';
 
 export function createRecords(deps: RecordsDeps) {
-  const { emqx, knowledge, metrics } = deps;
+  const { emqx, knowledge, metrics, clock } = deps;
   const locked = createKeyLock();
 
   function stepOf(client: string): RecordStep {
@@ -52,22 +56,31 @@ export function createRecords(deps: RecordsDeps) {
     if (!sameRecord(await emqx.record(client), wanted.rules))
       throw new BrokerError('HR-BRK-005', 200, 'EMQX does not give back the rules of a client as they were written');
     await emqx.clearCache(client);
-    if (wasQuarantined) await emqx.kick(client);
-    else await trimClient(emqx, client, subscribable(wanted.rules), metrics);
+    // Into quarantine: nothing of the session stays. Out of it: what was taken away or refused does not come back by itself.
+    if (wasQuarantined || wanted.kind === 'quarantine') await emqx.kick(client);
+    else await trimClient({ emqx, metrics, clock }, client, subscribable(wanted.rules));
     knowledge.records.set(client, normalised(wanted.rules));
   }
 
   async function remove(client: string): Promise<void> {
     const wasQuarantined = isQuarantine(client, knowledge.records.get(client));
+    await endSessionOfOtherSegment(client);
     await emqx.deleteRecord(client);
     await emqx.clearCache(client);
     // A subscription that quarantine took away or refused does not come back by itself: the device makes them anew when it connects again.
     if (wasQuarantined) await emqx.kick(client);
     else {
       const row = await emqx.client(client);
-      if (row !== undefined) await trimClient(emqx, client, deps.grants(client, row.segment), metrics);
+      if (row !== undefined) await trimClient({ emqx, metrics, clock }, client, deps.grants(client, row.segment));
     }
     knowledge.records.delete(client);
+  }
+
+  /** Its certificate is banned or expired and cannot come back, but the connection or the session that it made is still there. */
+  async function endSessionOfOtherSegment(client: string): Promise<void> {
+    const segment = deps.segmentOf(client);
+    const row = segment === undefined ? undefined : await emqx.client(client);
+    if (row !== undefined && row.segment !== segment) await emqx.kick(client);
   }
 
   return {

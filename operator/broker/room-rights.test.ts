@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Ban } from './broker.ts';
 import { noAnswer } from './testing/fake-emqx.ts';
-import { LAB, MD5, OFFICE, quarantined, RoomScene, rights, THERMO } from './testing/room.ts';
+import { LAB, MD5, OFFICE, quarantined, RoomScene, revoked, rights, THERMO } from './testing/room.ts';
 
 const thermo = { clientid: THERMO, username: MD5, segment: OFFICE };
 const own = `cmd/${OFFICE}/${THERMO}/#`;
@@ -18,7 +19,7 @@ describe('quarantine', () => {
     expect(scene.state()).toBe('ok');
   });
 
-  it('counts when the record was read back, the cache is gone and so are the subscriptions; until then the device is pending', async () => {
+  it('counts when the record was read back, the cache is gone and the session kicked; until then the device is pending', async () => {
     scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own, `recovery/${THERMO}/#`, `$share/g/${own}`] });
     await advance(1000);
     scene.overrides = [quarantined(THERMO)];
@@ -27,9 +28,18 @@ describe('quarantine', () => {
     await advance(0);
     expect(scene.state()).toBe('ok');
     expect(scene.emqx.cachesCleared).toEqual([THERMO]);
-    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([`recovery/${THERMO}/#`]);
-    expect(scene.emqx.kicked).toEqual([]);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
     expect(scene.changes.at(-1)).toEqual([THERMO]);
+  });
+
+  it('that stands is not written again: a device that came back is left in peace', async () => {
+    scene.overrides = [quarantined(THERMO)];
+    scene.room.wake('quarantine', true, THERMO);
+    await advance(500);
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [`recovery/${THERMO}/#`] });
+    await advance(120_000);
+    expect(scene.emqx.kicked).toEqual([]);
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([`recovery/${THERMO}/#`]);
   });
 
   it('that was not looked at yet, because another was a moment ago: the device is pending, nobody else is', async () => {
@@ -99,6 +109,101 @@ describe('a device that moved', () => {
     await advance(500);
     expect(scene.emqx.records.size).toBe(0);
     expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([fresh]);
+  });
+});
+
+describe('the end of a move', () => {
+  const fresh = `cmd/${LAB}/${THERMO}/#`;
+  const next = 'b'.repeat(32);
+  const banOfOld: Ban = { ...revoked(MD5, 'username'), by: `hedgerow/${THERMO}` };
+  beforeEach(async () => {
+    scene.placed.set(THERMO, LAB);
+    scene.overrides = [{ client: THERMO, kind: 'moved', rules: [{ topic: fresh, permission: 'allow', action: 'subscribe' }] }];
+    await scene.start();
+    expect(scene.room.ownRules(THERMO)).toEqual({ held: true, connectedWith: undefined });
+  });
+
+  it('tells with which certificate the device is connected, when it changes', async () => {
+    scene.emqx.clients.set(THERMO, { ...thermo, segment: LAB, username: next });
+    await advance(60_000);
+    expect(scene.room.ownRules(THERMO).connectedWith).toBe(next);
+    expect(scene.changes.at(-1)).toEqual([THERMO]);
+    const told = scene.changes.length;
+    await advance(60_000);
+    expect(scene.changes).toHaveLength(told);
+    scene.emqx.clients.set(THERMO, { ...thermo, segment: LAB, username: next, connected: false });
+    await advance(60_000);
+    expect(scene.room.ownRules(THERMO).connectedWith).toBeUndefined();
+  });
+
+  it('the rules stay for as long as the ban of an old certificate cannot be made', async () => {
+    scene.emqx.fault = ({ method, path }) =>
+      method === 'POST' && path === '/banned' ? { status: 400, body: { code: 'BAD_REQUEST' } } : undefined;
+    scene.bans = [banOfOld];
+    scene.overrides = [];
+    scene.room.wake('the old certificate is revoked');
+    await advance(60_000);
+    expect([scene.emqx.bans.has(`username ${MD5}`), scene.room.ownRules(THERMO).held]).toEqual([false, true]);
+    scene.emqx.fault = undefined;
+    await advance(60_000);
+    expect([scene.emqx.bans.has(`username ${MD5}`), scene.room.ownRules(THERMO).held]).toEqual([true, false]);
+  });
+
+  it('the ban comes before the rules go, also when the operator is new and the broker has nothing of it', async () => {
+    scene.bans = [banOfOld];
+    scene.overrides = [];
+    const writes = await scene.writesOf(async () => {
+      scene.room.wake('the old certificate is revoked');
+      await advance(500);
+    });
+    const [ban, gone] = [
+      writes.indexOf('POST /banned'),
+      writes.findIndex((call) => call.startsWith('DELETE') && call.endsWith(`/${THERMO}`)),
+    ];
+    expect(ban).toBeGreaterThan(-1);
+    expect(gone).toBeGreaterThan(ban);
+  });
+
+  it.each([true, false])('ends the session that a certificate of the old segment made, connected: %s', async (connected) => {
+    scene.emqx.clients.set(THERMO, { ...thermo, connected, subscriptions: [fresh] });
+    scene.overrides = [];
+    scene.room.wake('the old certificate has expired');
+    await advance(500);
+    expect([scene.emqx.kicked, scene.emqx.records.size]).toEqual([[THERMO], 0]);
+  });
+
+  it('an expired certificate of the old segment, of which the ledger knows nothing any more, gives no subscription', async () => {
+    scene.overrides = [];
+    scene.room.wake('forgotten');
+    await advance(500);
+    scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own] });
+    await advance(200_000);
+    expect(scene.emqx.clients.get(THERMO)?.subscriptions).toEqual([]);
+  });
+});
+
+describe('what waits in a session whose subscriptions are taken away', () => {
+  const narrow = (): void => {
+    scene.segments = [rights(OFFICE, 'cmd/{segment}/{device}/reboot'), rights(LAB)];
+    scene.room.wake('a policy');
+  };
+  const waits = (pending: number): void => void scene.emqx.clients.set(THERMO, { ...thermo, subscriptions: [own], pending });
+  beforeEach(() => scene.start());
+
+  it('is waited for while the device acknowledges it', async () => {
+    waits(3);
+    narrow();
+    await advance(300);
+    waits(0);
+    await advance(2000);
+    expect(scene.emqx.kicked).toEqual([]);
+  });
+
+  it('goes with the session when the device does not', async () => {
+    waits(3);
+    narrow();
+    await advance(2000);
+    expect(scene.emqx.kicked).toEqual([THERMO]);
   });
 });
 

@@ -12,8 +12,10 @@ import type { ClientRow, Emqx } from './emqx.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
 import { createNotices } from './notices.ts';
 import { createPass } from './pass.ts';
+import { createPresence } from './presence.ts';
 import { createPulse } from './pulse.ts';
 import { createReach } from './reach.ts';
+import { isOurs } from './record.ts';
 import { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
 import { grantsOf } from './trim.ts';
@@ -70,7 +72,9 @@ export function createRoom(deps: RoomDeps): Broker {
   });
   const records = createRecords({
     ...shared,
+    clock,
     wanted: (client) => wanted.now?.records.get(client),
+    segmentOf: (client) => wanted.now?.segmentOf(client),
     grants: (client, segment) =>
       grantsOf(
         client,
@@ -78,10 +82,12 @@ export function createRoom(deps: RoomDeps): Broker {
         wanted.now?.segments.find((one) => one.segment === segment),
       ),
   });
+  const presence = createPresence(notices.changed);
   const lookers: ((clients: ReadonlyMap<string, ClientSeen>) => void)[] = [];
   const pass = createPass({
     ...{ ...shared, bans, records, wanted, clock, log },
     seen(rows) {
+      presence.see(rows, wanted.now?.records ?? new Map());
       const clients = new Map(rows.map((row) => [row.clientid, seenOf(row)]));
       for (const looker of lookers) looker(clients);
     },
@@ -218,6 +224,7 @@ export function createRoom(deps: RoomDeps): Broker {
     banned: bans.holds,
     bannedCertificate: bans.holdsCertificate,
     overridden: (client) => knowledge.records.get(client) !== undefined,
+    ownRules: (client) => ({ held: isOurs(client, knowledge.records.get(client) ?? []), connectedWith: presence.of(client) }),
     onChange: notices.onChange,
     onLook: (listener) => void lookers.push(listener),
     controller,

@@ -9,6 +9,7 @@ export type Wanted = {
   records: Map<string, WantedRecord>;
   segments: readonly SegmentRights[];
   judge: DesiredBroker['judge'];
+  segmentOf: DesiredBroker['segmentOf'];
   /** Number of the last wake that this answer is newer than. */
   wake: number;
 };
@@ -69,6 +70,7 @@ export function createWanted(deps: { desired(): DesiredBroker; clock: Clock }): 
         records: new Map(desired.overrides.map((override) => [override.client, recordOf(override)])),
         segments: desired.segments,
         judge: desired.judge,
+        segmentOf: desired.segmentOf,
         wake,
       };
       return undefined;

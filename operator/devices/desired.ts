@@ -23,13 +23,13 @@ export type DesiredInput = {
 export type Judgement = 'ok' | 'unknown' | 'revoked' | 'inactive';
 
 /** Bans come from the ledger (they outlive their Device) and from Devices that are revoked now; overrides only from living Devices. */
-export function desiredBroker(input: DesiredInput): Omit<DesiredBroker, 'judge'> {
+export function desiredBroker(input: DesiredInput): Omit<DesiredBroker, 'judge' | 'segmentOf'> {
   const devices = [...input.devices];
   const entries = [...input.entries];
   return {
     segments: input.rights,
     bans: [...certificateBans(entries, input.now), ...identityBans(devices)],
-    overrides: overrides(devices, entries, input.rights, input.now),
+    overrides: overrides(devices, entries, input.rights),
   };
 }
 
@@ -61,21 +61,24 @@ function identityBans(devices: BrokerDevice[]): DesiredBroker['bans'] {
     .map((device) => ({ as: 'clientid', who: device.name, until: 'infinity', reason: 'device revoked', by: `hedgerow/${device.name}` }));
 }
 
-function overrides(devices: BrokerDevice[], entries: LedgerEntry[], rights: SegmentRights[], now: number): DesiredBroker['overrides'] {
-  const inUse = new Map<string, LedgerEntry[]>();
-  for (const entry of entries) {
-    if (entry.revoked !== undefined || Date.parse(entry.notAfter) <= now) continue;
-    inUse.set(entry.device, [...(inUse.get(entry.device) ?? []), entry]);
-  }
+function overrides(devices: BrokerDevice[], entries: LedgerEntry[], rights: SegmentRights[]): DesiredBroker['overrides'] {
+  const unrevoked = new Map<string, LedgerEntry[]>();
+  // Also those that have expired: the broker ends neither their connections nor their sessions.
+  for (const entry of entries)
+    if (entry.revoked === undefined) unrevoked.set(entry.device, [...(unrevoked.get(entry.device) ?? []), entry]);
   const bySegment = new Map(rights.map((right) => [right.segment, right]));
   return devices.flatMap((device): DesiredBroker['overrides'] => {
     if (device.lifecycle === 'Quarantined') return [{ client: device.name, kind: 'quarantine', rules: [] }];
     if (device.lifecycle === 'Revoked') return [];
-    const certificates = (inUse.get(device.name) ?? []).filter((entry) => entry.deviceUid === device.uid);
     // An old certificate names the old segment: until it is gone, the manifest's segment holds by override (design/api.md, segment move).
-    if (!certificates.some((entry) => entry.segment !== device.segment)) return [];
+    if (ofOtherSegments(device, unrevoked.get(device.name) ?? []).length === 0) return [];
     return [{ client: device.name, kind: 'moved', rules: renderedRights(device, bySegment.get(device.segment)) }];
   });
+}
+
+/** Certificates of this very Device that give the rights of another segment, unless something of its own keeps them from it. */
+export function ofOtherSegments(device: Pick<BrokerDevice, 'uid' | 'segment'>, entries: readonly LedgerEntry[]): LedgerEntry[] {
+  return entries.filter((entry) => entry.deviceUid === device.uid && entry.revoked === undefined && entry.segment !== device.segment);
 }
 
 function renderedRights(device: BrokerDevice, rights: SegmentRights | undefined): ClientRule[] {

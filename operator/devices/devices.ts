@@ -25,6 +25,7 @@ import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { type BrokerDevice, desiredBroker, judgeConnection } from './desired.ts';
 import { createFarewell as farewell } from './farewell.ts';
+import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
 import { type Lists, listed } from './revocation.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
@@ -59,6 +60,7 @@ export type DevicesDeps = {
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
     overridden(client: string): boolean;
+    ownRules(client: string): { held: boolean; connectedWith: string | undefined };
   };
   /** Absent where no CRL is configured. */
   lists?: Lists;
@@ -122,10 +124,13 @@ export function createDevices(deps: DevicesDeps): Devices {
     const effective = effectiveOf(device);
     noticeLifecycle(key, device, effective.lifecycle);
     const by = effective.by === undefined ? {} : { by: effective.by };
-    const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by });
-
     const wireName = deviceName(device.name, device.namespace);
+    const { connectedWith } = deps.broker.ownRules(wireName);
+    const use = connectedWith === undefined ? {} : { connectedWith };
+    const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by, ...use });
+
     const authorization = deps.broker.authorization(wireName, segmentName(device.segment, device.namespace));
+    const now = new Date(clock.now()).toISOString();
     const status = summarise({
       generation: device.generation,
       status: device.status,
@@ -133,11 +138,20 @@ export function createDevices(deps: DevicesDeps): Devices {
       identity,
       segmented: deps.segments.membership(device).segmented,
       authorization,
+      moving: moveOf({
+        ...brokerDevice(device, effective),
+        enrollment: device.enrollment,
+        entries: deps.identity.ledger.byDevice(wireName),
+        ownRules: deps.broker.ownRules(wireName),
+        confirmed: authorization.state === 'ok',
+        before: device.status,
+        now,
+      }),
       bannedAtBroker: deps.broker.banned(wireName),
       overriddenAtBroker: deps.broker.overridden(wireName),
       ...listsSay(device, effective.lifecycle, identity),
       touch: hasToBeInTouch(device, effective) ? { is: deps.touch.touch(wireName), lastSeen: deps.touch.lastSeen(wireName) } : undefined,
-      now: new Date(clock.now()).toISOString(),
+      now,
     });
     const quietMs = staysQuietFor(key, device, effective, identity, authorization);
     if (quietMs > 0) return identity.outcome.kind === 'waiting' ? identity.outcome : waitingForBroker(quietMs);
@@ -222,6 +236,10 @@ export function createDevices(deps: DevicesDeps): Devices {
         const entry = deps.identity.ledger.byMd5(md5);
         const device = entry === undefined ? undefined : store.get(keyOfWireName(entry.device));
         return judgeConnection(client, entry, device === undefined ? undefined : brokerDevice(device, effectiveOf(device)));
+      },
+      segmentOf: (client) => {
+        const device = store.get(keyOfWireName(client));
+        return device === undefined ? undefined : segmentName(device.segment, device.namespace);
       },
     }),
   };

@@ -16,6 +16,7 @@ const healthy: SummaryInput = {
   },
   segmented: { status: 'True', reason: 'InSegment', message: 'office-sensors' },
   authorization: { state: 'ok', reason: 'Authorized', message: 'its segment is in force' },
+  moving: { condition: undefined, move: undefined },
   bannedAtBroker: false,
   overriddenAtBroker: false,
   listed: 'off',

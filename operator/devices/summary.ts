@@ -4,6 +4,7 @@ import type { Condition } from '../api/meta.ts';
 import type { Authorization } from '../broker/broker.ts';
 import { findCondition, isTrue, setCondition } from '../runtime/conditions.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { SEGMENT_IN_CERTIFICATE } from './move.ts';
 import { type Listed, listedSince, revocationSteps } from './revocation.ts';
 import type { Touch } from './touch.ts';
 
@@ -22,6 +23,8 @@ export type SummaryInput = {
   };
   segmented: Verdict;
   authorization: Authorization;
+  /** Where it stands in a segment move: a condition only while it is in one. */
+  moving: { condition: Verdict | undefined; move: DeviceStatus['move'] };
   /** Whether the broker was seen to hold the ban of this client id. */
   bannedAtBroker: boolean;
   /** Whether the broker was seen to hold rules for this client alone. */
@@ -43,6 +46,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Certified', input.identity.certified],
     ['Authorized', authorized],
     ['Segmented', input.segmented],
+    [SEGMENT_IN_CERTIFICATE, input.moving.condition],
     ['Quarantined', effective.lifecycle === 'Quarantined' ? quarantined(input) : undefined],
     ['Revoked', effective.lifecycle === 'Revoked' ? revoked(input) : undefined],
     ['CRLUnavailable', crlUnavailable(input)],
@@ -61,6 +65,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
   return {
     observedGeneration: input.generation,
     ...(identity === undefined ? {} : { identity }),
+    ...(input.moving.move === undefined ? {} : { move: input.moving.move }),
     ...(input.identity.certificate === undefined ? {} : { certificate: input.identity.certificate }),
     conditions,
   };

@@ -2,7 +2,7 @@
 import { certifiedVerdict, current, type Decision, type Input, isValid, latest, renewAt, stall, wait } from './decide.ts';
 import { isRenewedByEst } from './decide-est.ts';
 import { explain } from './errors.ts';
-import type { LedgerEntry } from './ledger-entry.ts';
+import { isKeyRevoked, type LedgerEntry } from './ledger-entry.ts';
 import { type RequestFacts, requestName, USAGES } from './request-facts.ts';
 import { certificateProblem, readCertificate } from './x509.ts';
 
@@ -204,7 +204,7 @@ export function issuerObstacle(input: Input): Decision | undefined {
 function keyObstacle(input: Input, csr: GoodCsr, now: LedgerEntry | undefined): Decision | undefined {
   const { device } = input;
   const entries = input.ofKey(csr.spki);
-  if (entries.some((entry) => entry.revoked !== undefined)) return stall(input, 'HR-ID-032');
+  if (isKeyRevoked(entries, device.uid)) return stall(input, 'HR-ID-032');
   const pending = input.pendingOfKey(csr.spki);
   const foreign = entries.find((entry) => entry.deviceUid !== device.uid && isValid(entry, input.now)) ?? pending;
   if (foreign !== undefined)

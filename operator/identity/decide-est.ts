@@ -16,7 +16,7 @@ import {
 } from './decide.ts';
 import type { DeviceFacts } from './device-facts.ts';
 import { explain, type IdentityCode } from './errors.ts';
-import type { LedgerEntry, PendingEntry } from './ledger-entry.ts';
+import { isKeyRevoked, type LedgerEntry, type PendingEntry } from './ledger-entry.ts';
 import { estRequestName, type RequestFacts, USAGES } from './request-facts.ts';
 import { certificateProblem, readCertificate } from './x509.ts';
 
@@ -166,7 +166,7 @@ export type KeyFacts = {
 /** One key, one Device, one certificate inside one validity (docs/adr/0006-ledger-and-issuance.md). The EST server asks too, before it asks for anything. */
 export function keyRefusal(facts: KeyFacts): { code: IdentityCode; found?: string } | undefined {
   const { device, entries, now } = facts;
-  if (entries.some((entry) => entry.revoked !== undefined)) return { code: 'HR-ID-032' };
+  if (isKeyRevoked(entries, device.uid)) return { code: 'HR-ID-032' };
   const holder =
     entries.find((entry) => entry.deviceUid !== device.uid && isValid(entry, now))?.device ??
     facts.pending?.device ??

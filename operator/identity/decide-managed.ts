@@ -4,7 +4,7 @@ import { verifyCsr } from './csr.ts';
 import { certifiedVerdict, current, type Decision, type Input, isValid, stall, wait } from './decide.ts';
 import { issuerObstacle } from './decide-csr.ts';
 import { ERRORS } from './errors.ts';
-import { type LedgerEntry, pendingEntryId } from './ledger-entry.ts';
+import { isKeyRevoked, type LedgerEntry, pendingEntryId } from './ledger-entry.ts';
 import { desiredCertificate, isAsDesired } from './managed-facts.ts';
 import { type RequestFacts, USAGES } from './request-facts.ts';
 import type { Subject } from './subject.ts';
@@ -67,7 +67,7 @@ function unapproved(input: Input, subject: Subject): Decision | undefined {
     ((request.durationMs ?? Number.POSITIVE_INFINITY) <= input.device.durationMs ? undefined : 'it asks for another duration');
   if (wrong !== undefined || !verdict.ok) return stall(input, 'HR-ID-052', `CertificateRequest ${request.name} was not approved: ${wrong}`);
   const entries = input.ofKey(verdict.spki);
-  if (entries.some((entry) => entry.revoked !== undefined)) return stall(input, 'HR-ID-032');
+  if (isKeyRevoked(entries, input.device.uid)) return stall(input, 'HR-ID-032');
   const pending = input.pendingOfKey(verdict.spki);
   const other =
     entries.find((entry) => entry.deviceUid !== input.device.uid && isValid(entry, input.now)) ??

@@ -4,6 +4,7 @@ import { decideCsr, unrecordedOwn } from './decide-csr.ts';
 import { decideEst, decideEstRequests, unfinishedEst, unrecordedEst, withTidyUp } from './decide-est.ts';
 import { decideExisting, existingVerdict } from './decide-existing.ts';
 import { decideManaged, unrecorded } from './decide-managed.ts';
+import { decideMoved } from './decide-moved.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
 import type { ExistingVerdict } from './existing.ts';
@@ -46,6 +47,8 @@ export type Input = {
   certManager: string;
   /** The user name of the EST server, when there is one. */
   est: string | undefined;
+  /** MD5 of the certificate with which the broker shows the Device connected, while it has rules of its own there. */
+  connectedWith?: string | undefined;
   /** The caches were compared with the API server for this question. */
   looked: boolean;
 };
@@ -83,6 +86,8 @@ export function decide(input: Input): Decision {
   if (ledger.problem !== undefined) return stall(input, 'HR-ID-040', ledger.problem);
   if (!ledger.synced) return wait(input, 'HR-ID-041', 2_000);
   if (input.lifecycle === 'Revoked') return decideRevoked(input);
+  const moved = decideMoved(input);
+  if (moved !== undefined) return moved;
   if (input.openApprovers.length > 0) return decideOpenApprovers(input);
   if (device.subject === undefined) return stall(input, 'HR-ID-012');
   return decideEstRequests(input) ?? withTidyUp(input, byEnrollment(input));
@@ -100,9 +105,10 @@ function decideRevoked(input: Input): Decision {
   const seen = [input.device.enrollment === 'Managed' ? unrecorded(input) : unrecordedOwn(input), unrecordedEst(input)];
   const record = seen.find((step) => step?.do === 'record');
   if (record !== undefined) return record;
-  const open = valid(input);
-  if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
   const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
+  // A move left the key of a certificate good; this does not.
+  const open = [...valid(input), ...mine.filter((entry) => entry.revoked?.reason === 'Moved')];
+  if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
   const unfinished =
     input.requests.find((request) => request.owner?.kind === 'Device' && request.username === input.self) ?? unfinishedEst(input);
   if (unfinished !== undefined) return { do: 'delete', request: unfinished };

@@ -111,6 +111,8 @@ export type EnsureContext = {
   signal?: AbortSignal;
   /** Who made the Device revoked, for the ledger: an Intervention, or spec.lifecycle. */
   by?: string;
+  /** MD5 of the certificate with which the broker shows the Device connected, while it has rules of its own there. */
+  connectedWith?: string;
 };
 
 export interface Identity {
@@ -255,9 +257,10 @@ export function createIdentity(deps: IdentityDeps): Identity {
     context: EnsureContext,
     mayGoOn: (step: Decision['do']) => boolean,
   ): Promise<IdentityResult> {
+    const { connectedWith } = context;
     let seen: Pick<Input, 'looked' | 'nameTaker'> = { looked: false, nameTaker: undefined };
     for (let steps = 0; steps < MOST_STEPS; steps++) {
-      const input = observe(device, lifecycle, seen);
+      const input = { ...observe(device, lifecycle, seen), connectedWith };
       const decision = decide(input);
       if (decision.do === 'answer') return finish(device, input.issuer.key, decision.answer);
       if (!mayGoOn(decision.do)) return { ...finish(device, input.issuer.key, inLine(input, LINE_MS)), queued: true };

@@ -72,6 +72,16 @@ export function isExpendable(entry: StoredEntry, now: number): boolean {
 }
 const GRACE_MS = 3_600_000;
 
+/** A certificate that a move ended leaves its key good for the same Device: nothing happened to the key (docs/adr/0015-segment-move.md). */
+export function isKeyRevoked(entries: readonly LedgerEntry[], deviceUid: string): boolean {
+  return entries.some(({ revoked, deviceUid: owner }) => revoked !== undefined && !(revoked.reason === 'Moved' && owner === deviceUid));
+}
+
+/** Whether an entry is to be marked: what was revoked stays as it was, but for a move that a graver reason follows. */
+export function isGraver(reason: RevocationReason, before: Revocation | undefined): boolean {
+  return before === undefined || (before.reason === 'Moved' && reason !== 'Moved');
+}
+
 /** Compact JSON with the fields in one order, without the id (which is the key in the page). */
 export function encodeEntry(entry: StoredEntry): string {
   const fields = isPending(entry) ? PENDING_FIELDS : CERTIFICATE_FIELDS;

@@ -4,6 +4,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import {
   isExpendable,
+  isGraver,
   isPending,
   type LedgerEntry,
   MAX_BY_CHARS,
@@ -100,7 +101,7 @@ export class CertificateLedgerLog implements Ledger {
       by: why.by.slice(0, MAX_BY_CHARS),
     };
     const mark = (current: StoredEntry | undefined) =>
-      current === undefined || current.revoked !== undefined ? current : { ...current, revoked };
+      current === undefined || !isGraver(why.reason, current.revoked) ? current : { ...current, revoked };
     // A revocation does not linger: seconds count from the API call to the closed connection.
     return this.commit(
       ids.map((id) => ({ id, apply: mark })),

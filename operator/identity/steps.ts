@@ -64,7 +64,7 @@ export async function takeStep(
       await deps.ledger.commit([put(pendingEntry(step.request, step.spki, context.device))]);
       return 'taken';
     case 'revoke':
-      await deps.ledger.revoke(step.ids, { reason: step.reason, by: context.by });
+      await deps.ledger.revoke(step.ids, { reason: step.reason, by: step.reason === 'Moved' ? 'hedgerow' : context.by });
       return 'taken';
     case 'applyCertificate':
       return await applyCertificate(context, deps);

@@ -63,6 +63,7 @@ export async function startRoomWorld(): Promise<RoomWorld> {
           segments: [...wish.segments],
           bans: [...wish.bans],
           overrides: [...wish.overrides],
+          segmentOf: () => undefined,
           judge: (client, md5) => wish.verdicts.get(md5) ?? wish.verdicts.get(client) ?? 'ok',
         }),
         clock: systemClock,

@@ -11,6 +11,7 @@ export type FakeClient = {
   connected?: boolean;
   disconnected_at?: string;
   subscriptions?: string[];
+  pending?: number;
 };
 /** `before` answers instead of EMQX, or throws; undefined lets the call through. */
 export type Fault = (call: RestCall) => Answer | undefined;
@@ -184,9 +185,10 @@ export class FakeEmqx implements Rest {
   }
 }
 
-function row({ clientid, username, segment, connected = true, disconnected_at }: FakeClient): object {
+function row({ clientid, username, segment, connected = true, disconnected_at, pending = 0 }: FakeClient): object {
   const gone = disconnected_at === undefined ? {} : { disconnected_at };
-  return { clientid, username, connected, client_attrs: segment === undefined ? {} : { seg: segment }, ...gone };
+  const counts = { mqueue_len: pending, inflight_cnt: 0 };
+  return { clientid, username, connected, ...counts, client_attrs: segment === undefined ? {} : { seg: segment }, ...gone };
 }
 
 const page = (data: unknown[]): Answer => ok({ data, meta: { page: 1, limit: 10_000 } });

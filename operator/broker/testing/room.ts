@@ -36,6 +36,8 @@ export class RoomScene {
   bans: Ban[] = [];
   overrides: Override[] = [];
   verdicts = new Map<string, ReturnType<DesiredBroker['judge']>>();
+  /** Where devices are by their manifests; of others nothing is known. */
+  placed = new Map<string, string>();
   /** Thrown instead of an answer. */
   notReady: Error | undefined;
   asked = 0;
@@ -56,6 +58,7 @@ export class RoomScene {
           segments: [...segments],
           bans: [...bans],
           overrides: [...overrides],
+          segmentOf: (client) => this.placed.get(client),
           judge: (client, md5) => this.verdicts.get(md5) ?? this.verdicts.get(client) ?? 'ok',
         };
       },
