@@ -155,6 +155,46 @@ export const ERRORS = {
     cause: 'a file cannot be written',
     cure: 'correct the path, or the rights of the folder',
   },
+  'HR-CLI-050': {
+    title: 'SheetUnreadable',
+    cause: 'the CSV file cannot be read as a whole',
+    cure: 'see docs/guides/existing-fleet.md for its columns; the first line names them, cells are parted by commas, at most 100,000 rows and 64 MiB',
+  },
+  'HR-CLI-051': {
+    title: 'RowUnreadable',
+    cause: 'a row does not read as CSV (RFC 4180), or has another number of cells than the first line',
+    cure: 'correct the row: a cell with a comma, a quote or a line break stands in quotes, and a quote in it is doubled',
+  },
+  'HR-CLI-052': {
+    title: 'RowInvalid',
+    cause: 'what the row says is no good Device',
+    cure: 'correct the cell; docs/reference/device.md says what each field may be',
+  },
+  'HR-CLI-053': {
+    title: 'RowTwice',
+    cause: 'another row, or a Device in the cluster, has the same name, serial number or key',
+    cure: 'correct the row: a name, a serial number and a key belong to one device; the first of several is taken',
+  },
+  'HR-CLI-054': {
+    title: 'FileOfRowUnreadable',
+    cause: 'the request or certificate that belongs to the row cannot be read',
+    cure: 'put it into the folder of --files (default: that of the CSV), under the name in csr_file or certificate_file, or <name>.csr or <name>.crt; in PEM, at most 16 KiB',
+  },
+  'HR-CLI-055': {
+    title: 'ManifestDiffers',
+    cause: 'the manifest of this name is there already and says something else than the row',
+    cure: 'correct the row, or pass --replace if the row is right',
+  },
+  'HR-CLI-056': {
+    title: 'DeviceDiffers',
+    cause: 'a Device of this name is in the cluster already and says something else than the row',
+    cure: 'correct the row, or pass --replace if the row is right; a change of its identity may cost it its certificate',
+  },
+  'HR-CLI-057': {
+    title: 'DeviceRefused',
+    cause: 'the API server does not take the Device of the row',
+    cure: 'see its words',
+  },
   'HR-CLI-060': {
     title: 'ManifestsIncomplete',
     cause:

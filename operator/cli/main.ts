@@ -5,11 +5,13 @@ import { runCli } from './cli.ts';
 import { connections } from './connections.ts';
 import { devices } from './devices.ts';
 import { identity } from './identity.ts';
+import { importFleet } from './import.ts';
 import { release } from './release.ts';
 import { token } from './token.ts';
 import { why } from './why.ts';
 
-const code = await runCli([devices, identity, why, token, revoke, quarantine, release, adoptBroker, connections], process.argv.slice(2), {
+const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections];
+const code = await runCli(commands, process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 });

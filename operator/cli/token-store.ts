@@ -1,7 +1,7 @@
 // The hashes of new tokens into the one Secret of the namespace, beside those that others write at the same moment.
 import { LABEL_MANAGED_BY, MANAGED_BY } from '../api/names.ts';
 import { SECRETS } from '../api/resources.ts';
-import { forgettableTokens, tokensSecret } from '../est/est.ts';
+import { decodeToken, forgettableTokens, readTokenRecord, tokensSecret } from '../est/est.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isConflict, isForbidden, isNotFound, KubeError } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -17,18 +17,32 @@ const PAUSE_MS = 50;
 /** A Secret holds 1 MiB, an entry about 200 bytes. */
 const MOST_AT_ONCE = 2_000;
 
-/** `records`: by the Device's name, as `freshTokenRecord` makes them. Durable when it resolves; repeating it changes nothing. */
-export async function storeTokens(deps: TokenStoreDeps, namespace: string, records: ReadonlyMap<string, string>): Promise<void> {
+/**
+ * `records`: by the Device's name, as `freshTokenRecord` makes them. Durable when it resolves. An entry that holds the same token is left alone, also when the token was
+ * used meanwhile, so repeating it changes nothing. `mustRead`: never without having seen what is there.
+ */
+export async function storeTokens(
+  deps: TokenStoreDeps,
+  namespace: string,
+  records: ReadonlyMap<string, string>,
+  mustRead = false,
+): Promise<void> {
   const entries = [...records].map(([name, record]) => [name, Buffer.from(record).toString('base64')] as const);
   for (let from = 0; from < entries.length; from += MOST_AT_ONCE)
-    await storeSome(deps, namespace, Object.fromEntries(entries.slice(from, from + MOST_AT_ONCE)));
+    await storeSome(deps, namespace, Object.fromEntries(entries.slice(from, from + MOST_AT_ONCE)), mustRead);
 }
 
-async function storeSome({ client, clock }: TokenStoreDeps, namespace: string, data: Record<string, string>): Promise<void> {
+async function storeSome(
+  { client, clock }: TokenStoreDeps,
+  namespace: string,
+  data: Record<string, string>,
+  mustRead: boolean,
+): Promise<void> {
   const ref = { name: tokensSecret, namespace };
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     try {
-      await client.mergePatch<Secret>(SECRETS, ref, await patchOf(client, ref, data, clock.now()));
+      const patch = await patchOf(client, ref, data, { now: clock.now(), mustRead });
+      if (patch !== undefined) await client.mergePatch<Secret>(SECRETS, ref, patch);
       return;
     } catch (error) {
       if (isNotFound(error)) {
@@ -40,22 +54,26 @@ async function storeSome({ client, clock }: TokenStoreDeps, namespace: string, d
   throw new CliError('HR-CLI-042', `${namespace}/${tokensSecret} changed ${MOST_TRIES} times`);
 }
 
-/** Who may read the Secret also takes out what expired a day ago; then the patch holds only for the Secret that was read. Who may only patch adds entries and touches no other. */
+/** Undefined when everything is there. Who may read the Secret also takes out what expired a day ago; then the patch holds only for the Secret that was read. Who may only patch adds entries and touches no other. */
 async function patchOf(
   client: TokenStoreDeps['client'],
   ref: { name: string; namespace: string },
   data: Record<string, string>,
-  now: number,
-): Promise<object> {
+  { now, mustRead }: { now: number; mustRead: boolean },
+): Promise<object | undefined> {
   const labels = { [LABEL_MANAGED_BY]: MANAGED_BY };
   const secret = await client.get<Secret>(SECRETS, ref).catch((error: unknown) => {
-    if (isForbidden(error)) return undefined;
+    if (isForbidden(error) && !mustRead) return undefined;
     throw error;
   });
   if (secret === undefined) return { metadata: { labels }, data };
   const { uid, resourceVersion } = secret.metadata;
-  const old = forgettableTokens((secret.data ?? {}) as Record<string, string>, now).map((name) => [name, null]);
-  return { metadata: { uid, resourceVersion, labels }, data: { ...Object.fromEntries(old), ...data } };
+  const held = (secret.data ?? {}) as Record<string, string>;
+  const hash = (entry: string | undefined): string | undefined => readTokenRecord(decodeToken(entry))?.sha256;
+  const fresh = Object.entries(data).filter(([name, entry]) => hash(held[name]) !== hash(entry) || hash(entry) === undefined);
+  if (fresh.length === 0) return undefined;
+  const old = forgettableTokens(held, now).map((name) => [name, null]);
+  return { metadata: { uid, resourceVersion, labels }, data: Object.fromEntries([...old, ...fresh]) };
 }
 
 /** False: somebody else has made it meanwhile. */

@@ -7,6 +7,7 @@ import type { Change } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { checkCsr as csrCheck, checkExisting as existingCheck, namesProblem as problemOfNames } from './check-manifest.ts';
 import { commonNameOfCsr as commonNameOf } from './csr.ts';
 import {
   type Answer,
@@ -53,6 +54,11 @@ export type EstProof = Proof;
 export type CertificateFacts = Facts509;
 export const readCertificate = factsOf;
 export const commonNameOfCsr = commonNameOf;
+
+/** For whoever writes manifests. */
+export const checkCsr = csrCheck;
+export const checkExisting = existingCheck;
+export const namesProblem = problemOfNames;
 
 /** For the CRL server, a process of its own. */
 export const revocationsOf = revocationsOfPage;
