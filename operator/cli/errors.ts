@@ -201,6 +201,16 @@ export const ERRORS = {
       'a file or an object could not be read, or is a kind of policy that is not evaluated, so the answer does not take it into account',
     cure: 'correct the file, or take it out of the directory (a template is rendered first)',
   },
+  'HR-CLI-061': {
+    title: 'MudEntryLeftOut',
+    cause: 'an entry of the MUD file cannot be said by a SegmentPolicy, or names a peer that nobody has mapped',
+    cure: 'map the peer with --map, or write the conduit by hand; what is left out is denied',
+  },
+  'HR-CLI-062': {
+    title: 'MudRefused',
+    cause: 'the file is no MUD file that can be read safely (RFC 8520)',
+    cure: "get the maker's file again and check its signature; do not correct it by hand",
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

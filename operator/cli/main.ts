@@ -6,11 +6,12 @@ import { connections } from './connections.ts';
 import { devices } from './devices.ts';
 import { identity } from './identity.ts';
 import { importFleet } from './import.ts';
+import { importMud } from './import-mud.ts';
 import { release } from './release.ts';
 import { token } from './token.ts';
 import { why } from './why.ts';
 
-const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections];
+const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections, importMud];
 const code = await runCli(commands, process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),

@@ -20,6 +20,12 @@ export function parseCidr(text: string): AddressRange | undefined {
   return { family, from, to: from + (1n << hostBits) - 1n };
 }
 
+/** The network of a CIDR without host bits, or undefined when it is none: `10.1.2.3/8` is `10.0.0.0/8`. */
+export function networkOf(text: string): string | undefined {
+  const range = parseCidr(text);
+  return range === undefined ? undefined : `${addressText(range.family, range.from)}/${Number(text.split('/')[1])}`;
+}
+
 function parseV4(text: string): bigint | undefined {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) return undefined;

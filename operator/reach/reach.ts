@@ -1,5 +1,6 @@
 // The door of the reach room: what manifests really allow in the network. It shares no code with what makes NetworkPolicies (operator/segments), so that each can find the
 // other's mistakes; the layers test holds it to that.
+import { networkOf as networkOfCidr } from './addresses.ts';
 import { type Connection, connectionsList, connectionsOf, workloadText } from './connections.ts';
 import { differencesList, differencesOf } from './connections-diff.ts';
 import { type Manifest, readWorld } from './world.ts';
@@ -32,3 +33,5 @@ export const reachText = ({ connections }: Reach): string => connectionsList(con
 
 /** What changes from `before` to `after`, in the words of the same tool. Empty when nothing does. */
 export const reachDiffText = (before: Reach, after: Reach): string => differencesList(differencesOf(before, after), before, after);
+
+export const networkOf = networkOfCidr;
