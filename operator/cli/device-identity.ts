@@ -45,9 +45,11 @@ export function identityOf(device: Device, ledger: readonly LedgerLine[] | undef
   };
 }
 
-function certificateOf({ status }: Device): Certificate | undefined {
+function certificateOf({ spec, status }: Device): Certificate | undefined {
   const { issuer, renewAt, ...shown } = status?.identity ?? {};
-  const pem = status?.certificate;
+  const existing = spec.identity?.existing?.certificate;
+  const isShown = existing !== undefined && readCertificate(existing)?.sha256 === shown.fingerprint;
+  const pem = status?.certificate ?? (isShown ? existing : undefined);
   const read = pem === undefined ? undefined : readCertificate(pem);
   if (read === undefined || pem === undefined) {
     const { serialNumber, fingerprint, notBefore, notAfter } = shown;
@@ -92,9 +94,10 @@ function segmentText(segment: string, certificate: Certificate | undefined): str
   const own = certificate?.seen?.segment;
   if (certificate === undefined) return segment;
   if (certificate.seen === undefined) return `${segment} in the manifest; the certificate is in the Secret of the device and was not read`;
-  return own === segment
-    ? `${segment}, in manifest and certificate`
-    : `${segment} in the manifest, ${own ?? 'none'} in the certificate: the device is moving and needs its next certificate`;
+  if (own === segment) return `${segment}, in manifest and certificate`;
+  return own === undefined
+    ? `${segment} in the manifest, none in the certificate: the device cannot connect with it`
+    : `${segment} in the manifest, ${own} in the certificate: the device is moving and needs its next certificate`;
 }
 
 function certificateLines(certificate: Certificate, now: number): (readonly [string, string | undefined])[] {

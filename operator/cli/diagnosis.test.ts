@@ -43,7 +43,7 @@ type Change = {
   seenGeneration?: number | undefined;
   certificate?: Partial<Certificate> | undefined;
   ledger?: DeviceIdentity['ledger'];
-} & Partial<Pick<Observed, 'namespaceEnds' | 'skewMs' | 'probe' | 'broker'>>;
+} & Partial<Pick<Observed, 'namespaceEnds' | 'skewMs' | 'probe' | 'broker' | 'alert'>> & { enrollment?: string };
 
 /** A device with which all is well, but for this. */
 function observed(change: Change = {}): Observed {
@@ -60,13 +60,14 @@ function observed(change: Change = {}): Observed {
       status: status as NonNullable<Device['status']>,
     },
     identity: {
-      ...{ namespace: 'berlin', name: 'thermo', client: 'thermo.berlin', enrollment: 'CSR', segment: 'office.berlin' },
+      ...{ namespace: 'berlin', name: 'thermo', client: 'thermo.berlin', enrollment: change.enrollment ?? 'CSR', segment: 'office.berlin' },
       ...{ certificate, ledger: 'ledger' in change ? change.ledger : [ENTRY] },
     },
     namespaceEnds: 'namespaceEnds' in change ? change.namespaceEnds : false,
     now: NOW,
     skewMs: 'skewMs' in change ? change.skewMs : 0,
     probe: 'probe' in change ? change.probe : PROBE,
+    alert: change.alert,
     broker: 'broker' in change ? change.broker : BROKER,
   };
 }
@@ -135,6 +136,21 @@ describe('why a device cannot connect', () => {
     ],
     ['this clock is fast', { skewMs: 120_000 }, 'HR-CLI-017', 'note', /2 min ahead of the API server/],
     ['this clock is slow', { skewMs: -120_000 }, 'HR-CLI-017', 'note', /2 min behind the API server/],
+    [
+      'its CA has no good list',
+      { conditions: [...READY, condition('CRLUnavailable', 'True', 'ListExpired', 'HR-CRL-023: over. Cure: see the server')] },
+      'HR-CRL-023',
+      'note',
+      /^over$/,
+    ],
+    ['the device logs an alert', { alert: { number: 45, name: 'certificate_expired' } }, 'HR-CLI-026', 'stops', /by the broker's clock/],
+    [
+      'it has a certificate of another CA',
+      { enrollment: 'Existing', certificate: { seen: { segment: undefined, commonName: 'sensor', md5: 'm', issuerSubject: 'CN=acme' } } },
+      'HR-CLI-028',
+      'stops',
+      /CN=sensor and OU=none/,
+    ],
     ['its certificate is young', { certificate: { notBefore: at(-600_000) }, broker: undefined }, 'HR-CLI-017', 'note', /10 min old/],
     [
       'the name is unknown',

@@ -7,6 +7,7 @@ import { type DeviceIdentity, span } from './device-identity.ts';
 import { inSeconds } from './device-row.ts';
 import { type CliCode, ERRORS } from './errors.ts';
 import type { Probe } from './probe.ts';
+import { alertFinding, type TlsAlert } from './tls-alert.ts';
 
 /** `stops`: no connection. `limits`: a connection with fewer rights than the segment's. `note`: not here, but perhaps at the device. */
 export type Weight = 'stops' | 'limits' | 'note';
@@ -22,6 +23,8 @@ export type Observed = {
   /** How far this machine's clock is ahead of the API server's. */
   skewMs: number | undefined;
   probe: Probe | undefined;
+  /** What the device's own log says. */
+  alert: TlsAlert | undefined;
   broker: ClientSight | { unreachable: string } | undefined;
 };
 
@@ -32,7 +35,7 @@ export function diagnose(seen: Observed): Finding[] {
 }
 
 const WEIGHTS: readonly Weight[] = ['stops', 'limits', 'note'];
-const STAGES: readonly ((seen: Observed) => Finding[])[] = [life, conditions, certificate, clocks, network, bans, rules];
+const STAGES: readonly ((seen: Observed) => Finding[])[] = [life, conditions, certificate, lists, clocks, network, handshake, bans, rules];
 
 function life({ device, namespaceEnds }: Observed): Finding[] {
   const { deletionTimestamp, generation } = device.metadata;
@@ -106,10 +109,28 @@ function certificate({ identity, now, skewMs }: Observed): Finding[] {
     ...(revoked === undefined
       ? []
       : [finding('HR-CLI-019', 'stops', `the ledger says ${revoked.reason ?? 'revoked'} by ${revoked.by ?? 'nobody named'}`)]),
-    ...(own.seen === undefined || own.seen.segment === segment
+    ...(cannotConnect(identity)
+      ? [finding('HR-CLI-028', 'stops', `its subject has CN=${own.seen?.commonName ?? 'none'} and OU=${own.seen?.segment ?? 'none'}`)]
+      : []),
+    ...(own.seen === undefined || own.seen.segment === segment || cannotConnect(identity)
       ? []
       : [finding('HR-CLI-018', 'limits', `the certificate says ${own.seen.segment ?? 'none'}, the manifest ${segment}`)]),
   ];
+}
+
+/** A certificate of another CA, with a subject that an owned broker refuses. */
+function cannotConnect({ enrollment, client, certificate: own }: DeviceIdentity): boolean {
+  return enrollment === 'Existing' && own?.seen !== undefined && own.seen.commonName !== client;
+}
+
+/** The operator looks at the lists where brokers fetch them; whether this broker checks any is not known here. */
+function lists({ device }: Observed): Finding[] {
+  const missing = findCondition(device.status?.conditions, 'CRLUnavailable');
+  return missing?.status === 'True' ? [said(missing, 'HR-CLI-027', 'note')] : [];
+}
+
+function handshake({ alert }: Observed): Finding[] {
+  return alert === undefined ? [] : [alertFinding(alert)];
 }
 
 /** More than this is no network delay. */

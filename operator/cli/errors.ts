@@ -105,6 +105,22 @@ export const ERRORS = {
     cause: 'the certificate of the broker does not lead to the CA given',
     cure: 'give devices the CA that signed it, or the listener the chain that devices know',
   },
+  'HR-CLI-026': {
+    title: 'TlsAlert',
+    cause: 'the device says that its TLS handshake ended with this alert',
+    cure: 'see what the alert means: RFC 8446 §6.2',
+  },
+  'HR-CLI-027': {
+    title: 'NoRevocationList',
+    cause: 'the CA of its certificate has no revocation list that is good: a broker that checks lists may refuse everybody of this CA',
+    cure: 'see docs/guides/crl.md',
+  },
+  'HR-CLI-028': {
+    title: 'SubjectOfOthers',
+    cause:
+      'the certificate is one of another CA with a subject of its own: the broker refuses it, and it is good for enrolling by EST alone',
+    cure: 'let the device enrol by EST with it (docs/guides/existing-fleet.md)',
+  },
   'HR-CLI-030': {
     title: 'Banned',
     cause: 'EMQX refuses this client id or certificate',

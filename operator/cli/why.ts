@@ -29,6 +29,7 @@ import { existingDevice, readableLedger } from './identity.ts';
 import { NOT_SEEN } from './intervene.ts';
 import { type Values, WrongUse } from './parse.ts';
 import { type Probe, probe, targetOf } from './probe.ts';
+import { type TlsAlert, tlsAlertOf } from './tls-alert.ts';
 import { whyText } from './why-text.ts';
 
 export const why: Command = {
@@ -41,6 +42,7 @@ Looks at everything between a device and its rights, and says what stops it, wha
 
   --mqtt HOST:PORT             the broker's address as devices know it: name, port, TLS and the server's certificates are tried from this machine
   --mqtt-ca-file FILE          the CA that devices trust the broker by; without it trust is not looked at
+  --tls-alert TEXT             the TLS alert that the device logs: a number, a name, or the whole line
   --output, -o json            everything for scripts
   --ledger-namespace NS        the operator's namespace, where its ledger is (default: ${LEDGER_NAMESPACE})
 ${BROKER_HELP}${CLUSTER_HELP}
@@ -49,12 +51,24 @@ looked at is named.
 
 Exit codes: 0 nothing was found that stops or limits it; 1 it could not be looked at; 2 wrong use; 3 something stops or limits it.
 `,
-  flags: { mqtt: TEXT, 'mqtt-ca-file': TEXT, ...OUTPUT_FLAG, 'ledger-namespace': TEXT, ...BROKER_FLAGS, ...CLUSTER_FLAGS },
+  flags: {
+    mqtt: TEXT,
+    'mqtt-ca-file': TEXT,
+    'tls-alert': TEXT,
+    ...OUTPUT_FLAG,
+    'ledger-namespace': TEXT,
+    ...BROKER_FLAGS,
+    ...CLUSTER_FLAGS,
+  },
   async run(values, { out }) {
     const json = wantsJson(values);
     const network = await networkOf(values);
     const broker = await optionalBroker(values);
-    const seen = await withCluster(values, (client, namespace, skewMs) => observe(client, namespace, values, { network, broker, skewMs }));
+    const said = text(values, 'tls-alert');
+    const alert = said === undefined ? undefined : tlsAlertOf(said);
+    const seen = await withCluster(values, (client, namespace, skewMs) =>
+      observe(client, namespace, values, { network, broker, skewMs, alert }),
+    );
     const findings = diagnose(seen);
     const { identity, probe: probed, broker: atBroker, skewMs, namespaceEnds } = seen;
     if (json)
@@ -78,7 +92,12 @@ async function networkOf(values: Values): Promise<(() => Promise<Probe>) | undef
   return () => probe(target, ca, systemClock);
 }
 
-type Ways = { network: (() => Promise<Probe>) | undefined; broker: BrokerAddress | undefined; skewMs: () => number | undefined };
+type Ways = {
+  network: (() => Promise<Probe>) | undefined;
+  broker: BrokerAddress | undefined;
+  skewMs: () => number | undefined;
+  alert: TlsAlert | undefined;
+};
 
 async function observe(client: KubeClient, namespace: string, values: Values, ways: Ways): Promise<Observed> {
   const [device, ledger, namespaceEnds, probed] = await Promise.all([
@@ -89,7 +108,7 @@ async function observe(client: KubeClient, namespace: string, values: Values, wa
   ]);
   const identity = identityOf(device, ledger);
   const broker = ways.broker === undefined ? undefined : await askBroker(ways.broker, identity);
-  return { device, identity, namespaceEnds, now: systemClock.now(), skewMs: ways.skewMs(), probe: probed, broker };
+  return { device, identity, namespaceEnds, now: systemClock.now(), skewMs: ways.skewMs(), probe: probed, alert: ways.alert, broker };
 }
 
 async function endOfNamespace(client: KubeClient, name: string): Promise<boolean | undefined> {

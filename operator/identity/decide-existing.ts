@@ -3,7 +3,7 @@ import { type Decision, type Input, isValid, renewAt, stall, type Verdict, wait,
 import { decideEst } from './decide-est.ts';
 import { explain } from './errors.ts';
 import type { ExistingVerdict } from './existing.ts';
-import type { LedgerEntry } from './ledger-entry.ts';
+import { isKeyRevoked, type LedgerEntry } from './ledger-entry.ts';
 import { CLOCK_SKEW_MS } from './x509.ts';
 
 type GoodExisting = Extract<ExistingVerdict, { ok: true }>;
@@ -33,7 +33,7 @@ function recordIt(input: Input, existing: GoodExisting): Decision {
   if (input.firstWithSerial !== undefined)
     return stall(input, 'HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
   const entries = input.ofKey(spki);
-  if (entries.some((entry) => entry.revoked !== undefined)) return stall(input, 'HR-ID-032');
+  if (isKeyRevoked(entries, input.device.uid)) return stall(input, 'HR-ID-032');
   const holder =
     entries.find((entry) => entry.deviceUid !== input.device.uid && isValid(entry, input.now))?.device ??
     input.pendingOfKey(spki)?.device ??
