@@ -97,7 +97,7 @@ function compose(manager: Manager, parts: Parts): void {
     options.crl === undefined
       ? undefined
       : watchLists({ ...options.crl, entries: () => (ledger.synced ? ledger.all() : undefined), client, clock, random, log, metrics });
-  const touch = createTouchWatch({ client, namespace, clock, log });
+  const touch = createTouchWatch({ client, namespace, clock, log, metrics });
   const devices = createDevices({
     ...{ client, store, identity, segments, interventions, broker, touch, recorder, clock, log, metrics },
     ...(lists === undefined ? {} : { lists }),

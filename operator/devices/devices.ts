@@ -247,7 +247,7 @@ export function createDevices(deps: DevicesDeps): Devices {
 
 function* watchedDevices(store: Store<DeviceView>, effectiveOf: (device: DeviceView) => Effective): Iterable<Watched> {
   for (const device of store.values()) {
-    if (!hasToBeInTouch(device, effectiveOf(device))) continue;
+    if (device.offlineBudgetMs === 0 || !hasToBeInTouch(device, effectiveOf(device))) continue;
     const saysOut = findCondition(device.status?.conditions, 'OutOfTouch') !== undefined;
     yield { name: deviceName(device.name, device.namespace), budgetMs: device.offlineBudgetMs, saysOut };
   }

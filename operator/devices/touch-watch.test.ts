@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../kube/object.ts';
 import { FakeClock } from '../runtime/clock.ts';
 import { silentLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
 import type { Sight } from './touch.ts';
 import { createTouchWatch, type TouchWatch } from './touch-watch.ts';
 
@@ -29,11 +30,13 @@ function scene() {
   };
   const flips: string[] = [];
   const out = new Set<string>();
+  let metrics = createMetrics();
   let running: { watch: TouchWatch; stop: AbortController };
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   async function start(): Promise<void> {
     const stop = new AbortController();
-    const watch = createTouchWatch({ client, namespace: 'hedgerow-system', clock, log: silentLog });
+    metrics = createMetrics();
+    const watch = createTouchWatch({ client, namespace: 'hedgerow-system', clock, log: silentLog, metrics });
     void watch.run(stop.signal);
     running = { watch, stop };
     await settle();
@@ -55,7 +58,19 @@ function scene() {
       look(isThere);
     }
   }
-  return { clock, world, flips, out, start, look, pass, settle, kill: () => running.stop.abort(), running: () => running };
+  return {
+    clock,
+    world,
+    flips,
+    out,
+    start,
+    look,
+    pass,
+    settle,
+    kill: () => running.stop.abort(),
+    running: () => running,
+    text: () => metrics.registry.metrics(),
+  };
 }
 
 describe('a fleet of a thousand', () => {
@@ -87,6 +102,8 @@ describe('a fleet of a thousand', () => {
     }
     expect([...s.out].sort()).toEqual(NAMES.slice(0, 3).sort());
     expect(s.flips).toHaveLength(3);
+    await s.pass(MINUTE, isThere);
+    expect(await s.text()).toContain('fleet_devices_out_of_touch 3');
     await s.pass(10 * MINUTE, () => true);
     expect([s.out.size, s.flips.length]).toEqual([0, 6]);
   });

@@ -1,9 +1,11 @@
 // Keeps the log of who is in touch, and its memory in a few ConfigMaps of the operator's namespace: a handful of writes in ten minutes, whatever the fleet does.
+import { Gauge } from 'prom-client';
 import { CONFIG_MAPS } from '../api/resources.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
 import { type Sight, type Touch, TouchLog, type Watched } from './touch.ts';
 import { memoryOf, PAGES, type PageData, pagesOf } from './touch-pages.ts';
 
@@ -13,6 +15,7 @@ export type TouchWatchDeps = {
   namespace: string;
   clock: Clock;
   log: Log;
+  metrics: Metrics;
 };
 
 export interface TouchWatch {
@@ -33,11 +36,19 @@ const FIRST_WRITE_MS = 60_000;
 const WRITE_EVERY_MS = 600_000;
 const READ_AGAIN_MS = 5_000;
 
-export function createTouchWatch({ client, namespace, clock, log }: TouchWatchDeps): TouchWatch {
+export function createTouchWatch({ client, namespace, clock, log, metrics }: TouchWatchDeps): TouchWatch {
   const startedAt = clock.now() - clock.elapsed();
   /** Steady: it does not jump when the wall clock does. */
   const now = (): number => startedAt + clock.elapsed();
   let touches: TouchLog | undefined;
+  new Gauge({
+    name: 'fleet_devices_out_of_touch',
+    help: 'Devices that were not at the broker for longer than their offlineBudget',
+    registers: [metrics.registry],
+    collect() {
+      this.set(touches?.out() ?? 0);
+    },
+  });
   let written: (PageData | undefined)[] = [];
 
   async function read(signal: AbortSignal): Promise<void> {

@@ -60,6 +60,13 @@ export class TouchLog {
     return this.#verdicts.get(name) ?? 'unknown';
   }
 
+  /** How many are out of touch. */
+  out(): number {
+    let count = 0;
+    for (const verdict of this.#verdicts.values()) if (verdict === 'out') count += 1;
+    return count;
+  }
+
   /** When it was there last, of one who is away. */
   lastSeenMs(name: string): number | undefined {
     return this.#away.get(name);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../../operator/api/device.ts';
 import { DEVICES } from '../../operator/api/resources.ts';
 import { OPERATOR_NAMESPACE } from '../harness/system.ts';
-import { waitFor } from '../harness/wait.ts';
+import { pause, waitFor } from '../harness/wait.ts';
 import { conditionOf, type Member, type Scene, segment, startScene, untilDevice } from './scene.ts';
 
 const OUT = { type: 'OutOfTouch', status: 'True' } as const;
@@ -39,7 +39,6 @@ const deviceOf = async ({ ref }: Member): Promise<Device> => (await scene.api.ge
 const says = async (member: Member): Promise<boolean> => conditionOf(await deviceOf(member), 'OutOfTouch') !== undefined;
 const untilInTouch = (member: Member): Promise<boolean> =>
   waitFor(`${member.ref.name} to be in touch`, async () => ((await says(member)) ? undefined : true), { timeoutMs: PATIENT_MS });
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a device that stays away', () => {
   it('is OutOfTouch after its budget, with an Event, whether it left or never came; it is Ready all the same', async () => {
