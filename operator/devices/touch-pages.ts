@@ -17,7 +17,9 @@ export function pagesOf(memory: TouchMemory): PageData[] {
   for (const [name, lastMs] of memory.away) {
     const page = minutes[pageOf(name)];
     const minute = Math.ceil(lastMs / MINUTE_MS);
-    page?.set(minute, [...(page.get(minute) ?? []), name]);
+    const names = page?.get(minute);
+    if (names === undefined) page?.set(minute, [name]);
+    else names.push(name);
   }
   return minutes.map((page, at) => ({
     away: textOf(page),

@@ -175,5 +175,5 @@ describe('the pages of the memory', () => {
     expect(pages).toHaveLength(PAGES);
     for (const page of pages) expect(JSON.stringify(page).length).toBeLessThan(1024 * 1024);
     expect(memoryOf(pages, START)?.away.size).toBe(200_000);
-  });
+  }, 60_000);
 });
