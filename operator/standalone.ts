@@ -14,7 +14,7 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
-import { createIdentity, deviceProjection } from './identity/identity.ts';
+import { createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
@@ -83,10 +83,19 @@ function compose(manager: Manager, parts: Parts): void {
     acceptedApprovers: options.acceptedApprovers,
     ...(options.estUser === undefined ? {} : { estUser: options.estUser }),
   });
+  const registration = createRegistration({
+    ...base,
+    recorder,
+    identity,
+    devices: deviceReflector,
+    defaultIssuer: options.defaultIssuer,
+    estUser: options.estUser,
+  });
   const segments = createSegments({
     ...base,
     recorder,
     devices: deviceReflector,
+    enrollment: (segment) => registration.enrollment(segment),
     broker: { port: options.broker.port, peers: options.broker.peers },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
@@ -105,6 +114,7 @@ function compose(manager: Manager, parts: Parts): void {
 
   // Who tells whom. Everything ends as a key in a queue, or as a wake of the broker room, which looks at everything itself.
   identity.onDeviceWake((key) => devices.controller.queue.add(key));
+  registration.onChange((policy) => segments.enrollmentChanged(policy));
   ledger.onChange(() => broker.wake('the ledger changed'));
   ledger.onChange(() => lists?.wake());
   lists?.onChange((changed) => {
@@ -127,13 +137,14 @@ function compose(manager: Manager, parts: Parts): void {
   identity.onRetired((entries) => farewell.retired(entries));
   broker.onLook((clients) => devices.looked(clients));
 
-  for (const reflector of [deviceReflector, ...segments.reflectors, ...interventions.reflectors, ...(lists?.reflectors ?? [])])
-    manager.cache(reflector);
+  const caches = [deviceReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
+  for (const reflector of [...caches, ...(lists?.reflectors ?? [])]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
   manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
-  for (const controller of [devices.controller, ...segments.controllers, ...interventions.controllers, broker.controller])
+  const { controllers } = registration;
+  for (const controller of [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller])
     manager.controller(controller);
 }

@@ -1,7 +1,19 @@
 // ValidatingAdmissionPolicies: what a CRD's own CEL cannot see, that is namespace, user and namespace labels. Pure; scripts/generate.ts writes the result.
 import { celString } from './crd.ts';
 import type { ApiCode } from './errors.ts';
-import { DEFAULT_MAX_TRUST, LABEL_MAX_TRUST, LABEL_PATTERN, MAX_LABEL, MAX_WIRE_NAME } from './names.ts';
+import {
+  ANNOTATION_FACTORY_KEY,
+  ANNOTATION_MANUFACTURER_CA,
+  ANNOTATION_REGISTERED_BY,
+  ANNOTATION_REGISTRATION,
+  DEFAULT_MAX_TRUST,
+  LABEL_MAX_TRUST,
+  LABEL_ORIGIN,
+  LABEL_PATTERN,
+  MAX_LABEL,
+  MAX_WIRE_NAME,
+  ORIGIN_JIT,
+} from './names.ts';
 import { API_VERSION, CERTIFICATE_LEDGERS, DEVICES, FIRMWARE_WAVES, GROUP, INTERVENTIONS, SEGMENT_POLICIES } from './resources.ts';
 
 type Operation = 'CREATE' | 'UPDATE' | 'DELETE';
@@ -116,10 +128,40 @@ function operatorOnly(operatorUser: string): Policy {
   };
 }
 
+/** The one thing that the operator may create of what people write: a Device that stands for a factory certificate, and says so (docs/adr/0011-just-in-time.md). */
+function registration(operatorUser: string): Policy {
+  const annotated = [ANNOTATION_REGISTERED_BY, ANNOTATION_MANUFACTURER_CA, ANNOTATION_FACTORY_KEY, ANNOTATION_REGISTRATION]
+    .map((annotation) => `${celString(annotation)} in object.metadata.annotations`)
+    .join(' && ');
+  const conditions = [
+    `object.metadata.?labels[?${celString(LABEL_ORIGIN)}].orValue('') == ${celString(ORIGIN_JIT)}`,
+    `has(object.metadata.annotations) && ${annotated}`,
+    "object.spec.identity.enrollment == 'EST' && object.spec.identity.?est.?bootstrap.orValue('') == 'Manufacturer'",
+    "object.spec.?hardware.?serial.orValue('') != ''",
+    "object.spec.lifecycle == 'Active' && !has(object.spec.grants) && !has(object.spec.identity.issuerRef)",
+  ];
+  return {
+    name: 'hedgerow-registration',
+    resources: [DEVICES.plural],
+    operations: ['CREATE'],
+    validations: [
+      {
+        code: 'HR-API-021',
+        expression: `request.userInfo.username != ${celString(operatorUser)} || (${conditions.join(' && ')})`,
+        message:
+          'the operator makes no Devices but those that enrol by a factory certificate and say which one: apply the manifest as yourself; if this was the operator itself, somebody else acts in its name',
+      },
+    ],
+  };
+}
+
 /** Policies and their bindings, in the order of their files: file name without extension → the two objects. */
 export function admissionOf(operatorUser: string): Map<string, object[]> {
   return new Map(
-    [names, segments, interventions, operatorOnly(operatorUser)].map((policy) => [policy.name, [policyObject(policy), binding(policy)]]),
+    [names, segments, interventions, operatorOnly(operatorUser), registration(operatorUser)].map((policy) => [
+      policy.name,
+      [policyObject(policy), binding(policy)],
+    ]),
   );
 }
 

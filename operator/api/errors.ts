@@ -92,6 +92,16 @@ export const ERRORS = {
     cause: 'the EST server tried to change more of the Secret hedgerow-est-tokens than the use of a token is',
     cure: 'look into its log and whether its pod is the one you deployed: it never does that by itself',
   },
+  'HR-API-020': {
+    title: 'EnrollmentInvalid',
+    cause: 'fields of spec.enrollment contradict each other, or would let devices in whose serial numbers nobody listed',
+    cure: 'see the message and docs/guides/enrol-by-est.md',
+  },
+  'HR-API-021': {
+    title: 'RegistrationRefused',
+    cause: 'the operator makes no Devices but those that enrol by a factory certificate and say which one and by whom they were let in',
+    cure: 'apply the manifest as yourself; if this was the operator itself, somebody else acts in its name',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;

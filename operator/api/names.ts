@@ -29,3 +29,12 @@ export const MANAGED_BY = 'hedgerow';
 
 /** The one field manager of everything Hedgerow applies. */
 export const FIELD_MANAGER = 'hedgerow';
+
+/** On a Device that the operator made just in time, value `jit` (docs/adr/0011-just-in-time.md). */
+export const LABEL_ORIGIN = 'hedgerow.dev/origin';
+export const ORIGIN_JIT = 'jit';
+/** On such a Device: the SegmentPolicy that let it in; SHA-256 of the manufacturer's CA certificate; SHA-256 of the key of its factory certificate; uid of the request that it was made for. */
+export const ANNOTATION_REGISTERED_BY = 'hedgerow.dev/registered-by';
+export const ANNOTATION_MANUFACTURER_CA = 'hedgerow.dev/manufacturer-ca';
+export const ANNOTATION_FACTORY_KEY = 'hedgerow.dev/factory-key';
+export const ANNOTATION_REGISTRATION = 'hedgerow.dev/registration';

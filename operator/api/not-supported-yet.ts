@@ -36,8 +36,6 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec', 'limits', 'has(self.limits)', "remove it and set limits at the broker's listener"),
   segment('spec', 'payload', 'has(self.payload)', `${REMOVE}; payloads are not checked`),
   segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
-  segment('spec.enrollment', 'serials', 'has(self.serials)', 'remove it and make a Device for each thing'),
-  segment('spec.enrollment', 'approval: Auto', "self.approval == 'Auto'", 'use approval: Manual and make a Device for each thing'),
   segment(
     'spec.quarantine',
     'triggers',

@@ -114,19 +114,108 @@ const keyRef = (description: string) =>
     key: text('Key in its data.', { max: 253, min: 1 }),
   });
 
-const enrollment = object('By which factory certificates devices of this segment may enrol by EST.', {
-  manufacturerCA: Type.Optional(
-    object("The manufacturer's CA of the factory certificates.", {
-      secretRef: keyRef('The Secret with the CA certificates in PEM; one that est.manufacturerSecrets of the chart lists.'),
-    }),
-  ),
-  serials: Type.Optional(
-    object('The serial numbers that may enrol.', { configMapRef: keyRef('The ConfigMap with one serial number a line.') }),
-  ),
-  approval: choice(['Auto', 'Manual'], 'Auto: a device that qualifies is enrolled. Manual: a person approves each. Default: Manual.', {
-    default: 'Manual',
-  }),
+/** What stands in a list of serial numbers, and in spec.hardware.serial of the Device that follows from it. */
+const SERIAL_PATTERN = '^[A-Za-z0-9*?._:/+-][A-Za-z0-9*?._:/+ -]{0,63}$';
+
+const fingerprint = text('SHA-256 of one CA certificate, 64 hexadecimal digits or as openssl prints it with colons.', {
+  max: 95,
+  min: 64,
+  pattern: '^([0-9a-f]{64}|([0-9A-F]{2}:){31}[0-9A-F]{2})$',
+  code: 'HR-API-015',
+  cure: 'paste what follows the equals sign of: openssl x509 -in ca.crt -noout -fingerprint -sha256',
 });
+
+const serials = object('Which devices may become Devices by themselves: exact serial numbers, or patterns of such.', {
+  configMapRefs: Type.Optional(
+    list(
+      'Exact lists, one serial number a line, # begins a comment; each at most 1 MiB. Default: none.',
+      keyRef('One list: a ConfigMap that est.serialLists of the chart names.'),
+      {
+        max: 16,
+        keys: ['name', 'key'],
+      },
+    ),
+  ),
+  patterns: Type.Optional(
+    list(
+      'Patterns of whole serial numbers: * stands for any characters, ? for one. Each device they match waits for a person. Default: none.',
+      text('One pattern, for example TMP2-2026-*.', {
+        max: 64,
+        min: 1,
+        pattern: SERIAL_PATTERN,
+        code: 'HR-API-015',
+        cure: 'a pattern is letters, digits, spaces and . _ : / + - with * for any characters and ? for one',
+        rules: [
+          rule(
+            'HR-API-020',
+            "!self.matches('^[*?]') && !self.matches('[*].*[*].*[*].*[*]')",
+            'a pattern begins with a character that it insists on and has at most three *: one that everything matches is no list',
+          ),
+        ],
+      }),
+      { max: 16, set: true },
+    ),
+  ),
+});
+
+const enrollment = object(
+  'By which factory certificates devices of this segment may enrol by EST, and which of them become Devices without a manifest.',
+  {
+    manufacturerCA: Type.Optional(
+      object("The manufacturer's CA of the factory certificates.", {
+        secretRef: keyRef('The Secret with the CA certificates in PEM; one that est.manufacturerSecrets of the chart lists.'),
+        sha256: Type.Optional(
+          list(
+            'The CA certificates of that Secret under which devices may become Devices by themselves, by fingerprint. Default: none; spec.enrollment.serials needs it.',
+            fingerprint,
+            { max: 8, set: true },
+          ),
+        ),
+      }),
+    ),
+    serials: Type.Optional(serials),
+    maximum: Type.Optional(count('How many Devices this policy may make by itself; approval: Auto needs it.', { min: 1, max: 1_000_000 })),
+    approval: choice(
+      ['Auto', 'Manual'],
+      'Auto: a device whose serial number is on a list becomes a Device by itself. Manual: a person makes the Device; an Event shows the manifest. Default: Manual.',
+      { default: 'Manual' },
+    ),
+  },
+  {
+    rules: [
+      rule(
+        'HR-API-020',
+        '!has(self.serials) || (has(self.serials.configMapRefs) && self.serials.configMapRefs.size() > 0) || (has(self.serials.patterns) && self.serials.patterns.size() > 0)',
+        'spec.enrollment.serials names neither a list nor a pattern: add configMapRefs (or patterns with approval: Manual), or remove it',
+        '.serials',
+      ),
+      rule(
+        'HR-API-020',
+        '!has(self.serials) || (has(self.manufacturerCA) && has(self.manufacturerCA.sha256) && self.manufacturerCA.sha256.size() > 0)',
+        'spec.enrollment.serials needs spec.enrollment.manufacturerCA.sha256, the fingerprint of the CA whose word counts: openssl x509 -in ca.crt -noout -fingerprint -sha256',
+        '.serials',
+      ),
+      rule(
+        'HR-API-020',
+        "self.approval != 'Auto' || !has(self.serials) || !has(self.serials.patterns) || self.serials.patterns.size() == 0",
+        'with spec.enrollment.serials.patterns a person approves each device, because whoever makes serial numbers up could match one: set approval: Manual, or list the serial numbers in ConfigMaps',
+        '.approval',
+      ),
+      rule(
+        'HR-API-020',
+        "self.approval != 'Auto' || (has(self.serials) && has(self.serials.configMapRefs) && self.serials.configMapRefs.size() > 0)",
+        'approval: Auto needs spec.enrollment.serials.configMapRefs, the exact list of serial numbers: add it, or set approval: Manual',
+        '.approval',
+      ),
+      rule(
+        'HR-API-020',
+        "self.approval != 'Auto' || has(self.maximum)",
+        'approval: Auto needs spec.enrollment.maximum, the number of Devices that it may make at most: set it to the size of the delivery',
+        '.approval',
+      ),
+    ],
+  },
+);
 
 const quarantine = object('What sends a device to quarantine without a person.', {
   triggers: Type.Optional(
@@ -216,6 +305,7 @@ const status = object('What is true of the segment. Written by the operator only
   counts: Type.Optional(
     object('How much there is.', {
       devices: Type.Optional(count('Devices that name this segment.')),
+      registered: Type.Optional(count('Devices that this policy made just in time and that still exist; with spec.enrollment.serials.')),
       pods: Type.Optional(count('Pods that its workloads select.')),
       conduits: Type.Optional(count('Conduits in force.')),
       networkPolicies: Type.Optional(count('NetworkPolicies made for it.')),
@@ -269,6 +359,7 @@ export const segmentPolicyKind: KindDefinition = {
 export type SegmentPolicy = KindObject<typeof spec, typeof status>;
 export type SegmentPolicySpec = Static<typeof spec>;
 export type SegmentPolicyStatus = Static<typeof status>;
+export type Enrollment = Static<typeof enrollment>;
 export type Conduit = Static<typeof conduit>;
 export type AcceptFrom = Static<typeof accepted>;
 export type LabelSelector = Static<typeof podSelector>;

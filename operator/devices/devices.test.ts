@@ -35,6 +35,7 @@ function view(change: Partial<DeviceView> = {}): DeviceView {
     bootstrap: undefined,
     subject: undefined,
     serial: undefined,
+    factory: undefined,
     issuerRef: undefined,
     durationMs: 1,
     renewBeforeMs: 1,

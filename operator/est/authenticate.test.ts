@@ -115,7 +115,16 @@ describe('the certificate of a device', () => {
 });
 
 describe('a factory certificate', () => {
-  const good = { device: DEVICE, leadsToManufacturer: true, factory: { serialNumber: 'A1', hardwareSerial: 'A1' } };
+  const good = {
+    device: DEVICE,
+    leadsToManufacturer: true,
+    factory: { serialNumber: 'A1', hardwareSerial: 'A1' },
+    proof: { ca: 'c1', key: 'k1' },
+  };
+  const stands = (factory: Partial<NonNullable<EstDevice['factory']>>): EstDevice => ({
+    ...DEVICE,
+    factory: { ca: undefined, key: undefined, request: undefined, policy: undefined, ...factory },
+  });
   it.each<[string, Partial<Parameters<typeof judgeFactoryCertificate>[0]>, string | undefined]>([
     ['of the maker with the serial number of the Device', {}, undefined],
     ['for no Device', { device: undefined }, 'HR-EST-005'],
@@ -126,6 +135,10 @@ describe('a factory certificate', () => {
     ['with serial numbers that differ', { factory: { serialNumber: 'A1', hardwareSerial: 'a1' } }, 'HR-EST-022'],
     ['without serial numbers', { factory: { serialNumber: undefined, hardwareSerial: undefined } }, 'HR-EST-022'],
     ['with the serial number of another Device', { factory: { serialNumber: 'B2', hardwareSerial: 'B2' } }, 'HR-EST-023'],
+    ['for a Device that stands for it', { device: stands({ ca: 'c1', key: 'k1' }) }, undefined],
+    ['for a Device that stands for a thing of another maker', { device: stands({ ca: 'c2' }) }, 'HR-EST-024'],
+    ['for a Device that stands for another one with this serial number', { device: stands({ ca: 'c1', key: 'k2' }) }, 'HR-EST-024'],
+    ['for a Device whose annotation is junk', { device: stands({ ca: '' }) }, 'HR-EST-024'],
     ['for a Device without a serial number', { device: { ...DEVICE, serial: undefined } }, 'HR-EST-023'],
   ])('%s', (_name, change, code) => expect(judgeFactoryCertificate({ ...good, ...change })?.code).toBe(code));
 });

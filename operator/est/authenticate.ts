@@ -1,8 +1,7 @@
 // Whether a client certificate proves that a device is the Device. Pure: what was found out about the certificate comes in, a refusal or nothing goes out.
 // Nothing here is taken from the TLS library's verdict: it says "expired" also of an expired certificate of a stranger's CA with the name of ours.
-import type { CertificateFacts, EstDevice, LedgerEntry } from '../identity/identity.ts';
+import { type CertificateFacts, type EstDevice, type FactoryFacts, factoryCertificates, type LedgerEntry } from '../identity/identity.ts';
 import { type Refusal, refuse } from './errors.ts';
-import type { FactoryFacts } from './factory.ts';
 
 /** A certificate that begins this far in the future was made by an issuer whose clock differs from ours. */
 const CLOCK_SKEW_MS = 300_000;
@@ -43,13 +42,16 @@ export type FactoryCertificate = {
   /** Leads to the CA that the segment names, and is valid now. */
   leadsToManufacturer: boolean;
   factory: FactoryFacts;
+  /** The CA that it leads to, and its own key. */
+  proof: { ca: string; key: string };
 };
 
-export function judgeFactoryCertificate({ device, leadsToManufacturer, factory }: FactoryCertificate): Refusal | undefined {
+export function judgeFactoryCertificate({ device, leadsToManufacturer, factory, proof }: FactoryCertificate): Refusal | undefined {
   // One answer for all that a stranger could otherwise find out about names of Devices.
   if (device === undefined || device.bootstrap !== 'Manufacturer') return refuse('HR-EST-005');
   if (!leadsToManufacturer) return refuse('HR-EST-021');
   if (device.revoked) return refuse('HR-EST-006');
   if (factory.serialNumber === undefined || factory.serialNumber !== factory.hardwareSerial) return refuse('HR-EST-022');
-  return device.serial === factory.serialNumber ? undefined : refuse('HR-EST-023');
+  if (device.serial !== factory.serialNumber) return refuse('HR-EST-023');
+  return factoryCertificates.isFactoryOf(device, proof) ? undefined : refuse('HR-EST-024');
 }

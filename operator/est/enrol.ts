@@ -1,14 +1,22 @@
 // One simpleenroll or simplereenroll, from who asks to the certificate: authenticate, check the request, burn the token, ask for the certificate, wait for it.
 import type { X509Certificate } from 'node:crypto';
-import { commonNameOfCsr, type Enrolment, type EstDevice, type EstProof, type GoodCsr, readCertificate } from '../identity/identity.ts';
+import {
+  type Enrolment,
+  type EstDevice,
+  type EstProof,
+  type Evidence,
+  factoryCertificates,
+  type GoodCsr,
+  readCertificate,
+  type Subject,
+} from '../identity/identity.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import { judgeFactoryCertificate, judgeOwnCertificate } from './authenticate.ts';
+import { judgeOwnCertificate } from './authenticate.ts';
 import { pemOfBody } from './body.ts';
-import { isSignedByOneOf, isValidAt, leadsTo } from './chain.ts';
 import { type EstCode, type Refusal, refuse } from './errors.ts';
-import { factoryFacts } from './factory.ts';
 import type { Limiter } from './limits.ts';
+import { createManufacturer } from './manufacturer.ts';
 import type { Secrets } from './store.ts';
 import { type Credentials, readBasic, type TokenVerdict } from './token.ts';
 
@@ -32,7 +40,10 @@ export type EnrolDeps = {
 };
 
 export type Enrolled = { certificate: string };
-type Proved = { device: EstDevice; proof: EstProof; credentials?: Credentials };
+/** `evidence`: there is no Device yet, and the request is to make one. */
+type Proved = { device: EstDevice; proof: EstProof; credentials?: Credentials; evidence?: Evidence };
+
+const { isSignedByOneOf } = factoryCertificates;
 
 /** Requests of one Device that may be under way: a rollback and its retry, not a way to fill the API server. */
 const MOST_UNDER_WAY = 3;
@@ -41,6 +52,7 @@ const OBJECTS_LIMIT_RETRY_SECONDS = 30;
 
 export function createEnrol(deps: EnrolDeps) {
   const { enrolment, secrets, clock } = deps;
+  const manufacturer = createManufacturer(deps);
 
   async function enrol(client: Client, body: Buffer, again: boolean, signal: AbortSignal): Promise<Enrolled | Refusal> {
     const problem = enrolment.problem();
@@ -49,14 +61,14 @@ export function createEnrol(deps: EnrolDeps) {
     if ('code' in request) return request;
     const proved = again ? byOwnCertificate(client) : await authenticate(client, request.pem, signal);
     if ('code' in proved) return proved;
-    const { device, proof, credentials } = proved;
+    const { device, credentials } = proved;
     const checked = enrolment.check(device, request.pem);
     // What a stranger may learn before the token was looked at is what the manifest of the Device says to everybody who guesses its name: nothing.
     const verdict = credentials === undefined ? undefined : await tokenRefusal(credentials, hashOf(checked), signal);
     if (verdict !== undefined) return verdict;
     if ('refused' in checked) return refused(checked);
-    if (!deps.perDevice.take(device.uid)) return refuse('HR-EST-040', undefined, OBJECTS_LIMIT_RETRY_SECONDS);
-    return await obtain({ device, proof, ...(credentials === undefined ? {} : { credentials }) }, checked.csr, signal);
+    if (!deps.perDevice.take(device.uid || device.key)) return refuse('HR-EST-040', undefined, OBJECTS_LIMIT_RETRY_SECONDS);
+    return await obtain(proved, checked.csr, signal);
   }
 
   async function authenticate(client: Client, pem: string, signal: AbortSignal): Promise<Proved | Refusal> {
@@ -72,7 +84,7 @@ export function createEnrol(deps: EnrolDeps) {
     // A stranger's bytes may be no certificate that reads; then it is in no ledger either.
     const known = enrolment.certificate(readCertificate(certificate.toString())?.sha256 ?? '')?.via === 'Existing';
     if (known || isSignedByOneOf(certificate, deps.authorities(), clock.now())) return byOwnCertificate(client);
-    return await byFactoryCertificate(client, certificate, pem, signal);
+    return await manufacturer.prove({ certificate, sent: client.sent }, pem, signal);
   }
 
   function byOwnCertificate({ certificate }: Client): Proved | Refusal {
@@ -88,23 +100,6 @@ export function createEnrol(deps: EnrolDeps) {
     return refusal ?? { device: device as EstDevice, proof: { how: 'Certificate', sha256: facts.sha256 } };
   }
 
-  async function byFactoryCertificate(
-    client: Client,
-    certificate: X509Certificate,
-    pem: string,
-    signal: AbortSignal,
-  ): Promise<Proved | Refusal> {
-    const now = clock.now();
-    const [name = '', namespace = '', ...rest] = (commonNameOfCsr(pem) ?? '').split('.');
-    const device = rest.length > 0 ? undefined : enrolment.device({ name, namespace });
-    if (device === undefined || device.bootstrap !== 'Manufacturer') return refuse('HR-EST-005');
-    const anchors = await secrets.manufacturer(device, signal);
-    if (anchors === undefined) return refuse('HR-EST-020');
-    const leadsToManufacturer = isValidAt(certificate, now) && leadsTo(certificate, client.sent, anchors, now);
-    const refusal = judgeFactoryCertificate({ device, leadsToManufacturer, factory: factoryFacts(certificate) });
-    return refusal ?? { device, proof: { how: 'Manufacturer' } };
-  }
-
   async function tokenRefusal(
     { device, namespace, token }: Credentials,
     csrHash: string,
@@ -114,7 +109,7 @@ export function createEnrol(deps: EnrolDeps) {
   }
 
   /** All checks have passed. The token is burnt for this very request before the request is made, so a crash in between leaves a client that may repeat it. */
-  async function obtain({ device, proof, credentials }: Proved, csr: GoodCsr, signal: AbortSignal): Promise<Enrolled | Refusal> {
+  async function obtain({ device, proof, credentials, evidence }: Proved, csr: GoodCsr, signal: AbortSignal): Promise<Enrolled | Refusal> {
     const known = enrolment.progress(device, csr).state !== 'none';
     if (!known && enrolment.underWay(device) >= MOST_UNDER_WAY) return refuse('HR-EST-040', undefined, OBJECTS_LIMIT_RETRY_SECONDS);
     if (credentials !== undefined) {
@@ -122,7 +117,7 @@ export function createEnrol(deps: EnrolDeps) {
       const refusal = refusalOf(await secrets.useToken({ name: credentials.device, namespace }, token, csr.hash, signal));
       if (refusal !== undefined) return refusal;
     }
-    if (enrolment.progress(device, csr).state === 'none') await enrolment.request(device, csr, proof, signal);
+    if (enrolment.progress(device, csr).state === 'none') await enrolment.request(device, csr, proof, evidence, signal);
     return await outcome(device, csr, signal);
   }
 
@@ -155,7 +150,15 @@ export function createEnrol(deps: EnrolDeps) {
     }
   }
 
-  return enrol;
+  /** The subject that this device has to ask for, when its factory certificate says who it is. */
+  async function subjectFor({ certificate, sent }: Client, signal: AbortSignal): Promise<Subject | undefined> {
+    if (certificate === undefined || enrolment.problem() !== undefined || isSignedByOneOf(certificate, deps.authorities(), clock.now()))
+      return undefined;
+    const proved = await manufacturer.prove({ certificate, sent }, undefined, signal);
+    return 'code' in proved ? undefined : proved.device.subject;
+  }
+
+  return { enrol, subjectFor };
 }
 
 type Checked = ReturnType<Enrolment['check']>;

@@ -96,6 +96,24 @@ export const ERRORS = {
     cause: 'the serial number of the factory certificate is not spec.hardware.serial of the Device',
     cure: 'correct spec.hardware.serial, or let the device ask for its own name',
   },
+  'HR-EST-024': {
+    title: 'OtherFactoryCertificate',
+    status: 403,
+    cause: 'the Device stands for another factory certificate with this serial number: of another manufacturer, or with another key',
+    cure: 'if the device that the Device stands for is gone for good, delete the Device; if two devices have one serial number, ask the manufacturer',
+  },
+  'HR-EST-025': {
+    title: 'SegmentNotFound',
+    status: 403,
+    cause: 'no SegmentPolicy takes a device with this serial number of this manufacturer',
+    cure: 'add the serial number to a list of spec.enrollment.serials, or make the Device',
+  },
+  'HR-EST-026': {
+    title: 'SegmentAmbiguous',
+    status: 403,
+    cause: 'more than one SegmentPolicy would take the device',
+    cure: 'take its serial number from all lists but one, or let the device name its segment: OU=<segment>.<namespace> in the request',
+  },
   'HR-EST-030': {
     title: 'BodyMalformed',
     status: 400,

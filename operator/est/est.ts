@@ -73,10 +73,10 @@ function compose(options: EstOptions, first: Material, parts: Base & { client: K
   let material = first;
   const authorities = () => material.authorities;
   const enrolment = createEnrolment({ ...parts, defaultIssuer: options.defaultIssuer });
-  const secrets = createSecrets(client, () => clock.now());
+  const secrets = createSecrets(client, clock);
   const perDevice = createLimiter({ ...DEVICE_LIMIT, clock });
   const perAddress = createLimiter({ burst: options.addressBurst, refillEveryMs: 60_000 / options.addressBurst, clock });
-  const enrol = createEnrol({ enrolment, secrets, authorities, perDevice, waitMs: options.waitSeconds * 1000, clock, log });
+  const { enrol, subjectFor } = createEnrol({ enrolment, secrets, authorities, perDevice, waitMs: options.waitSeconds * 1000, clock, log });
   const requests = new Counter({
     name: 'fleet_est_requests_total',
     help: 'Requests to the EST server by operation and HTTP status',
@@ -85,7 +85,7 @@ function compose(options: EstOptions, first: Material, parts: Base & { client: K
   });
   const { host, port } = options;
   const observed = (operation: string, status: number): void => requests.inc({ operation, status: String(status) });
-  const server = createEstServer({ host, port, ...first, authorities, enrol, perAddress, observed, clock, log });
+  const server = createEstServer({ host, port, ...first, authorities, enrol, subjectFor, perAddress, observed, clock, log });
   const renew = (next: Material): void => {
     server.setCertificate(next.key, next.cert);
     material = next;

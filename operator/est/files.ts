@@ -1,9 +1,9 @@
 // Certificates and CAs as files: a kubelet replaces them in place when the Secret or ConfigMap behind them changes.
 import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { factoryCertificates } from '../identity/identity.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import { readPem } from './chain.ts';
 
 export type Material = { key: string; cert: string; authorities: readonly X509Certificate[] };
 type Paths = { certFile: string; keyFile: string; caFile: string };
@@ -13,9 +13,9 @@ const LOOK_EVERY_MS = 10_000;
 /** Rejects with a sentence for a person. */
 export async function readMaterial({ certFile, keyFile, caFile }: Paths): Promise<Material> {
   const [cert, key, ca] = await Promise.all([certFile, keyFile, caFile].map((file) => readFile(file, 'utf8')));
-  const authorities = readPem(ca ?? '');
+  const authorities = factoryCertificates.readPem(ca ?? '');
   if (authorities === undefined) throw new Error(`${caFile} holds no CA certificates in PEM that can be read`);
-  if (readPem(cert ?? '') === undefined) throw new Error(`${certFile} holds no certificate in PEM that can be read`);
+  if (factoryCertificates.readPem(cert ?? '') === undefined) throw new Error(`${certFile} holds no certificate in PEM that can be read`);
   return { key: key ?? '', cert: cert ?? '', authorities };
 }
 

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { Subject } from '../identity/identity.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { isPkcs10, MAX_BODY_BYTES } from './body.ts';
@@ -23,6 +24,8 @@ export type ServerDeps = {
   /** What /cacerts gives. */
   authorities: () => readonly X509Certificate[];
   enrol: (client: Client, body: Buffer, again: boolean, signal: AbortSignal) => Promise<Enrolled | Refusal>;
+  /** What a client has to ask for, where its certificate says who it is. */
+  subjectFor: (client: Client, signal: AbortSignal) => Promise<Subject | undefined>;
   perAddress: Limiter;
   observed: (operation: Operation | 'other', status: number) => void;
   clock: Clock;
@@ -80,7 +83,7 @@ export function createEstServer(deps: ServerDeps): EstServer {
     if (operation === undefined) return told(refuse('HR-EST-034'));
     if (request.method !== METHODS[operation]) return told(refuse('HR-EST-035'));
     if (operation === 'cacerts') return encoded('application/pkcs7-mime', certsOnly(deps.authorities().map((ca) => ca.raw)));
-    if (operation === 'csrattrs') return encoded('application/csrattrs', csrAttributes());
+    if (operation === 'csrattrs') return encoded('application/csrattrs', csrAttributes(await deps.subjectFor(clientOf(request), signal)));
     if (!isPkcs10(request.headers['content-type'])) return told(refuse('HR-EST-032'));
     const body = await bodyOf(request);
     if (body === undefined) return told(refuse('HR-EST-031'));

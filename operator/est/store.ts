@@ -1,11 +1,11 @@
 // The two kinds of Secret that this server may read, each under a name that its role names: hashes of tokens, and CAs of manufacturers.
 import type { X509Certificate } from 'node:crypto';
-import { SECRETS, SEGMENT_POLICIES } from '../api/resources.ts';
-import type { SegmentPolicy } from '../api/segment-policy.ts';
+import { SECRETS } from '../api/resources.ts';
+import { type EnrollmentPolicy, factoryCertificates } from '../identity/identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isForbidden } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { readPem } from './chain.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { decode, forgettable, judgeToken, readTokenRecord, TOKENS_SECRET, type TokenVerdict, usedRecord } from './token.ts';
 
 type Secret = KubeObject & { data?: Record<string, string> };
@@ -14,7 +14,23 @@ type Ref = { name: string; namespace: string };
 /** So many devices of a namespace may use their tokens in one moment; each conflict means that another one got through. */
 const MOST_TRIES = 64;
 
-export function createSecrets(client: Pick<KubeClient, 'get' | 'mergePatch'>, now: () => number) {
+type Anchors = X509Certificate[] | undefined;
+/** A fleet that is switched on asks a thousand times within a minute. */
+const MAKER_FRESH_MS = 10_000;
+const MOST_MAKERS = 256;
+
+export function createSecrets(client: Pick<KubeClient, 'get' | 'mergePatch'>, clock: Pick<Clock, 'now' | 'elapsed'>) {
+  const now = (): number => clock.now();
+  const makers = new Map<string, { at: number; read: Promise<Anchors> }>();
+  const readAnchors = async (ref: Ref, key: string, signal: AbortSignal): Promise<Anchors> => {
+    try {
+      const secret = await client.get<Secret>(SECRETS, ref, signal);
+      return factoryCertificates.readPem(decode(secret?.data?.[key]));
+    } catch (error) {
+      if (isForbidden(error)) return undefined;
+      throw error;
+    }
+  };
   const read = async ({ namespace }: Ref, signal: AbortSignal): Promise<Secret | undefined> =>
     await client.get<Secret>(SECRETS, { name: TOKENS_SECRET, namespace }, signal);
   const verdictOf = (secret: Secret | undefined, device: Ref, token: string, csrHash: string): TokenVerdict =>
@@ -54,19 +70,19 @@ export function createSecrets(client: Pick<KubeClient, 'get' | 'mergePatch'>, no
       throw new Error(`the Secret ${TOKENS_SECRET} of namespace ${device.namespace} changed ${MOST_TRIES} times while a token was used`);
     },
 
-    /** The CAs of the manufacturer that the segment names; undefined when it names none, or none that can be read. */
-    async manufacturer(
-      { segment, namespace }: { segment: string; namespace: string },
-      signal: AbortSignal,
-    ): Promise<X509Certificate[] | undefined> {
-      const policy = await client.get<SegmentPolicy & KubeObject>(SEGMENT_POLICIES, { name: segment, namespace }, signal);
-      const ref = policy?.spec.enrollment?.manufacturerCA?.secretRef;
-      if (ref === undefined) return undefined;
+    /** The CAs of the manufacturer that the policy names, as they were at most ten seconds ago; undefined when it names none, or none that can be read. */
+    async manufacturer({ namespace, secretRef }: Pick<EnrollmentPolicy, 'namespace' | 'secretRef'>, signal: AbortSignal): Promise<Anchors> {
+      if (secretRef === undefined) return undefined;
+      const id = `${namespace}/${secretRef.name}/${secretRef.key}`;
+      const known = makers.get(id);
+      if (known !== undefined && clock.elapsed() - known.at < MAKER_FRESH_MS) return await known.read;
+      if (makers.size >= MOST_MAKERS) makers.clear();
+      const entry = { at: clock.elapsed(), read: readAnchors({ name: secretRef.name, namespace }, secretRef.key, signal) };
+      makers.set(id, entry);
       try {
-        const secret = await client.get<Secret>(SECRETS, { name: ref.name, namespace }, signal);
-        return readPem(decode(secret?.data?.[ref.key]));
+        return await entry.read;
       } catch (error) {
-        if (isForbidden(error)) return undefined;
+        if (makers.get(id) === entry) makers.delete(id);
         throw error;
       }
     },

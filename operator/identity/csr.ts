@@ -45,9 +45,18 @@ export function keyOfCsr(pem: string): string | undefined {
 
 /** The common name that a request asks for, if it has exactly one of an ordinary string type: only to find out whom it is about. */
 export function commonNameOfCsr(pem: string): string | undefined {
+  return onlyName(pem, '2.5.4.3');
+}
+
+/** Its organizational unit, in the same way. */
+export function organizationalUnitOfCsr(pem: string): string | undefined {
+  return onlyName(pem, '2.5.4.11');
+}
+
+function onlyName(pem: string, type: string): string | undefined {
   const der = decodePem(pem);
   const request = Buffer.isBuffer(der) ? parse(der) : undefined;
-  const names = [...(request?.certificationRequestInfo.subject ?? [])].flatMap((values) => [...values]).filter((v) => v.type === '2.5.4.3');
+  const names = [...(request?.certificationRequestInfo.subject ?? [])].flatMap((values) => [...values]).filter((v) => v.type === type);
   const value = names[0]?.value;
   return names.length === 1 ? (value?.utf8String ?? value?.printableString) : undefined;
 }

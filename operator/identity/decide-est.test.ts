@@ -38,7 +38,7 @@ describe('a request of the EST server', () => {
     ['by token for a device that enrols so is approved', input(fresh, { requests: [estRequest(fresh, csr)] }), 'approve'],
     [
       'by factory certificate for a device that has to bring a token is denied',
-      input(fresh, { requests: [estRequest(fresh, csr, { proof: { how: 'Manufacturer' } })] }),
+      input(fresh, { requests: [estRequest(fresh, csr, { proof: { how: 'Manufacturer', ca: 'a'.repeat(64), key: 'b'.repeat(64) } })] }),
       'deny HR-ID-063',
     ],
     [

@@ -17,7 +17,7 @@ import {
 import type { DeviceFacts } from './device-facts.ts';
 import { explain, type IdentityCode } from './errors.ts';
 import { isKeyRevoked, type LedgerEntry, type PendingEntry } from './ledger-entry.ts';
-import { estRequestName, type RequestFacts, USAGES } from './request-facts.ts';
+import { estRequestName, type RequestFacts, registrationRequestName, USAGES } from './request-facts.ts';
 import { certificateProblem, readCertificate } from './x509.ts';
 
 /** So long the EST server finds the answer to a request, and a client that lost it may ask again. */
@@ -72,8 +72,15 @@ function notAsAsked(input: Input, request: RequestFacts): Decision {
 /** Those that the EST server made for this very Device, the oldest first. */
 export function estRequests(input: Input): RequestFacts[] {
   return input.requests
-    .filter((request) => isFromEst(input, request) && request.owner?.kind === 'Device' && request.owner.uid === input.device.uid)
+    .filter((request) => isFromEst(input, request) && isFor(input.device, request))
     .sort((a, b) => (a.createdAt + a.uid < b.createdAt + b.uid ? -1 : 1));
+}
+
+/** Owned by this very Device; or the one that this very Device was made for, just in time. */
+function isFor(device: DeviceFacts, request: RequestFacts): boolean {
+  if (request.owner !== undefined) return request.owner.kind === 'Device' && request.owner.uid === device.uid;
+  const { name, namespace, factory } = device;
+  return request.registers?.device === name && request.namespace === namespace && request.uid === factory?.request;
 }
 
 export function isFromEst(input: Pick<Input, 'est'>, request: RequestFacts): boolean {
@@ -118,18 +125,10 @@ function hasBusySibling(input: Input, request: RequestFacts): boolean {
 /** Why a request is not approved, with its code; undefined when it is exactly what the EST server may ask for. */
 function refusalOf(input: Input, request: RequestFacts): string | undefined {
   const { device } = input;
-  if (device.subject === undefined) return explain('HR-ID-012');
-  const verdict = verifyCsr(request.pem, device.subject);
-  if (!verdict.ok) return explain(verdict.code);
-  const wrong =
-    (verdict.pem === request.pem ? undefined : 'it is not in our encoding') ??
-    (request.name === estRequestName(device, verdict.hash, request.issuer) ? undefined : 'its name does not belong to its content') ??
-    (request.isCa ? 'it asks for a CA certificate' : undefined) ??
-    (request.usages === USAGES.join(',') ? undefined : 'it asks for other usages') ??
-    (request.issuer === input.issuer.key ? undefined : `it goes to ${request.issuer}`) ??
-    (request.durationMs === device.durationMs ? undefined : 'it asks for another duration') ??
-    proofProblem(input, request);
-  if (wrong !== undefined) return explain('HR-ID-063', `CertificateRequest ${request.name} was not approved: ${wrong}`);
+  const verdict = verdictOf(device, input.issuer.key, request);
+  if (typeof verdict === 'string') return verdict;
+  const wrong = proofProblem(input, request);
+  if (wrong !== undefined) return notApproved(request, wrong);
   if (input.firstWithSerial !== undefined)
     return explain('HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
   const refusal = keyRefusal({
@@ -143,12 +142,39 @@ function refusalOf(input: Input, request: RequestFacts): string | undefined {
   return refusal === undefined ? undefined : explain(refusal.code, refusal.found);
 }
 
+/** The request as it may be for this Device, whatever the Device proved; or why it is none, with the code. */
+export function verdictOf(device: DeviceFacts, issuer: string, request: RequestFacts): { spki: string } | string {
+  if (device.subject === undefined) return explain('HR-ID-012');
+  const verdict = verifyCsr(request.pem, device.subject);
+  if (!verdict.ok) return explain(verdict.code);
+  const nameOf = request.registers === undefined ? estRequestName : registrationRequestName;
+  const wrong =
+    (verdict.pem === request.pem ? undefined : 'it is not in our encoding') ??
+    (request.name === nameOf(device, verdict.hash, request.issuer) ? undefined : 'its name does not belong to its content') ??
+    (request.isCa ? 'it asks for a CA certificate' : undefined) ??
+    (request.usages === USAGES.join(',') ? undefined : 'it asks for other usages') ??
+    (request.issuer === issuer ? undefined : `it goes to ${request.issuer}`) ??
+    (request.durationMs === device.durationMs ? undefined : 'it asks for another duration');
+  return wrong === undefined ? { spki: verdict.spki } : notApproved(request, wrong);
+}
+
+function notApproved(request: RequestFacts, wrong: string): string {
+  return explain('HR-ID-063', `CertificateRequest ${request.name} was not approved: ${wrong}`);
+}
+
 function proofProblem({ device, ofDevice }: Input, { est }: RequestFacts): string | undefined {
   if (est === undefined) return 'it does not say how the device proved itself';
-  if (est.how !== 'Certificate') return device.bootstrap === est.how ? undefined : `the device may not prove itself by ${est.how}`;
+  if (est.how !== 'Certificate' && device.bootstrap !== est.how) return `the device may not prove itself by ${est.how}`;
+  if (est.how === 'Token') return undefined;
+  if (est.how === 'Manufacturer') return isFactoryOf(device, est) ? undefined : 'the factory certificate is not the one of this device';
   const known = ofDevice.find((entry) => entry.sha256 === est.sha256 && entry.deviceUid === device.uid);
   if (known === undefined) return 'the certificate that the device came with is not in the ledger';
   return known.revoked === undefined ? undefined : 'the certificate that the device came with is revoked';
+}
+
+/** Whether a factory certificate under this CA, with this key, may speak for the Device: where it stands for a certain one, for that one only. */
+export function isFactoryOf({ factory }: Pick<DeviceFacts, 'factory'>, found: { ca: string; key: string }): boolean {
+  return (factory?.ca === undefined || factory.ca === found.ca) && (factory?.key === undefined || factory.key === found.key);
 }
 
 export type KeyFacts = {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Device } from '../api/device.ts';
 import { certificateLifetime, durationMs } from '../api/duration.ts';
+import { ANNOTATION_FACTORY_KEY, ANNOTATION_MANUFACTURER_CA, ANNOTATION_REGISTERED_BY, ANNOTATION_REGISTRATION } from '../api/names.ts';
 import type { Key } from '../kube/object.ts';
 import { type CsrVerdict, verifyCsr } from './csr.ts';
 import { type ExistingVerdict, verifyExisting } from './existing.ts';
@@ -25,6 +26,7 @@ export type DeviceFacts = {
   /** What the certificate must say; undefined when the names cannot be in one. */
   subject: Subject | undefined;
   serial: string | undefined;
+  factory: Factory | undefined;
   /** The issuer that the manifest names; undefined = the operator's default. */
   issuerRef: IssuerRef | undefined;
   durationMs: number;
@@ -42,11 +44,24 @@ export type DeviceFacts = {
   certificate: string | undefined;
 };
 
+/** What the annotations say of the factory certificate that the Device stands for; each may be missing. What is no fingerprint matches none. */
+export type Factory = {
+  /** SHA-256 of the manufacturer's CA certificate, lower hex. */
+  ca: string | undefined;
+  /** SHA-256 of the public key in the factory certificate, lower hex. */
+  key: string | undefined;
+  /** uid of the CertificateRequest that the Device was made for, just in time. */
+  request: string | undefined;
+  /** The SegmentPolicy that let it in. */
+  policy: string | undefined;
+};
+
 /** Verdicts kept, so that a status change of a Device does not verify its request again. About 1 KiB each. */
 const MOST_VERDICTS = 20_000;
 
 /** Indexes for the store of Devices: who else has this serial number, this key, this uid. */
 export const DEVICE_INDEXES: Record<string, (device: DeviceFacts) => string[]> = {
+  registeredBy: (device) => (device.factory?.policy === undefined ? [] : [`${device.namespace}/${device.factory.policy}`]),
   identitySerial: (device) => (device.serial === undefined ? [] : [`${device.namespace}/${device.serial}`]),
   // Only a proven key makes a claim: a request that was copied or forged cannot block the owner of the key.
   identityKey: (device) => (device.csr?.ok ? [device.csr.spki] : []),
@@ -74,6 +89,7 @@ export function createDeviceProjection(): (device: Device) => DeviceFacts {
       bootstrap: enrollment === 'EST' ? (identity?.est?.bootstrap ?? 'Token') : undefined,
       subject,
       serial: hardware?.serial,
+      factory: factoryOf(device.metadata.annotations),
       issuerRef:
         identity?.issuerRef === undefined ? undefined : { name: identity.issuerRef.name, kind: identity.issuerRef.kind ?? 'Issuer' },
       ...certificateLifetime(identity),
@@ -88,6 +104,17 @@ export function createDeviceProjection(): (device: Device) => DeviceFacts {
       certificate: device.status?.certificate,
     };
   };
+}
+
+function factoryOf(annotations: Readonly<Record<string, string>> | undefined): Factory | undefined {
+  if (annotations === undefined) return undefined;
+  const factory = {
+    ca: annotations[ANNOTATION_MANUFACTURER_CA],
+    key: annotations[ANNOTATION_FACTORY_KEY],
+    request: annotations[ANNOTATION_REGISTRATION],
+    policy: annotations[ANNOTATION_REGISTERED_BY],
+  };
+  return Object.values(factory).every((value) => value === undefined) ? undefined : factory;
 }
 
 function remembered<V>(

@@ -1,7 +1,8 @@
 // What an EST server needs of this room: Devices, the ledger, and one CertificateRequest for each wish with what became of it. It reads, and creates requests.
 import type { CertificateLedger } from '../api/certificate-ledger.ts';
 import type { Device } from '../api/device.ts';
-import { CERTIFICATE_LEDGERS, CERTIFICATE_REQUESTS, DEVICES } from '../api/resources.ts';
+import { CERTIFICATE_LEDGERS, CERTIFICATE_REQUESTS, DEVICES, SEGMENT_POLICIES } from '../api/resources.ts';
+import type { SegmentPolicy } from '../api/segment-policy.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists } from '../kube/errors.ts';
 import { keyOfRef } from '../kube/object.ts';
@@ -14,21 +15,27 @@ import { type CsrVerdict, verifyCsr } from './csr.ts';
 import { isValid, renewAt } from './decide.ts';
 import { keyRefusal } from './decide-est.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts, type IssuerRef } from './device-facts.ts';
+import { type EnrollmentPolicy, enrollmentPolicy } from './enrollment-policy.ts';
 import { explain } from './errors.ts';
+import type { Evidence } from './evidence.ts';
 import { certificateEntryId, isPending, type LedgerEntry } from './ledger-entry.ts';
 import { LedgerIndex, type Page } from './ledger-index.ts';
 import { LedgerBroken, readPage } from './ledger-pages.ts';
+import { type FactoryIdentity, registeredDevice, registeredName } from './registered-device.ts';
 import {
   type CertificateRequest,
   type EstProof,
   estRequestName,
   issuerKey,
   newEstRequest,
+  newRegistrationRequest,
   type RequestFacts,
+  registrationRequestName,
   requestFacts,
 } from './request-facts.ts';
 import { createRequests } from './requests.ts';
-import { firstOf } from './rivals.ts';
+import { firstOf, sameMaker } from './rivals.ts';
+import { createSerialLists, type SerialLists } from './serial-lists.ts';
 import { readCertificate } from './x509.ts';
 
 export type EstDevice = DeviceFacts & {
@@ -58,6 +65,15 @@ export interface Enrolment {
   /** Why nothing can be decided now, in words. */
   problem(): string | undefined;
   device(ref: { name: string; namespace: string }): EstDevice | undefined;
+  /** Of a SegmentPolicy: `<namespace>/<name>`. */
+  policy(key: string): EnrollmentPolicy | undefined;
+  /** SegmentPolicies that let devices in without a manifest. */
+  justInTime(): EnrollmentPolicy[];
+  readonly serialLists: SerialLists;
+  /** The Device that enrols by the factory certificate of this identity, whatever name a person gave it. */
+  deviceOf(identity: FactoryIdentity, namespace: string): EstDevice | undefined;
+  /** The Device that the operator would make; its uid is empty. undefined where the names are too long for a certificate. */
+  unregistered(identity: FactoryIdentity, policy: EnrollmentPolicy): EstDevice | undefined;
   /** The entry of this very certificate. */
   certificate(sha256: string): LedgerEntry | undefined;
   /** The gate: form, key, whose key and whose serial number it is. A refusal says code and cure. */
@@ -65,8 +81,8 @@ export interface Enrolment {
   /** Requests of this Device that nobody has answered yet. */
   underWay(device: EstDevice): number;
   progress(device: EstDevice, csr: GoodCsr): Progress;
-  /** Makes the request unless it is there. */
-  request(device: EstDevice, csr: GoodCsr, proof: EstProof, signal?: AbortSignal): Promise<void>;
+  /** Makes the request unless it is there. With evidence it is one that is to make the Device. */
+  request(device: EstDevice, csr: GoodCsr, proof: EstProof, evidence: Evidence | undefined, signal?: AbortSignal): Promise<void>;
   /** Called after anything changed that progress depends on. Gives the way to stop it. */
   onChange(listener: () => void): () => void;
 }
@@ -78,7 +94,23 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
   const changed = (): void => {
     for (const listener of [...listeners]) listener();
   };
-  const devices = createReflector<Device, EstDevice>({ ...shared, type: DEVICES, project: projectDevice(), indexes: DEVICE_INDEXES });
+  const project = projectDevice();
+  const devices = createReflector<Device, EstDevice>({
+    ...shared,
+    type: DEVICES,
+    project,
+    indexes: DEVICE_INDEXES,
+    onChange: ({ before, after }) => {
+      // Our own status writes come by here too, and nobody waits for those but of the certificate.
+      if (before?.uid !== after?.uid || before?.handedOut !== after?.handedOut) changed();
+    },
+  });
+  const policies = createReflector<SegmentPolicy, EnrollmentPolicy>({
+    ...shared,
+    type: SEGMENT_POLICIES,
+    project: enrollmentPolicy,
+    indexes: { justInTime: ({ justInTime }) => (justInTime === undefined ? [] : ['yes']) },
+  });
   const requests = createRequests(shared, changed);
   const index = new LedgerIndex();
   const ledger = createReflector<CertificateLedger, LedgerPage>({
@@ -91,23 +123,31 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
       changed();
     },
   });
-  const reflectors: readonly Reflector<Projected>[] = [devices, requests.reflector, ledger];
+  const reflectors: readonly Reflector<Projected>[] = [devices, policies, requests.reflector, ledger];
 
   const entryOf = (sha256: string): LedgerEntry | undefined => {
     const entry = index.get(certificateEntryId(sha256));
     return entry === undefined || isPending(entry) || entry.sha256 !== sha256 ? undefined : entry;
   };
   const firstWithSerial = (device: EstDevice): string | undefined => {
-    const others = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
+    const others =
+      device.serial === undefined ? [] : sameMaker(device, devices.store.by('identitySerial', `${device.namespace}/${device.serial}`));
     return firstOf(device, others, ({ name, namespace, uid }) =>
       index.byDevice(`${name}.${namespace}`).some((entry) => entry.deviceUid === uid && entry.revoked === undefined),
     );
   };
   const issuerOf = (device: EstDevice): IssuerRef => device.issuerRef ?? deps.defaultIssuer;
   const requestOf = (device: EstDevice, csr: GoodCsr): RequestFacts | undefined => {
-    const name = estRequestName(device, csr.hash, issuerKey(issuerOf(device), device.namespace));
+    const issuer = issuerKey(issuerOf(device), device.namespace);
+    if (device.uid === '')
+      return requests.get(keyOfRef({ name: registrationRequestName(device, csr.hash, issuer), namespace: device.namespace }));
+    const madeFor = requests.ownedBy(device.factory?.request ?? '').find((request) => isMaking(device, request));
+    if (madeFor !== undefined && madeFor.csrHash === csr.hash && madeFor.issuer === issuer) return madeFor;
+    const name = estRequestName(device, csr.hash, issuer);
     return requests.ownedBy(device.uid).find((request) => request.name === name);
   };
+  /** A Device that was not there may have been made meanwhile. */
+  const asOfNow = (device: EstDevice): EstDevice => (device.uid === '' ? (devices.store.get(device.key) ?? device) : device);
   /** The certificate of a request or of the status, if it is for this key and the ledger has it as good. */
   const goodLeaf = (device: EstDevice, csr: GoodCsr, chain: string | undefined): { pem: string; entry: LedgerEntry } | undefined => {
     const facts = readCertificate(chain ?? '');
@@ -123,6 +163,23 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
     problem() {
       if (!reflectors.every((reflector) => reflector.store.synced)) return 'not everything was read from the API server yet';
       return [...ledger.store.values()].find((page) => page.problem !== undefined)?.problem;
+    },
+    policy: (key) => policies.store.get(key),
+    justInTime: () => policies.store.by('justInTime', 'yes'),
+    serialLists: createSerialLists(client, deps.clock),
+    deviceOf(identity, namespace) {
+      const named = devices.store.get(keyOfRef({ name: registeredName(identity, namespace) ?? '', namespace }));
+      if (named?.factory?.ca === identity.ca && named.serial === identity.serial) return named;
+      const others = devices.store
+        .by('identitySerial', `${namespace}/${identity.serial}`)
+        .filter(({ bootstrap, factory }) => bootstrap === 'Manufacturer' && (factory?.ca === undefined || factory.ca === identity.ca));
+      return others.length === 1 ? others[0] : undefined;
+    },
+    unregistered(identity, { name: segment, namespace }) {
+      const name = registeredName(identity, namespace);
+      if (name === undefined) return undefined;
+      const device = project(registeredDevice({ name, namespace, segment }, identity, ''));
+      return device.subject === undefined ? undefined : device;
     },
     device: ({ name, namespace }) => devices.store.get(keyOfRef({ name, namespace })),
     certificate: entryOf,
@@ -147,8 +204,11 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
       return { refused: 'rival', message: explain('HR-ID-030', `Device ${first} has the same serial number and was first`) };
     },
     underWay: (device) =>
-      requests.ownedBy(device.uid).filter(({ est, state }) => est !== undefined && (state === 'new' || state === 'approved')).length,
-    progress(device, csr) {
+      (device.uid === '' ? requests.registering(device.key) : requests.ownedBy(device.uid)).filter(
+        ({ est, state }) => est !== undefined && (state === 'new' || state === 'approved'),
+      ).length,
+    progress(asked, csr) {
+      const device = asOfNow(asked);
       const request = requestOf(device, csr);
       if (request === undefined) return fromStatus(goodLeaf(device, csr, device.certificate), device, deps.clock.now());
       if (request.state === 'denied' || request.state === 'failed')
@@ -156,9 +216,11 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
       const leaf = request.state === 'issued' ? goodLeaf(device, csr, request.certificate) : undefined;
       return leaf === undefined ? { state: 'pending' } : { state: 'issued', certificate: leaf.pem };
     },
-    async request(device, csr, proof, signal) {
+    async request(device, csr, proof, evidence, signal) {
       try {
-        const wanted = newEstRequest(device, csr, issuerOf(device), proof);
+        const issuer = issuerOf(device);
+        const wanted =
+          evidence === undefined ? newEstRequest(device, csr, issuer, proof) : newRegistrationRequest(device, csr, issuer, proof, evidence);
         requests.note(requestFacts(await client.create<CertificateRequest>(CERTIFICATE_REQUESTS, wanted, signal)));
       } catch (error) {
         // Made by another replica, or by this one before a crash: the watch will show it.
@@ -170,6 +232,11 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
       return () => void listeners.delete(listener);
     },
   };
+}
+
+/** Whether the Device was made for this request. */
+function isMaking(device: EstDevice, request: RequestFacts): boolean {
+  return request.registers?.device === device.name && request.namespace === device.namespace;
 }
 
 /** The client lost the answer, and the request was tidied up since. In the renewal window the same key asks for a new certificate instead. */

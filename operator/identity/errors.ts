@@ -203,6 +203,53 @@ export const ERRORS = {
     cause: 'the certificate in spec.identity.existing is not valid yet',
     cure: 'wait; it is recorded when it begins',
   },
+  'HR-ID-080': {
+    title: 'RegistrationUnproved',
+    cause:
+      'the request does not prove which device it is for: its factory certificate, the way to the CA of it, or the name does not agree with the rest',
+    cure: 'let the device ask again; if it lasts, give operator and EST server the same version, and compare their clocks',
+  },
+  'HR-ID-081': {
+    title: 'RegistrationNotOffered',
+    cause: 'the SegmentPolicy takes no device without a manifest',
+    cure: 'set spec.enrollment.serials of the SegmentPolicy, or make the Device',
+  },
+  'HR-ID-082': {
+    title: 'ManufacturerNotPinned',
+    cause: 'the factory certificate leads to a CA whose fingerprint the SegmentPolicy does not name',
+    cure: 'add the fingerprint to spec.enrollment.manufacturerCA.sha256 if that CA is the one of your manufacturer',
+  },
+  'HR-ID-083': {
+    title: 'SerialNotListed',
+    cause: 'the serial number of the device is on no list of the SegmentPolicy',
+    cure: 'add it to one of the ConfigMaps of spec.enrollment.serials if the device is yours; the device may ask again after a minute',
+  },
+  'HR-ID-084': {
+    title: 'SerialListedTwice',
+    cause:
+      'the serial number stands more than once on the lists of the SegmentPolicy, so one of two devices would come in by the place of the other',
+    cure: 'find out which entry is wrong and remove it',
+  },
+  'HR-ID-085': {
+    title: 'AlreadyRegistered',
+    cause: 'a Device stands for this serial number of this manufacturer, and for another factory certificate; or the name is taken',
+    cure: 'delete that Device if its device is gone for good; if two devices have one serial number, ask the manufacturer',
+  },
+  'HR-ID-086': {
+    title: 'ApprovalNeeded',
+    cause: 'the SegmentPolicy has a person approve each device (approval: Manual, or the serial number is known by a pattern only)',
+    cure: 'apply the manifest that the Event on the SegmentPolicy shows; the device then enrols by itself',
+  },
+  'HR-ID-087': {
+    title: 'MaximumReached',
+    cause: 'the SegmentPolicy has made as many Devices as spec.enrollment.maximum allows',
+    cure: 'raise spec.enrollment.maximum if more devices are meant to come in, or delete Devices that are gone for good',
+  },
+  'HR-ID-088': {
+    title: 'SerialListUnreadable',
+    cause: 'a list of serial numbers of the SegmentPolicy cannot be read, so no device comes in by this policy',
+    cure: 'make the ConfigMap with one serial number a line under the key that spec.enrollment.serials names, under a name that est.serialLists of the chart lists; it is read again within a minute',
+  },
 } as const;
 
 export type IdentityCode = keyof typeof ERRORS;

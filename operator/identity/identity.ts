@@ -7,8 +7,9 @@ import type { Change } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { isSignedByOneOf, isValidAt, pathTo, readPem } from './chain.ts';
 import { checkCsr as csrCheck, checkExisting as existingCheck, namesProblem as problemOfNames } from './check-manifest.ts';
-import { commonNameOfCsr as commonNameOf } from './csr.ts';
+import { commonNameOfCsr as commonNameOf, organizationalUnitOfCsr as organizationalUnitOf } from './csr.ts';
 import {
   type Answer,
   type Decision,
@@ -20,28 +21,37 @@ import {
   renewAt,
   type Verdict,
 } from './decide.ts';
+import { isFactoryOf } from './decide-est.ts';
+import { oid, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
+import { type EnrollmentPolicy as EnrollmentPolicyPart, matchesAnyPattern } from './enrollment-policy.ts';
 import {
   type GoodCsr as EnrolmentCsr,
   type EstDevice as EnrolmentDevice,
   type Enrolment as EnrolmentPart,
   createEnrolment as enrolmentOf,
 } from './enrolment.ts';
+import { explain } from './errors.ts';
+import { type Evidence as EvidencePart, evidenceOf, factoryIdentity, factoryKeyOf, fingerprintOf } from './evidence.ts';
+import { type FactoryFacts as FactoryFactsPart, factoryFacts } from './factory.ts';
 import { createApprovers, createCertificates, createIssuers } from './foreign.ts';
 import { type Ledger as CertificateLedger, CertificateLedgerLog } from './ledger.ts';
 import { type LedgerEntry as Entry, isPending } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
-import type { EstProof as Proof } from './request-facts.ts';
-import { createRequests, keyInFlight } from './requests.ts';
+import type { FactoryIdentity as FactoryIdentityPart } from './registered-device.ts';
+import { type Registration as RegistrationPart, createRegistration as registrationOf } from './registration.ts';
+import { deviceKeyOf, type EstProof as Proof, type RequestFacts } from './request-facts.ts';
+import { createRequests, keyInFlight, type Requests } from './requests.ts';
 import { retireOrphans } from './retire.ts';
 import {
   type PageRevocations as PageRevocationsPart,
   type RevokedCertificate as RevokedPart,
   revocationsOf as revocationsOfPage,
 } from './revocations.ts';
-import { firstOf } from './rivals.ts';
+import { firstOf, sameMaker } from './rivals.ts';
 import { whoAmI } from './self.ts';
 import { deleteRequest, takeStep } from './steps.ts';
+import { type Subject as DictatedSubject, relativeNames } from './subject.ts';
 import { createTurns } from './turns.ts';
 import { type CertificateFacts as Facts509, readCertificate as factsOf } from './x509.ts';
 
@@ -53,12 +63,43 @@ export type GoodCsr = EnrolmentCsr;
 export type EstProof = Proof;
 export type CertificateFacts = Facts509;
 export const readCertificate = factsOf;
+export type EnrollmentPolicy = EnrollmentPolicyPart;
+export type Evidence = EvidencePart;
+export type FactoryIdentity = FactoryIdentityPart;
+export type FactoryFacts = FactoryFactsPart;
+/** What a factory certificate says, and whose it is. */
+export const factoryCertificates = {
+  readPem,
+  isSignedByOneOf,
+  isValidAt,
+  pathTo,
+  factoryFacts,
+  factoryIdentity,
+  factoryKeyOf,
+  fingerprintOf,
+  evidenceOf,
+  isFactoryOf,
+  matchesAnyPattern,
+};
+export const organizationalUnitOfCsr = organizationalUnitOf;
+/** A refusal of this room, for whoever passes it on. */
+export const explainIdentity = explain;
+export type Subject = DictatedSubject;
+/** The names of a subject, in order. */
+export const subjectNames = relativeNames;
+/** As much of DER as EST writes. */
+export const der = { oid, TAG, tlv };
+
 export const commonNameOfCsr = commonNameOf;
 
 /** For whoever writes manifests. */
 export const checkCsr = csrCheck;
 export const checkExisting = existingCheck;
 export const namesProblem = problemOfNames;
+
+/** Devices that become Devices by themselves. */
+export const createRegistration = registrationOf;
+export type Registration = RegistrationPart;
 
 /** For the CRL server, a process of its own. */
 export const revocationsOf = revocationsOfPage;
@@ -123,6 +164,10 @@ export type EnsureContext = {
 
 export interface Identity {
   readonly ledger: Ledger;
+  /** Of ours and of the EST server; for registration. */
+  readonly requests: Requests;
+  /** Called with every request that is new, has changed or is gone. */
+  onRequest(listener: (request: RequestFacts) => void): void;
   /** Brings the certificate of one Device as far as it goes now. Single flight per Device is the caller's. */
   ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult>;
   /** Revokes the certificates of Devices that are gone. Runs by itself; callable for tests and for haste. */
@@ -170,9 +215,11 @@ export function createIdentity(deps: IdentityDeps): Identity {
     log,
     ...(deps.lingerMs === undefined ? {} : { lingerMs: deps.lingerMs }),
   });
+  const requestListeners: ((request: RequestFacts) => void)[] = [];
   const requests = createRequests(shared, (request, gone) => {
+    for (const listener of requestListeners) listener(request);
     // Our own request is news only when cert-manager has answered it; a deletion only to who waits.
-    const key = `${request.namespace}/${request.owner?.name ?? ''}`;
+    const key = deviceKeyOf(request);
     const underWay = request.username === self && (request.state === 'new' || request.state === 'approved');
     if (gone ? blocked.has(key) : !underWay) wake(key);
   });
@@ -212,7 +259,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
     const managed = device.enrollment === 'Managed' ? (certificatesAhead.get(device.key) ?? shown) : undefined;
     const hasCertificate = (other: DeviceFacts): boolean =>
       ledger.byDevice(`${other.name}.${other.namespace}`).some((entry) => entry.deviceUid === other.uid && entry.revoked === undefined);
-    const withSerial = device.serial === undefined ? [] : devices.store.by('identitySerial', `${device.namespace}/${device.serial}`);
+    const withSerial =
+      device.serial === undefined ? [] : sameMaker(device, devices.store.by('identitySerial', `${device.namespace}/${device.serial}`));
     const claimantOfKey = (spki: string): string | undefined =>
       devices.store.by('identityKey', spki).find((other) => other.uid !== device.uid)?.key;
     const withKey = device.csr?.ok
@@ -231,16 +279,22 @@ export function createIdentity(deps: IdentityDeps): Identity {
       firstWithSerial: firstOf(device, withSerial, hasCertificate),
       firstWithKey: firstOf(device, withKey, hasCertificate),
       claimantOfKey,
-      keyInFlight: (spki, than) => keyInFlight(requests.withKey(spki), { est: deps.estUser, uid: device.uid }, than),
+      keyInFlight: (spki, than) =>
+        keyInFlight(requests.withKey(spki), { est: deps.estUser, uid: device.uid, request: device.factory?.request }, than),
       issuer,
       openApprovers,
-      requests: [...requests.ownedBy(device.uid), ...(managed === undefined ? [] : requests.ownedBy(managed.uid))],
+      requests: requestsOf(device, managed),
       managed,
       self: self ?? '',
       certManager,
       est: deps.estUser,
       ...seen,
     };
+  }
+
+  function requestsOf(device: DeviceFacts, managed: ManagedFacts | undefined): RequestFacts[] {
+    const madeFor = device.factory?.request;
+    return [device.uid, managed?.uid, madeFor].flatMap((uid) => (uid === undefined || uid === '' ? [] : requests.ownedBy(uid)));
   }
 
   async function ensure(device: DeviceFacts, lifecycle: Lifecycle, context: EnsureContext): Promise<IdentityResult> {
@@ -373,6 +427,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
 
   return {
     ledger,
+    requests,
+    onRequest: (listener) => void requestListeners.push(listener),
     ensure,
     retireOrphans: retire,
     run,

@@ -98,8 +98,8 @@ describe('the state of a request', () => {
     );
   });
 
-  it('keeps at most 500 characters of what somebody wrote into it', () => {
-    expect(requestFacts(withStatus([condition('Denied', 'True', 'R', 'x'.repeat(9000))])).message).toHaveLength(500);
+  it('keeps at most 1,000 characters of what somebody wrote into it', () => {
+    expect(requestFacts(withStatus([condition('Denied', 'True', 'R', 'x'.repeat(9000))])).message).toHaveLength(1_000);
   });
 
   it.each<[string, (object: CertificateRequest) => void]>([

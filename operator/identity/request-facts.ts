@@ -7,6 +7,7 @@ import { CERTIFICATE_REQUESTS, DEVICES } from '../api/resources.ts';
 import type { Key } from '../kube/object.ts';
 import { keyOfCsr } from './csr.ts';
 import type { DeviceFacts, IssuerKind, IssuerRef } from './device-facts.ts';
+import { type Evidence, evidenceAnnotations, readEvidence } from './evidence.ts';
 import { relativeNames } from './subject.ts';
 
 /** cert-manager.io/v1, as far as it is used here. */
@@ -34,8 +35,8 @@ export type CertificateRequest = {
 
 export const OUR_API_VERSION = `${DEVICES.group}/${DEVICES.version}`;
 
-/** How a device proved itself to the EST server; `sha256` of the certificate that it came with. */
-export type EstProof = { how: 'Token' | 'Manufacturer' } | { how: 'Certificate'; sha256: string };
+/** How a device proved itself to the EST server; `sha256` of the certificate that it came with, `ca` and `key` as in `FactoryIdentity`. */
+export type EstProof = { how: 'Token' } | { how: 'Manufacturer'; ca: string; key: string } | { how: 'Certificate'; sha256: string };
 
 export type RequestState = 'new' | 'approved' | 'issued' | 'failed' | 'denied';
 
@@ -61,6 +62,8 @@ export type RequestFacts = {
   attempt: number;
   /** What the EST server that made it says of the device's proof. */
   est: EstProof | undefined;
+  /** Of one with `est` that is to make a Device of the device: what proves who it is. Such a request has no owner. */
+  registers: Evidence | undefined;
   /** Of one with `est`: sha256 of the SubjectPublicKeyInfo, lower hex. */
   spki: string | undefined;
   /** cert-manager's revision of the Certificate that owns it. */
@@ -76,6 +79,8 @@ export type RequestFacts = {
 /** What our watch of CertificateRequests selects. */
 export const OUR_LABELS = { 'app.kubernetes.io/managed-by': 'hedgerow' } as const;
 export const USAGES: readonly string[] = ['digital signature', 'client auth'];
+/** The manifest that a denial may propose is in it; an Event's note takes 1,024 bytes. */
+export const MOST_MESSAGE_CHARS = 1_000;
 const ATTEMPT = 'hedgerow.dev/attempt';
 const EST = 'hedgerow.dev/est-proof';
 const REVISION = 'cert-manager.io/certificate-revision';
@@ -135,14 +140,49 @@ export function newEstRequest(
 ): CertificateRequest {
   const request = newRequest(device, csr, issuer, 1);
   const name = estRequestName(device, csr.hash, issuerKey(issuer, device.namespace));
-  const text = proof.how === 'Certificate' ? `Certificate ${proof.sha256}` : proof.how;
-  return { ...request, metadata: { ...request.metadata, name, annotations: { [EST]: text } } };
+  return { ...request, metadata: { ...request.metadata, name, annotations: { [EST]: proofText(proof) } } };
+}
+
+/** The same for a device without a Device: one name for one wish of one device, whatever Device becomes of it. */
+export function registrationRequestName(device: DeviceFacts, csrHash: string, issuer: string): string {
+  const { ca = '', key = '' } = device.factory ?? {};
+  return requestName({ ...device, name: `${device.name}-jit`, uid: `${ca}\n${key}` }, csrHash, issuer, 1);
+}
+
+/** No owner: there is none yet. The Device that the operator makes for it says its uid (`hedgerow.dev/registration`), which binds them for good. */
+export function newRegistrationRequest(
+  device: DeviceFacts,
+  csr: { pem: string; hash: string },
+  issuer: IssuerRef,
+  proof: EstProof,
+  evidence: Evidence,
+): CertificateRequest {
+  const { metadata, ...request } = newRequest(device, csr, issuer, 1);
+  const name = registrationRequestName(device, csr.hash, issuerKey(issuer, device.namespace));
+  const annotations = { [EST]: proofText(proof), ...evidenceAnnotations(evidence) };
+  return { ...request, metadata: { name, namespace: device.namespace, labels: { ...metadata.labels }, annotations } };
+}
+
+/** By what requests are found: the uid of the owner, or the own one of a request that is to make its Device. */
+export function holderOf(request: Pick<RequestFacts, 'owner' | 'registers' | 'uid'>): string {
+  return request.owner?.uid ?? (request.registers === undefined ? '' : request.uid);
+}
+
+/** Of the Device that it is for, `<namespace>/<name>`, whether that exists or not. */
+export function deviceKeyOf(request: RequestFacts): Key {
+  return `${request.namespace}/${request.owner?.name ?? request.registers?.device ?? ''}`;
+}
+
+function proofText(proof: EstProof): string {
+  if (proof.how === 'Certificate') return `Certificate ${proof.sha256}`;
+  return proof.how === 'Manufacturer' ? `Manufacturer ${proof.ca} ${proof.key}` : proof.how;
 }
 
 function estProof(text: string | undefined): EstProof | undefined {
-  const [, how, sha256] = /^(Token|Manufacturer|Certificate)(?: ([0-9a-f]{64}))?$/.exec(text ?? '') ?? [];
-  if (how === 'Certificate') return sha256 === undefined ? undefined : { how, sha256 };
-  return (how === 'Token' || how === 'Manufacturer') && sha256 === undefined ? { how } : undefined;
+  const [, how, first, second] = /^(Token|Manufacturer|Certificate)(?: ([0-9a-f]{64}))?(?: ([0-9a-f]{64}))?$/.exec(text ?? '') ?? [];
+  if (how === 'Token') return first === undefined ? { how } : undefined;
+  if (how === 'Certificate') return first === undefined || second !== undefined ? undefined : { how, sha256: first };
+  return how === undefined || first === undefined || second === undefined ? undefined : { how: 'Manufacturer', ca: first, key: second };
 }
 
 /** A merge patch of the status that denies; final for cert-manager. */
@@ -187,6 +227,7 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     usages: (object.spec.usages ?? []).join(','),
     attempt: wholeNumber(object.metadata.annotations?.[ATTEMPT]) ?? 1,
     est,
+    registers: est === undefined || owner !== undefined ? undefined : readEvidence(object.metadata.annotations),
     spki: est === undefined ? undefined : keyOfCsr(pem),
     revision: wholeNumber(object.metadata.annotations?.[REVISION]) ?? 0,
     state,
@@ -200,7 +241,7 @@ function stateOf(object: CertificateRequest): { state: RequestState; message: st
   const find = (type: string) => object.status?.conditions?.find((condition) => condition.type === type);
   const ready = find('Ready');
   const denied = find('Denied');
-  const message = (denied?.message ?? ready?.message ?? '').slice(0, 500);
+  const message = (denied?.message ?? ready?.message ?? '').slice(0, MOST_MESSAGE_CHARS);
   if (denied?.status === 'True') return { state: 'denied', message };
   if (ready?.reason === 'Failed' || find('InvalidRequest')?.status === 'True') return { state: 'failed', message };
   if (ready?.status === 'True' && object.status?.certificate !== undefined) return { state: 'issued', message };

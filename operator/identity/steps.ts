@@ -16,6 +16,8 @@ import {
   approvalPatch,
   type CertificateRequest,
   denialPatch,
+  holderOf,
+  MOST_MESSAGE_CHARS,
   newRequest,
   OUR_LABELS,
   type RequestFacts,
@@ -101,7 +103,7 @@ async function judge(request: RequestFacts, denial: string | undefined, { device
   const patch =
     denial === undefined
       ? approvalPatch(request, `requested by ${asker} for Device ${device.name}`, at)
-      : denialPatch(request, denial.slice(0, 500), at);
+      : denialPatch(request, denial.slice(0, MOST_MESSAGE_CHARS), at);
   try {
     deps.requests.note(
       requestFacts(await deps.client.mergePatch<CertificateRequest>(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' }, signal)),
@@ -244,14 +246,13 @@ async function reissue({ managed, signal }: StepContext, deps: StepDeps): Promis
 async function look({ device, managed, signal }: StepContext, deps: StepDeps): Promise<'taken' | 'behind'> {
   const live = await deps.client.get<Device>(DEVICES, { name: device.name, namespace: device.namespace }, signal);
   if (live?.metadata.uid !== device.uid || leafHash(live.status?.certificate) !== device.handedOut) return 'behind';
-  const owners = new Set([device.uid, managed?.uid]);
+  const owners = new Set([device.uid, managed?.uid, device.factory?.request]);
   const requests = await deps.client.list<CertificateRequest>(
     CERTIFICATE_REQUESTS,
     { namespace: device.namespace, labelSelector: OUR_SELECTOR },
     signal,
   );
-  for (const request of requests.map(requestFacts))
-    if (request.owner !== undefined && owners.has(request.owner.uid)) deps.requests.note(request);
+  for (const request of requests.map(requestFacts)) if (owners.has(holderOf(request))) deps.requests.note(request);
   return 'taken';
 }
 
@@ -274,6 +275,6 @@ function isLabelled(object: CertificateRequest): boolean {
 }
 
 /** metav1.Time: with a fraction, what cert-manager writes back differs from what is stored, and its webhook refuses every later status. */
-function wholeSeconds(ms: number): string {
+export function wholeSeconds(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

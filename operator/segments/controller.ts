@@ -22,7 +22,7 @@ import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, S
 import { type Plan, planNetworkPolicies, type Step } from './plan.ts';
 import type { Pods } from './pods.ts';
 import { selects } from './selector.ts';
-import { summarise } from './summary.ts';
+import { type EnrollmentView, summarise } from './summary.ts';
 import type { NamespaceView, PolicyView } from './views.ts';
 
 export type ControllerDeps = {
@@ -34,6 +34,7 @@ export type ControllerDeps = {
   pods: Pods;
   model: () => Model;
   devices: (segment: Key) => number;
+  enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   broker: BrokerAccess;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
@@ -139,6 +140,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
         ...(acted.refused === undefined ? {} : { refused: acted.refused }),
       },
       devices: deps.devices(policy.key),
+      enrollment: deps.enrollment(policy.key),
       pods: selectors.length === 0 ? 0 : deps.pods.count(policy.namespace, selectors),
       gaps:
         segment === undefined

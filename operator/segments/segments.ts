@@ -7,6 +7,7 @@ import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Change, Projected } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { findCondition } from '../runtime/conditions.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { Recorder } from '../runtime/events.ts';
 import type { Log } from '../runtime/log.ts';
@@ -21,6 +22,7 @@ import { createModelCache } from './model-cache.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
 import { createSiteController } from './site.ts';
+import { ENROLLMENT_OPEN, type EnrollmentView } from './summary.ts';
 import { type NamespaceView, namespaceView, type PolicyView, policyView } from './views.ts';
 
 export type SegmentsDeps = {
@@ -29,6 +31,8 @@ export type SegmentsDeps = {
   devices: { subscribe(listener: (change: Change<DeviceOfSegment>) => void): void };
   /** Where pods reach the broker. Without peers, pods of segments cannot reach it, and status.gaps says so. */
   broker: BrokerAccess;
+  /** Who may come in by this policy without a manifest; `unknown` = not looked yet; undefined = nobody. */
+  enrollment?: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -41,6 +45,8 @@ export type Segments = {
   rights(): SegmentRights[];
   /** The Segmented condition of a Device. */
   membership(device: { name: string; namespace: string; segment: string }): { segmented: Membership };
+  /** What `enrollment` says of this policy has changed. */
+  enrollmentChanged(segment: Key): void;
   /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
   onChange(listener: (segments: Key[]) => void): void;
   /** To be filled before anything of this room runs. */
@@ -146,6 +152,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     pods,
     model: () => cache.current(),
     devices: (segment) => counts.of(segment),
+    enrollment: deps.enrollment ?? (() => undefined),
   });
   const siteController = createSiteController({ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store });
 
@@ -155,6 +162,12 @@ export function createSegments(deps: SegmentsDeps): Segments {
       return rightsOf(cache.current());
     },
     membership: ({ namespace, segment }) => ({ segmented: cache.membership(keyOfRef({ namespace, name: segment })) }),
+    enrollmentChanged: (segment) => {
+      const view = deps.enrollment?.(segment);
+      const shown = findCondition(policies.store.get(segment)?.status?.conditions, ENROLLMENT_OPEN);
+      const flips = view === 'unknown' ? false : view?.reason !== shown?.reason || view?.message !== shown?.message;
+      wake([segment], flips ? 0 : COUNTS_AFTER_MS);
+    },
     onChange: (listener) => void listeners.push(listener),
     reflectors,
     controllers: [segmentController.controller, siteController],

@@ -1,7 +1,7 @@
 // What is known of one SegmentPolicy, folded into its status. Pure: no I/O, no clock.
 import type { Condition } from '../api/meta.ts';
 import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
-import { setCondition } from '../runtime/conditions.ts';
+import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import type { Gap } from './gaps.ts';
 import type { Verdict } from './model.ts';
@@ -14,10 +14,16 @@ export type SummaryInput = {
   /** What became of the NetworkPolicies: all as wanted, or why not. */
   network: { policies: number; refused?: Finding };
   devices: number;
+  /** Who may come in without a manifest; `unknown` = not looked yet. */
+  enrollment: EnrollmentView | 'unknown' | undefined;
   pods: number;
   gaps: Gap[];
   now: string;
 };
+
+export type EnrollmentView = { status: Condition['status']; reason: string; message: string; registered: number };
+
+export const ENROLLMENT_OPEN = 'EnrollmentOpen';
 
 type Said = { status: Condition['status']; reason: string; message: string };
 
@@ -28,6 +34,7 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
     ['Enforced', enforced(input)],
     ['Conflicted', conflicted(input)],
     ['GapsPresent', gapsPresent(input)],
+    [ENROLLMENT_OPEN, enrollmentOpen(input)],
     ['Ready', ready(input)],
     ['Reconciling', reconciling(input)],
     ['Stalled', stalled(input)],
@@ -45,6 +52,7 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
     ...(remembered === undefined ? {} : { accepted: remembered }),
     counts: {
       devices: input.devices,
+      ...registered(input),
       pods: input.pods,
       conduits: segment === undefined ? 0 : segment.outgoing.length + segment.outside.length,
       networkPolicies: input.network.policies,
@@ -94,6 +102,20 @@ function gapsPresent({ gaps }: SummaryInput): Said {
   return gaps.length === 0
     ? no('NoGaps', 'all of it can be enforced here')
     : yes(reasons[0] ?? 'Gaps', `see status.gaps: ${reasons.join(', ')}`);
+}
+
+function enrollmentOpen({ enrollment, status }: SummaryInput): Said | undefined {
+  if (enrollment === undefined) return undefined;
+  if (enrollment !== 'unknown') return { status: enrollment.status, reason: enrollment.reason, message: enrollment.message };
+  // After a restart: what stands there holds until it was looked at.
+  const before = findCondition(status?.conditions, ENROLLMENT_OPEN);
+  return before === undefined ? undefined : { status: before.status, reason: before.reason, message: before.message };
+}
+
+function registered({ enrollment, status }: SummaryInput): { registered?: number } {
+  if (enrollment === undefined) return {};
+  const number = enrollment === 'unknown' ? status?.counts?.registered : enrollment.registered;
+  return number === undefined ? {} : { registered: number };
 }
 
 function ready(input: SummaryInput): Said {

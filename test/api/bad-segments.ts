@@ -16,6 +16,9 @@ const GRANTS_NOTHING = 'HR-API-009: this acceptFrom entry grants nothing: name p
 const SHORTER = 'characters, the limit is 64: shorten the name or the namespace: it becomes the CN or OU of certificates';
 const long = (length: number): string => 'x'.repeat(length);
 
+const FINGERPRINT = 'a'.repeat(64);
+const LISTS = { configMapRefs: [{ name: 'serials', key: 'list' }] };
+const MAKER = { secretRef: { name: 'maker', key: 'ca.crt' }, sha256: [FINGERPRINT] };
 export const BAD_SEGMENTS: readonly BadManifest[] = [
   ['a name with a dot', segment({}, { name: 'office.sensors' }), [NAME], 'onlyServer'],
   [
@@ -170,5 +173,72 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
     segment({ rawEgress: { justification: 'x', expires: '2026-12-01T00:00:00Z' } }),
     ['spec.egress: HR-API-009: egress: Raw goes with rawEgress.justification and rawEgress.expires'],
     'onlyServer',
+  ],
+  [
+    'serials without a list',
+    segment({ enrollment: { manufacturerCA: MAKER, serials: {} } }),
+    [
+      'spec.enrollment.serials: HR-API-020: spec.enrollment.serials names neither a list nor a pattern: add configMapRefs (or patterns with approval: Manual), or remove it',
+    ],
+    'onlyServer',
+  ],
+  [
+    'serials without the fingerprint of a CA',
+    segment({ enrollment: { manufacturerCA: { secretRef: MAKER.secretRef }, serials: LISTS } }),
+    [
+      'spec.enrollment.serials: HR-API-020: spec.enrollment.serials needs spec.enrollment.manufacturerCA.sha256, the fingerprint of the CA whose word counts: openssl x509 -in ca.crt -noout -fingerprint -sha256',
+    ],
+    'onlyServer',
+  ],
+  [
+    'patterns with approval: Auto',
+    segment({ enrollment: { manufacturerCA: MAKER, serials: { ...LISTS, patterns: ['TMP2-*'] }, maximum: 5, approval: 'Auto' } }),
+    [
+      'spec.enrollment.approval: HR-API-020: with spec.enrollment.serials.patterns a person approves each device, because whoever makes serial numbers up could match one: set approval: Manual, or list the serial numbers in ConfigMaps',
+    ],
+    'onlyServer',
+  ],
+  [
+    'approval: Auto without a list',
+    segment({ enrollment: { manufacturerCA: MAKER, maximum: 5, approval: 'Auto' } }),
+    [
+      'spec.enrollment.approval: HR-API-020: approval: Auto needs spec.enrollment.serials.configMapRefs, the exact list of serial numbers: add it, or set approval: Manual',
+    ],
+    'onlyServer',
+  ],
+  [
+    'approval: Auto without a maximum',
+    segment({ enrollment: { manufacturerCA: MAKER, serials: LISTS, approval: 'Auto' } }),
+    [
+      'spec.enrollment.approval: HR-API-020: approval: Auto needs spec.enrollment.maximum, the number of Devices that it may make at most: set it to the size of the delivery',
+    ],
+    'onlyServer',
+  ],
+  [
+    'a pattern that everything matches',
+    segment({ enrollment: { manufacturerCA: MAKER, serials: { patterns: ['*'] } } }),
+    [
+      'spec.enrollment.serials.patterns[0]: HR-API-020: a pattern begins with a character that it insists on and has at most three *: one that everything matches is no list',
+    ],
+    'onlyServer',
+  ],
+  [
+    'a regular expression as a pattern',
+    segment({ enrollment: { manufacturerCA: MAKER, serials: { patterns: ['TMP[0-9]+'] } } }),
+    [
+      'spec.enrollment.serials.patterns[0]: HR-API-015: a pattern is letters, digits, spaces and . _ : / + - with * for any characters and ? for one',
+    ],
+  ],
+  [
+    'a fingerprint that is none',
+    segment({ enrollment: { manufacturerCA: { ...MAKER, sha256: ['b'.repeat(70)] }, serials: LISTS } }),
+    [
+      'spec.enrollment.manufacturerCA.sha256[0]: HR-API-015: paste what follows the equals sign of: openssl x509 -in ca.crt -noout -fingerprint -sha256',
+    ],
+  ],
+  [
+    'a maximum of nothing',
+    segment({ enrollment: { maximum: 0 } }),
+    ['spec.enrollment.maximum: spec.enrollment.maximum in body should be greater than or equal to 1'],
   ],
 ];

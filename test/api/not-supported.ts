@@ -22,8 +22,6 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   'SegmentPolicy spec.limits': segment({ limits: { connectRate: '5/m' } }),
   'SegmentPolicy spec.payload': segment({ payload: { onViolation: 'Drop' } }),
   'SegmentPolicy spec.egress other than Aggregates': segment({ egress: 'Alerts' }),
-  'SegmentPolicy spec.enrollment.serials': segment({ enrollment: { serials: { configMapRef: { name: 'serials', key: 'list' } } } }),
-  'SegmentPolicy spec.enrollment.approval: Auto': segment({ enrollment: { approval: 'Auto' } }),
   'SegmentPolicy spec.quarantine.triggers': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
   'SegmentPolicy spec.mode: Audit': segment({ mode: 'Audit' }),

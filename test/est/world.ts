@@ -2,21 +2,23 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { request as httpsRequest } from 'node:https';
 import type { Device } from '../../operator/api/device.ts';
-import { CERTIFICATE_REQUESTS, DEVICES, ISSUERS, SECRETS, SEGMENT_POLICIES } from '../../operator/api/resources.ts';
-import { readPem } from '../../operator/est/chain.ts';
+import { CERTIFICATE_REQUESTS, CONFIG_MAPS, DEVICES, ISSUERS, SECRETS, SEGMENT_POLICIES } from '../../operator/api/resources.ts';
 import { createEnrol } from '../../operator/est/enrol.ts';
 import { createLimiter } from '../../operator/est/limits.ts';
 import { createEstServer, type EstServer } from '../../operator/est/server.ts';
 import { createSecrets } from '../../operator/est/store.ts';
 import { TOKENS_SECRET } from '../../operator/est/token.ts';
+import { readPem } from '../../operator/identity/chain.ts';
 import { createEnrolment } from '../../operator/identity/identity.ts';
 import { decodeEntry, type LedgerEntry } from '../../operator/identity/ledger-entry.ts';
 import { FakeCluster } from '../../operator/identity/testing/fake-cluster.ts';
+import type { FactoryDevice, Maker } from '../../operator/identity/testing/maker.ts';
 import { derOf, OpenSsl } from '../../operator/identity/testing/openssl.ts';
 import { startRoom } from '../../operator/identity/testing/room.ts';
 import { EST } from '../../operator/identity/testing/scene.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
+import type { EventNote, Regarding } from '../../operator/runtime/events.ts';
 import { silentLog } from '../../operator/runtime/log.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
@@ -50,7 +52,16 @@ export async function startWorld() {
     metadata: { name: 'site-ca', namespace: 'berlin' },
     status: { conditions: [{ type: 'Ready', status: 'True' }] },
   } as never);
-  const room = startRoom({ ...shared, client: cluster.client({ alive: true }), namespace: 'hedgerow', defaultIssuer, estUser: EST });
+  const events: { name: string; note: EventNote }[] = [];
+  const recorder = { event: (of: Regarding, note: EventNote): void => void events.push({ name: of.name, note }) };
+  const room = startRoom({
+    ...shared,
+    recorder,
+    client: cluster.client({ alive: true }),
+    namespace: 'hedgerow',
+    defaultIssuer,
+    estUser: EST,
+  });
   const authorities = readPem(ssl.file(ca.cert)) ?? [];
   const servers: EstServer[] = [];
   const stop = new AbortController();
@@ -61,9 +72,9 @@ export async function startWorld() {
     for (const reflector of enrolment.reflectors) void reflector.run(stop.signal);
     await Promise.all(enrolment.reflectors.map((reflector) => reflector.whenSynced(stop.signal)));
     const limiter = (burst: number) => createLimiter({ burst, refillEveryMs: 1_000, clock: systemClock });
-    const enrol = createEnrol({
+    const { enrol, subjectFor } = createEnrol({
       enrolment,
-      secrets: createSecrets(client, () => Date.now()),
+      secrets: createSecrets(client, systemClock),
       authorities: () => authorities,
       perDevice: limiter(o.perDevice ?? 1_000),
       waitMs: o.waitMs ?? 20_000,
@@ -77,6 +88,7 @@ export async function startWorld() {
       cert: ssl.file(tls.cert),
       authorities: () => authorities,
       enrol,
+      subjectFor,
       perAddress: limiter(o.perAddress ?? 1_000_000),
       observed: () => undefined,
       clock: systemClock,
@@ -93,6 +105,9 @@ export async function startWorld() {
     ssl,
     api,
     cluster,
+    /** What the operator told people about SegmentPolicies. */
+    events,
+    enrollment: (segment: string) => room.registration.enrollment(`berlin/${segment}`),
     ca,
     tls,
     port,
@@ -122,6 +137,25 @@ export async function startWorld() {
       const data = { 'ca.crt': Buffer.from(ssl.file(ca.cert)).toString('base64') };
       await api.create(SECRETS, { metadata: { name: `maker-of-${segment}`, namespace: 'berlin' }, data } as never);
     },
+    /** A SegmentPolicy that lets devices of a maker in without a manifest, its CA and its lists. `lists`: text of a ConfigMap each. */
+    async letIn(
+      segment: string,
+      maker: Maker,
+      o: { lists?: string[]; enrollment?: object; namespace?: string; pinned?: string[] } = {},
+    ): Promise<void> {
+      const namespace = o.namespace ?? 'berlin';
+      const lists = o.lists ?? [];
+      const configMapRefs = lists.map((_list, n) => ({ name: `serials-of-${segment}-${n}`, key: 'list' }));
+      for (const [n, list] of lists.entries())
+        await api.create(CONFIG_MAPS, { metadata: { name: `serials-of-${segment}-${n}`, namespace }, data: { list } } as never);
+      const data = { 'ca.crt': Buffer.from(maker.caPem).toString('base64') };
+      await api.create(SECRETS, { metadata: { name: `maker-of-${segment}`, namespace }, data } as never);
+      const manufacturerCA = { secretRef: { name: `maker-of-${segment}`, key: 'ca.crt' }, sha256: o.pinned ?? [maker.fingerprint] };
+      const enrollment = { manufacturerCA, serials: { configMapRefs }, maximum: 100, approval: 'Auto', ...o.enrollment };
+      await api.create(SEGMENT_POLICIES, { metadata: { name: segment, namespace }, spec: { enrollment } } as never);
+    },
+    /** As the maker made it, for `ask`. */
+    factoryFiles: ({ key, cert }: FactoryDevice): Identity => ({ key: ssl.write(key), cert: ssl.write(cert) }),
     /** A key and the base64 body of a request for it. */
     makeRequest(name: string, o: { key?: string; segment?: string; subject?: string } = {}): { key: string; body: string } {
       const key = o.key ?? ssl.key('-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256');

@@ -259,7 +259,12 @@ describe('somebody who took the EST server over', () => {
     ['a server certificate', 'cam-13', { usages: ['server auth'] }, 'it asks for other usages'],
     ['ten years', 'cam-14', { duration: '87600h0m0s' }, 'it asks for another duration'],
     ['the name of another Device', 'cam-15', { csrFor: 'cam-1' }, 'HR-ID-009'],
-    ['a certificate by a proof that the Device does not have', 'cam-16', { proof: { how: 'Manufacturer' } }, 'may not prove itself'],
+    [
+      'a certificate by a proof that the Device does not have',
+      'cam-16',
+      { proof: { how: 'Manufacturer', ca: 'a'.repeat(64), key: 'b'.repeat(64) } },
+      'may not prove itself',
+    ],
     [
       'a certificate by one that was never issued',
       'cam-17',

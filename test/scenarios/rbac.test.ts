@@ -67,6 +67,9 @@ const MAY: readonly Question[] = [
   ['list', 'clusterroles.rbac.authorization.k8s.io', ''],
   ['list', 'clusterrolebindings.rbac.authorization.k8s.io', ''],
   ['create', 'events.events.k8s.io', SITE],
+  // With an EST server: devices on a list become Devices by themselves.
+  ['create', 'devices.hedgerow.dev', SITE],
+  ['get', 'configmaps', SITE, 'hedgerow-serials'],
   ['create', 'certificateledgers.hedgerow.dev', OWN],
   ['create', 'leases.coordination.k8s.io', OWN],
   ['update', 'leases.coordination.k8s.io', OWN, 'hedgerow-operator'],
@@ -86,8 +89,12 @@ const MAY_NOT: readonly Question[] = [
   ['patch', 'configmaps', OWN, 'kube-root-ca.crt'],
   ['patch', 'configmaps', SITE, 'hedgerow-out-of-touch-0'],
   ['list', 'configmaps', OWN],
+  ['list', 'configmaps', SITE],
+  ['watch', 'configmaps', ''],
+  ['patch', 'configmaps', SITE, 'hedgerow-serials'],
+  ['get', 'configmaps', SITE, 'kube-root-ca.crt'],
+  ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
   // What people keep in Git or do by hand
-  ['create', 'devices.hedgerow.dev', SITE],
   ['update', 'devices.hedgerow.dev', SITE],
   ['patch', 'devices.hedgerow.dev', SITE],
   ['delete', 'devices.hedgerow.dev', SITE],
@@ -138,7 +145,8 @@ const MAY_NOT: readonly Question[] = [
 /** It talks with strangers: what it may do, a stranger who takes it over may do. */
 const EST_MAY: readonly Question[] = [
   ['watch', 'devices.hedgerow.dev', ''],
-  ['get', 'segmentpolicies.hedgerow.dev', SITE],
+  ['watch', 'segmentpolicies.hedgerow.dev', ''],
+  ['get', 'configmaps', SITE, 'hedgerow-serials'],
   ['watch', 'certificateledgers.hedgerow.dev', OWN],
   ['create', 'certificaterequests.cert-manager.io', SITE],
   ['watch', 'certificaterequests.cert-manager.io', ''],
@@ -174,7 +182,9 @@ const EST_MAY_NOT: readonly Question[] = [
   ['patch', 'devices/status.hedgerow.dev', SITE],
   ['patch', 'certificateledgers.hedgerow.dev', OWN],
   ['create', 'certificateledgers.hedgerow.dev', OWN],
-  ['list', 'segmentpolicies.hedgerow.dev', SITE],
+  ['patch', 'segmentpolicies.hedgerow.dev', SITE],
+  ['list', 'configmaps', SITE],
+  ['patch', 'configmaps', SITE, 'hedgerow-serials'],
   ['list', 'interventions.hedgerow.dev', SITE],
   ['create', 'interventions.hedgerow.dev', SITE],
   // The operator's place
@@ -195,6 +205,13 @@ describe('the account of the EST server', () => {
 describe("the chart's ServiceAccount", () => {
   for (const question of MAY) it(`may ${say(question)}`, () => expect(answers.get(question)).toBe(true));
   for (const question of MAY_NOT) it(`may not ${say(question)}`, () => expect(answers.get(question)).toBe(false));
+
+  it('may create Devices and read lists of serial numbers only where there is an EST server', async () => {
+    const without = (await render(cluster, { fullnameOverride: 'hedgerow' }, own)).find(({ kind }) => kind === 'ClusterRole');
+    const rules = (without as unknown as { rules: { resources: string[]; verbs: string[] }[] }).rules;
+    expect(rules.flatMap(({ resources }) => resources)).not.toContain('configmaps');
+    expect(rules.filter(({ resources, verbs }) => resources.includes('devices') && verbs.includes('create'))).toEqual([]);
+  });
 
   it('is the account that the API server knows: its own token says so', async () => {
     const kubeconfig = await cluster.kubeconfigFor({ serviceAccount: `${own}/hedgerow` });

@@ -9,6 +9,7 @@ import { createReflector } from '../../kube/reflector.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { setCondition } from '../../runtime/conditions.ts';
 import { createController } from '../../runtime/controller.ts';
+import type { Recorder } from '../../runtime/events.ts';
 import { createExpectations } from '../../runtime/expectations.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
@@ -16,12 +17,14 @@ import { done, type Outcome } from '../../runtime/outcome.ts';
 import { writeStatus } from '../../runtime/status.ts';
 import {
   createIdentity,
+  createRegistration,
   type DeviceFacts,
   deviceIndexes,
   deviceProjection,
   type Identity,
   type IdentityDeps,
   type IdentityResult,
+  type Registration,
 } from '../identity.ts';
 
 type View = DeviceFacts & { lifecycle: 'Active' | 'Quarantined' | 'Revoked'; generation: number; status: DeviceStatus | undefined };
@@ -36,9 +39,16 @@ export type RoomDeps = {
   defaultIssuer: IdentityDeps['defaultIssuer'];
   estUser?: string;
   acceptedApprovers?: string[];
+  recorder?: Pick<Recorder, 'event'>;
 };
 
-export type Room = { identity: Identity; wake(device: Key): void; whenSynced(): Promise<void>; stop(): Promise<void> };
+export type Room = {
+  identity: Identity;
+  registration: Registration;
+  wake(device: Key): void;
+  whenSynced(): Promise<void>;
+  stop(): Promise<void>;
+};
 
 const QUIET_MS = 10_000;
 
@@ -61,6 +71,13 @@ export function startRoom(deps: RoomDeps): Room {
     }),
   });
   const identity = createIdentity({ ...deps, devices });
+  const registration = createRegistration({
+    ...deps,
+    identity,
+    devices,
+    estUser: deps.estUser,
+    recorder: deps.recorder ?? { event: () => undefined },
+  });
   const expectations = createExpectations();
   const waitingSince = new Map<Key, number>();
 
@@ -90,9 +107,11 @@ export function startRoom(deps: RoomDeps): Room {
   devices.subscribe(({ key }) => controller.queue.add(key));
   identity.onDeviceWake((key) => controller.queue.add(key));
   const stop = new AbortController();
-  const running = [devices.run(stop.signal), identity.run(stop.signal), controller.run(stop.signal)];
+  const parts = [devices, identity, controller, ...registration.reflectors, ...registration.controllers];
+  const running = parts.map((part) => part.run(stop.signal));
   return {
     identity,
+    registration,
     wake: (key) => controller.queue.add(key),
     whenSynced: () => devices.whenSynced(stop.signal),
     async stop() {

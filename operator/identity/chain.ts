@@ -20,23 +20,38 @@ export function isSignedByOneOf(certificate: X509Certificate, authorities: reado
 /** Intermediates that a client sends are few; more is an attack on our time. */
 const MOST_INTERMEDIATES = 4;
 
-/** True when the certificate leads to an anchor over intermediates that the client sent, each valid now. Anchors are trusted as they stand (RFC 5280 §6.1.1 d). */
-export function leadsTo(
+/**
+ * The way from the certificate to an anchor over intermediates that the client sent, each valid now: leaf, intermediates, anchor; undefined when there is none.
+ * Anchors are trusted as they stand (RFC 5280 §6.1.1 d).
+ */
+export function pathTo(
   certificate: X509Certificate,
   sent: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
   now: number,
-): boolean {
+): X509Certificate[] | undefined {
   const unused = sent.slice(0, MOST_INTERMEDIATES);
-  let last = certificate;
-  for (let depth = 0; depth <= MOST_INTERMEDIATES; depth++) {
-    if (anchors.some((anchor) => signed(anchor, last))) return true;
+  const path = [certificate];
+  for (let last = certificate; path.length <= MOST_INTERMEDIATES + 1; ) {
+    const anchor = anchors.find((candidate) => signed(candidate, last));
+    if (anchor !== undefined) return [...path, anchor];
     const at = unused.findIndex((candidate) => candidate !== last && isValidAt(candidate, now) && signed(candidate, last));
     const [next] = at < 0 ? [] : unused.splice(at, 1);
-    if (next === undefined) return false;
+    if (next === undefined) return undefined;
+    path.push(next);
     last = next;
   }
-  return false;
+  return undefined;
+}
+
+/** Whether these certificates, leaf first, are such a way. */
+export function isPath(path: readonly X509Certificate[], now: number): boolean {
+  const anchor = path.at(-1);
+  if (anchor === undefined || path.length < 2 || path.length > MOST_INTERMEDIATES + 2) return false;
+  return path.slice(0, -1).every((certificate, i) => {
+    const issuer = path[i + 1];
+    return isValidAt(certificate, now) && issuer !== undefined && signed(issuer, certificate);
+  });
 }
 
 export function isValidAt(certificate: X509Certificate, now: number): boolean {
