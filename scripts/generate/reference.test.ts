@@ -21,7 +21,7 @@ describe('the table of fields', () => {
 
   it('marks what is not supported yet: a field, one of its values, all but one', () => {
     expect(row(spec, 'spec.grants')).toContain('**Not supported yet.**');
-    expect(row(spec, 'spec.identity.enrollment')).toContain('**Existing: not supported yet.**');
+    expect(row(kindParts(segmentPolicyKind).get('spec'), 'spec.mode')).toContain('**Audit: not supported yet.**');
     expect(row(kindParts(segmentPolicyKind).get('spec'), 'spec.egress')).toContain('**other than Aggregates: not supported yet.**');
     expect(row(spec, 'spec.segment')).not.toContain('supported');
     expect(row(spec, 'spec.identity')).not.toContain('supported');
