@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readPem } from './chain.ts';
 import { verifyCsr } from './csr.ts';
 import {
@@ -18,6 +18,9 @@ import type { Subject } from './subject.ts';
 import { issue, makeCsr } from './testing/authority.ts';
 import { createMaker, newKeys } from './testing/maker.ts';
 import { EST, entry, HOUR, ISSUER, iso, NOW } from './testing/scene.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const maker = await createMaker();
 const line = await maker.line('Line 7');

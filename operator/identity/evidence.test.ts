@@ -1,8 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readPem } from './chain.ts';
 import { evidenceAnnotations, evidenceOf, judgeEvidence, readEvidence } from './evidence.ts';
 import { createMaker } from './testing/maker.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const NOW = Date.parse('2026-03-01T00:00:00Z');
 const maker = await createMaker();

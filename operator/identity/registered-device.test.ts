@@ -1,9 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { deviceKind } from '../api/device.ts';
 import { LABEL_PATTERN, MAX_WIRE_NAME } from '../api/names.ts';
 import { specProblems } from '../api/validate.ts';
 import { proposedManifest, registeredDevice, registeredName } from './registered-device.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const CA = 'a'.repeat(64);
 const OTHER = 'b'.repeat(64);

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { isSerial, MOST_LIST_CHARS, matchesPattern, readSerialList, timesListed } from './serial-list.ts';
+
+// On a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const read = (text: string): Record<string, number> | number | undefined => {
   const list = readSerialList(text);
