@@ -31,12 +31,15 @@ function scene() {
     trusted: ca.certificatePem,
     asked: [] as { url: string; etag: string | undefined }[],
     told: [] as { issuers: string[]; devices: string[] }[],
+    /** Resolves when the server answers. */
+    before: async (_url: string): Promise<void> => undefined,
   };
   const sight = createListSight({
     url: 'http://crl.test',
     readAuthorities: async () => world.trusted,
     async fetchList(url, etag) {
       world.asked.push({ url, etag });
+      await world.before(url);
       const found = world.served.get(url);
       if (found === undefined) throw new Error('connect ECONNREFUSED');
       if (etag !== undefined && etag === found.etag) return { status: 304, etag, body: Buffer.alloc(0) };
@@ -177,6 +180,21 @@ describe('a list as the operator sees it', () => {
     s.world.served.set(URL_OF, { status: 200, body: Buffer.from('<html>') });
     await s.look(30_000);
     expect(s.sight.problem(ISSUER, 0)?.reason).toBe('ListUnreadable');
+  });
+});
+
+describe('the lists of many issuers', () => {
+  it('are asked for eight at a time, so that one that hangs keeps nobody', async () => {
+    const { world, sight, clock } = scene();
+    const names = Array.from({ length: 30 }, (_, at) => `Issuer/site-${at}/devices`);
+    world.entries = names.map((issuer) => ({ ...good(), issuer }));
+    const hanging = Promise.withResolvers<void>();
+    world.before = (url) => (url.includes('/site-0/') ? hanging.promise : Promise.resolve());
+    const round = sight.look(new AbortController().signal);
+    await clock.advance(0);
+    expect(new Set(world.asked.map(({ url }) => url)).size).toBe(30);
+    hanging.resolve();
+    await round;
   });
 });
 

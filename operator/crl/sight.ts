@@ -58,6 +58,8 @@ type Wanted = Map<string, Map<string, string>>;
 const TICK_MS = 1_000;
 /** Nothing is missing: a list is asked for as often as a broker would. */
 const EVERY_MS = 30_000;
+/** A server that hangs must not make the others wait, nor 5 MB of each of a hundred be here at once. */
+const AT_ONCE = 8;
 /** A server that is being replaced is no news. */
 const PATIENCE_MS = 60_000;
 const BACKDATE_MS = 5 * 60_000;
@@ -90,13 +92,16 @@ export function createListSight(deps: SightDeps): ListSight {
     const now = clock.elapsed();
     const due = [...seen].filter(([issuer, { askedAt }]) => now - askedAt >= (missing(issuer).length > 0 ? TICK_MS : EVERY_MS));
     const devices = new Set<string>();
-    for (const [issuer, known] of due) {
-      const before = missing(issuer);
-      await ask(issuer, known, signal);
-      if (signal.aborted) return;
-      for (const [serial, device] of before) if (known.list?.serials.has(serial) === true) devices.add(device);
-    }
-    tell(devices);
+    const askNext = async (): Promise<void> => {
+      for (let next = due.shift(); next !== undefined && !signal.aborted; next = due.shift()) {
+        const [issuer, known] = next;
+        const before = missing(issuer);
+        await ask(issuer, known, signal);
+        for (const [serial, device] of before) if (known.list?.serials.has(serial) === true) devices.add(device);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, askNext));
+    if (!signal.aborted) tell(devices);
   }
 
   async function ask(issuer: string, known: Seen, signal: AbortSignal): Promise<void> {
