@@ -6,6 +6,15 @@ export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
 /** Where the broker is, for NetworkPolicies. */
 export type BrokerPeer = { namespace: string; podLabels?: Record<string, string> } | { cidr: string };
 
+/** As `TrustOptions` of operator/trust. */
+export type TrustFlags = {
+  anchorsDir: string;
+  keyFile: string;
+  state: string;
+  switchShare: number;
+  certificate: { namespace: string; name: string } | undefined;
+};
+
 export type Options = {
   kubeconfig: string | undefined;
   namespace: string | undefined;
@@ -17,6 +26,8 @@ export type Options = {
   estUser: string | undefined;
   /** The CRL server, and the CAs whose lists are believed; undefined = no CRL is configured. */
   crl: { url: string; caFile: string } | undefined;
+  /** By which CAs devices know the broker; undefined = devices are told nothing. */
+  trust: TrustFlags | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;
@@ -42,6 +53,12 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
   --crl-ca-file FILE           CA certificates of the devices in PEM; with --crl-url: only lists that one of them signed are believed
+  --server-anchors DIR         CAs by which devices know the broker: current.pem, next.pem, previous.pem, next-issuer, next-keys.pem; read again all the
+                               time (default: devices are told nothing)
+  --trust-key-file FILE        the P-256 key that signs what devices are told of them, PEM (required with --server-anchors)
+  --trust-state NAME           the ConfigMap of the operator's namespace that holds the state of a rotation (default: hedgerow-trust)
+  --switch-share NUMBER        of the devices with a valid certificate, so many must have confirmed the next CA (default: 0.95)
+  --server-certificate NS/NAME the cert-manager Certificate of the broker, to be switched to the next issuer then (default: a person switches)
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
@@ -64,6 +81,11 @@ const FLAGS = {
   'est-account': TEXT,
   'crl-url': TEXT,
   'crl-ca-file': TEXT,
+  'server-anchors': TEXT,
+  'trust-key-file': TEXT,
+  'trust-state': TEXT,
+  'switch-share': TEXT,
+  'server-certificate': TEXT,
   'metrics-port': TEXT,
   'metrics-host': TEXT,
   'leader-elect': TEXT,
@@ -90,6 +112,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
       crl: crl(values['crl-url'], values['crl-ca-file']),
+      trust: trust(values),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
@@ -112,6 +135,36 @@ function crl(at: string | undefined, caFile: string | undefined): Options['crl']
   if (at === undefined && caFile === undefined) return undefined;
   if (at === undefined || caFile === undefined) throw new Error('--crl-url and --crl-ca-file go together');
   return { url: url('crl-url', at), caFile };
+}
+
+function trust(values: Record<string, unknown>): TrustFlags | undefined {
+  const given = (flag: string): string | undefined => (typeof values[flag] === 'string' ? values[flag] : undefined);
+  const anchorsDir = given('server-anchors');
+  if (anchorsDir === undefined) {
+    const without = ['trust-key-file', 'trust-state', 'switch-share', 'server-certificate'].find((flag) => given(flag) !== undefined);
+    if (without !== undefined) throw new Error(`--${without} means nothing without --server-anchors`);
+    return undefined;
+  }
+  const certificate = given('server-certificate');
+  return {
+    anchorsDir,
+    keyFile: required('trust-key-file', given('trust-key-file')),
+    state: given('trust-state') ?? 'hedgerow-trust',
+    switchShare: share('switch-share', given('switch-share') ?? '0.95'),
+    certificate: certificate === undefined ? undefined : namespaced('server-certificate', certificate),
+  };
+}
+
+function share(flag: string, text: string): number {
+  const value = Number(text);
+  if (!/^[01]([.]\d+)?$/.test(text) || value <= 0 || value > 1) throw new Error(`--${flag} ${text} is not a number above 0 and up to 1`);
+  return value;
+}
+
+function namespaced(flag: string, text: string): { namespace: string; name: string } {
+  const [, namespace, name] = NAMESPACED.exec(text) ?? [];
+  if (namespace === undefined || name === undefined) throw new Error(`--${flag} ${text} is not NAMESPACE/NAME`);
+  return { namespace, name };
 }
 
 function url(flag: 'broker-url' | 'crl-url', text: string): string {
@@ -144,9 +197,11 @@ function account(flag: string, text: string): string {
 }
 
 function serviceAccount(text: string): string | undefined {
-  const account = /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/.exec(text);
+  const account = NAMESPACED.exec(text);
   return account === null ? undefined : `system:serviceaccount:${account[1]}:${account[2]}`;
 }
+
+const NAMESPACED = /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/;
 
 function brokerPeer(text: string): BrokerPeer {
   const [[key, value = ''] = [], ...labels] = text.split(',').map((pair) => pair.split('='));

@@ -29,6 +29,7 @@ import { createManager, type ExitCode, type Manager } from './runtime/manager.ts
 import { createMetrics } from './runtime/metrics.ts';
 import { systemRandom } from './runtime/random.ts';
 import { createSegments } from './segments/segments.ts';
+import { createTrust } from './trust/trust.ts';
 
 /** Runs until the signal aborts, a part fails or the Lease is lost; gives the exit code of the process. */
 export async function runStandalone(options: Options, connection: KubeConnection, signal: AbortSignal): Promise<ExitCode> {
@@ -111,6 +112,13 @@ function compose(manager: Manager, parts: Parts): void {
     ...{ client, store, identity, segments, interventions, broker, touch, recorder, clock, log, metrics },
     ...(lists === undefined ? {} : { lists }),
   });
+  const trust =
+    options.trust === undefined
+      ? []
+      : [
+          createTrust({ ...base, recorder, namespace, options: options.trust, retained: broker.retained, fleet: devices.holders })
+            .controller,
+        ];
 
   // Who tells whom. Everything ends as a key in a queue, or as a wake of the broker room, which looks at everything itself.
   identity.onDeviceWake((key) => devices.controller.queue.add(key));
@@ -145,6 +153,7 @@ function compose(manager: Manager, parts: Parts): void {
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   const { controllers } = registration;
-  for (const controller of [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller])
+  const all = [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller, ...trust];
+  for (const controller of all)
     manager.controller(controller);
 }

@@ -25,6 +25,7 @@ export const CLUSTER_ISSUERS: ResourceType = cluster('cert-manager.io', 'v1', 'c
 export const NETWORK_POLICIES: ResourceType = namespaced('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy');
 export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
+export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');
 export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const EVENTS: ResourceType = namespaced('events.k8s.io', 'v1', 'events', 'Event');

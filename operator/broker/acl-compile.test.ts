@@ -39,8 +39,8 @@ describe('rights of segments become rules', () => {
     expect(printed(rules)).toMatchInlineSnapshot(`
       [
         "{allow, {client_attr,"seg",{re,"^[a-z0-9-]+[.][a-z0-9-]+$"}}, {publish,[{qos,[0,1]},{retain,false}]}, ["ota/v1/d/\${cert_common_name}/hello","ota/v1/d/\${cert_common_name}/log","recovery/\${cert_common_name}/#"]}.",
-        "{allow, {client_attr,"seg",{re,"^[a-z0-9-]+[.][a-z0-9-]+$"}}, {publish,[{qos,[0,1]}]}, ["ota/v1/d/\${cert_common_name}/state"]}.",
-        "{allow, {client_attr,"seg",{re,"^[a-z0-9-]+[.][a-z0-9-]+$"}}, subscribe, ["ota/v1/d/\${cert_common_name}/directive","recovery/\${cert_common_name}/#"]}.",
+        "{allow, {client_attr,"seg",{re,"^[a-z0-9-]+[.][a-z0-9-]+$"}}, {publish,[{qos,[0,1]}]}, ["ota/v1/d/\${cert_common_name}/state","trust/v1/d/\${cert_common_name}/confirmed"]}.",
+        "{allow, {client_attr,"seg",{re,"^[a-z0-9-]+[.][a-z0-9-]+$"}}, subscribe, ["ota/v1/d/\${cert_common_name}/directive","recovery/\${cert_common_name}/#","trust/v1/anchors"]}.",
         "{allow, {client_attr,"seg",{re,"^(?:office-sensors[.]berlin)$"}}, subscribe, ["cmd/\${client_attrs.seg}/\${cert_common_name}/#"]}.",
         "{allow, {client_attr,"seg",{re,"^(?:gateways[.]berlin)$"}}, {publish,[{qos,[0,1]},{retain,false}]}, ["agg/berlin/#"]}.",
         "{allow, {client_attr,"seg",{re,"^(?:office-sensors[.]berlin)$"}}, {publish,[{qos,[0,1]},{retain,false}]}, ["dt/\${client_attrs.seg}/\${cert_common_name}/#"]}.",
@@ -106,8 +106,14 @@ describe('rights of segments become rules', () => {
           const own = rights.find((one) => one.segment === segment)?.[action] ?? [];
           const base =
             action === 'publish'
-              ? ['ota/v1/d/{device}/hello', 'ota/v1/d/{device}/log', 'ota/v1/d/{device}/state', 'recovery/{device}/#']
-              : ['ota/v1/d/{device}/directive', 'recovery/{device}/#'];
+              ? [
+                  'ota/v1/d/{device}/hello',
+                  'ota/v1/d/{device}/log',
+                  'ota/v1/d/{device}/state',
+                  'recovery/{device}/#',
+                  'trust/v1/d/{device}/confirmed',
+                ]
+              : ['ota/v1/d/{device}/directive', 'recovery/{device}/#', 'trust/v1/anchors'];
           const granted =
             segment !== undefined &&
             [...base, ...own.map((right) => right.topic)].some((one) => covers(render(one, client.clientid, segment), topic));

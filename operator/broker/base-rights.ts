@@ -1,4 +1,5 @@
-// What every device keeps whatever becomes of its segment: it can be repaired (design/api.md, Topics; firmware and recovery).
+// What every device keeps whatever becomes of its segment: it can be repaired (design/api.md, Topics; firmware and recovery), and it learns whom to trust as the
+// broker before that changes (docs/reference/trust-message.md).
 import type { ClientRule, TopicRight } from './broker.ts';
 
 /** Retained state has one slot a device; everything else of a device is not retained. */
@@ -7,9 +8,14 @@ export const BASE_PUBLISH: readonly (TopicRight & { qosMax: 1 })[] = [
   { topic: 'ota/v1/d/{device}/log', qosMax: 1, retain: false },
   { topic: 'recovery/{device}/#', qosMax: 1, retain: false },
   { topic: 'ota/v1/d/{device}/state', qosMax: 1 },
+  { topic: 'trust/v1/d/{device}/confirmed', qosMax: 1 },
 ];
 
-export const BASE_SUBSCRIBE: readonly TopicRight[] = [{ topic: 'ota/v1/d/{device}/directive' }, { topic: 'recovery/{device}/#' }];
+export const BASE_SUBSCRIBE: readonly TopicRight[] = [
+  { topic: 'ota/v1/d/{device}/directive' },
+  { topic: 'recovery/{device}/#' },
+  { topic: 'trust/v1/anchors' },
+];
 
 /** The same as rules of one client. */
 export function baseRules(client: string): ClientRule[] {

@@ -10,6 +10,7 @@ import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
 import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet } from './look.ts';
 import { BrokerError, createRest } from './rest.ts';
+import { createRetained, type Retained } from './retained.ts';
 import { createRoom } from './room.ts';
 
 /** A topic filter with the placeholders `{device}` and `{segment}`. For subscriptions `retain` means nothing. */
@@ -90,8 +91,10 @@ export type Broker = {
   controller: Controller;
 };
 
-/** One broker, kept true while `controller` runs. Nothing is asked before that. */
-export function createBroker(deps: BrokerDeps): Broker {
+export type { Retained, RetainedRow } from './retained.ts';
+
+/** One broker, kept true while `controller` runs. Nothing is asked before that. `retained` answers as long as it runs. */
+export function createBroker(deps: BrokerDeps): Broker & { retained: Retained } {
   const { clock, random, log, metrics, url, apiKeyFile, caFile } = deps;
   const measured = brokerMetrics(metrics.registry);
   const rest = createRest({ url, apiKeyFile, caFile, clock, observe: measured.request });
@@ -106,6 +109,7 @@ export function createBroker(deps: BrokerDeps): Broker {
   });
   return {
     ...room,
+    retained: createRetained(rest),
     controller: {
       ...room.controller,
       async run(signal) {

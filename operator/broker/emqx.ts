@@ -192,7 +192,7 @@ function tried(status: number, body: unknown, call: string): Tried {
 }
 
 /** All pages, until one is short: rows may move between pages, so that one may be missed or seen twice; callers survive both. */
-async function pages(get: (path: string) => Promise<unknown>, path: string, query = ''): Promise<unknown[]> {
+export async function pages(get: (path: string) => Promise<unknown>, path: string, query = ''): Promise<unknown[]> {
   const rows: unknown[] = [];
   for (let page = 1; page <= MOST_PAGES; page++) {
     const body = await get(`${path}?page=${page}&limit=${PAGE}${query}`);
@@ -253,7 +253,7 @@ function pendingOf(row: unknown): number {
   return count('mqueue_len') + count('inflight_cnt');
 }
 
-function unexpected(call: string, status: number, body: unknown): BrokerError {
+export function unexpected(call: string, status: number, body: unknown): BrokerError {
   return new BrokerError('HR-BRK-005', status, `${call.replace(/[?].*$/, '')}: ${status} ${codeOf(body)} ${messageOf(body)}`.trimEnd());
 }
 
@@ -269,7 +269,7 @@ function array(value: unknown, where: string): unknown[] {
   return value;
 }
 
-function text(value: unknown, name: string, where: string): string {
+export function text(value: unknown, name: string, where: string): string {
   const found = field(value, name, where);
   if (typeof found !== 'string') throw new BrokerError('HR-BRK-005', 200, `${where}: "${name}" is no text`);
   return found;
@@ -281,7 +281,7 @@ function numberOf(value: unknown, name: string, where: string): number {
   return found;
 }
 
-function optionalText(value: unknown, name: string): string | undefined {
+export function optionalText(value: unknown, name: string): string | undefined {
   const found = isObject(value) ? value[name] : undefined;
   return typeof found === 'string' ? found : undefined;
 }

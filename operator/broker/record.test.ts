@@ -10,14 +10,16 @@ const moved = recordOf({ client: CLIENT, kind: 'moved', rules: [commands] });
 const echoed = (rules: readonly ClientRule[]): RecordRule[] => normalised(rules);
 
 describe('the record of a client', () => {
-  it('in quarantine: six allows, then everything is denied, $-topics too (emqx-profile.md, 12)', () => {
+  it('in quarantine: eight allows, then everything is denied, $-topics too (emqx-profile.md, 12)', () => {
     expect(quarantine.rules.map((rule) => `${rule.permission} ${rule.action} ${rule.topic}`)).toEqual([
       `allow publish ota/v1/d/${CLIENT}/hello`,
       `allow publish ota/v1/d/${CLIENT}/log`,
       `allow publish recovery/${CLIENT}/#`,
       `allow publish ota/v1/d/${CLIENT}/state`,
+      `allow publish trust/v1/d/${CLIENT}/confirmed`,
       `allow subscribe ota/v1/d/${CLIENT}/directive`,
       `allow subscribe recovery/${CLIENT}/#`,
+      'allow subscribe trust/v1/anchors',
       'deny all #',
       'deny all $SYS/#',
       'deny all $events/#',
@@ -25,16 +27,16 @@ describe('the record of a client', () => {
   });
 
   it('that moved: its rights between what every device keeps and the denies', () => {
-    expect(moved.rules).toHaveLength(10);
-    expect(moved.rules[6]).toEqual(commands);
-    expect(subscribable(moved.rules)).toEqual([`ota/v1/d/${CLIENT}/directive`, `recovery/${CLIENT}/#`, commands.topic]);
+    expect(moved.rules).toHaveLength(12);
+    expect(moved.rules[8]).toEqual(commands);
+    expect(subscribable(moved.rules)).toEqual([`ota/v1/d/${CLIENT}/directive`, `recovery/${CLIENT}/#`, 'trust/v1/anchors', commands.topic]);
   });
 
   it('never has more rules than EMQX takes; what is left out is counted', () => {
     const many = Array.from({ length: 120 }, (_, i): ClientRule => ({ topic: `a/${i}`, permission: 'allow', action: 'publish' }));
     const record = recordOf({ client: CLIENT, kind: 'moved', rules: many });
     expect(record.rules).toHaveLength(100);
-    expect(record.leftOut).toBe(29);
+    expect(record.leftOut).toBe(31);
     expect(record.rules.at(-3)?.permission).toBe('deny');
   });
 

@@ -81,7 +81,7 @@ describe('quarantine', () => {
     await advance(500);
     scene.emqx.records.set(THERMO, [{ topic: '#', permission: 'allow', action: 'all', qos: [0, 1, 2], retain: 'all' }]);
     await advance(20_000);
-    expect(scene.emqx.records.get(THERMO)).toHaveLength(9);
+    expect(scene.emqx.records.get(THERMO)).toHaveLength(11);
   });
 });
 

@@ -227,6 +227,16 @@ export const ERRORS = {
     cause: 'the file is no MUD file that can be read safely (RFC 8520)',
     cure: "get the maker's file again and check its signature; do not correct it by hand",
   },
+  'HR-CLI-090': {
+    title: 'NoTrustState',
+    cause: 'the ConfigMap of the rotation is not there, or no operator has written to it',
+    cure: 'pass --operator-namespace and --trust-state; see whether trust.enabled of the chart is set and an operator runs',
+  },
+  'HR-CLI-091': {
+    title: 'NothingToForce',
+    cause: 'only a rotation that waits for devices can be forced',
+    cure: 'see "kubectl hedgerow trust status" for what it waits for',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

@@ -9,9 +9,10 @@ import { importFleet } from './import.ts';
 import { importMud } from './import-mud.ts';
 import { release } from './release.ts';
 import { token } from './token.ts';
+import { trustForce, trustStatus } from './trust.ts';
 import { why } from './why.ts';
 
-const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections, importMud];
+const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections, importMud, trustStatus, trustForce];
 const code = await runCli(commands, process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),

@@ -41,6 +41,14 @@ export function judgeConnection(client: string, entry: LedgerEntry | undefined, 
   return device.lifecycle === 'Revoked' ? 'revoked' : 'ok';
 }
 
+/** Names of the devices that could connect: not revoked, and with a certificate of their own that is neither revoked nor over. */
+export function certificateHolders(devices: Iterable<BrokerDevice>, entries: Iterable<LedgerEntry>, now: number): string[] {
+  const held = new Set<string>();
+  for (const entry of entries)
+    if (entry.revoked === undefined && Date.parse(entry.notAfter) > now) held.add(`${entry.device} ${entry.deviceUid}`);
+  return [...devices].filter(({ name, uid, lifecycle }) => lifecycle !== 'Revoked' && held.has(`${name} ${uid}`)).map(({ name }) => name);
+}
+
 /** A certificate is banned by its MD5 until it expires, so that its successor is not touched. */
 function certificateBans(entries: LedgerEntry[], now: number): DesiredBroker['bans'] {
   return entries

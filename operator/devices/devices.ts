@@ -23,7 +23,7 @@ import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
-import { type BrokerDevice, desiredBroker, judgeConnection } from './desired.ts';
+import { type BrokerDevice, certificateHolders, desiredBroker, judgeConnection } from './desired.ts';
 import { createFarewell as farewell } from './farewell.ts';
 import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
@@ -78,6 +78,8 @@ export type Devices = {
   looked(clients: ReadonlyMap<string, Sight>): void;
   /** Throws while the ledger was not read completely: what it does not know it would let back in. */
   desired(): DesiredBroker;
+  /** `<device>.<namespace>` of each that could connect by a certificate it holds. Throws as `desired`. */
+  holders(): string[];
 };
 
 /** Certificate requests in flight: enough to keep cert-manager busy (about 60 a second on two cores, 0.3 s each), few enough that one device does not wait for 500. */
@@ -225,6 +227,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       for (const name of deps.touch.look(clients, watchedDevices(store, effectiveOf)))
         controller.queue.add(keyOfWireName(name), { band: 'background' });
     },
+    holders: () => certificateHolders(brokerDevices(store, effectiveOf), readLedger(deps.identity.ledger), clock.now()),
     desired: () => ({
       ...desiredBroker({
         devices: brokerDevices(store, effectiveOf),

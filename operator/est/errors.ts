@@ -150,6 +150,12 @@ export const ERRORS = {
     cause: 'cacerts and csrattrs are read with GET, simpleenroll and simplereenroll written with POST',
     cure: 'use the other method',
   },
+  'HR-EST-036': {
+    title: 'NoAnchorMessage',
+    status: 404,
+    cause: 'no signed message about the CAs of the broker was given to this server',
+    cure: 'set trust.enabled of the chart, or --trust-message-file; the operator makes the message',
+  },
   'HR-EST-040': {
     title: 'TooManyRequests',
     status: 429,

@@ -23,6 +23,7 @@ import {
   TOKENS_SECRET as TOKENS,
   decode as textOf,
 } from './token.ts';
+import { createToldAnchors } from './told-anchors.ts';
 
 export const estHelp = EST_HELP;
 export const parseEst = parseEstOptions;
@@ -50,8 +51,10 @@ export async function runEst(options: EstOptions, connection: KubeConnection, si
   try {
     const first = await readMaterial(options).catch((err: unknown) => log.error({ err }, 'the files of the TLS and CA flags do not read'));
     if (first === undefined) return EXIT.failed;
-    const { reflectors, server, renew } = compose(options, first, { ...base, client, namespace });
+    const { reflectors, server, renew, told } = compose(options, first, { ...base, client, namespace });
+    await told.read();
     for (const reflector of reflectors) manager.cache(reflector);
+    manager.always({ name: 'server anchors', run: (stop) => told.run(stop) });
     manager.always({ name: 'est', run: (stop) => serve(server, log, stop) });
     manager.always({ name: 'certificates', run: (stop) => watchMaterial(options, first, renew, { ...base, signal: stop }) });
     log.info({ server: connection.server, namespace }, 'the EST server starts');
@@ -83,14 +86,15 @@ function compose(options: EstOptions, first: Material, parts: Base & { client: K
     labelNames: ['operation', 'status'],
     registers: [metrics.registry],
   });
-  const { host, port } = options;
+  const { host, port, anchorsDir, messageFile } = options;
+  const told = createToldAnchors({ anchorsDir, messageFile, clock, log });
   const observed = (operation: string, status: number): void => requests.inc({ operation, status: String(status) });
-  const server = createEstServer({ host, port, ...first, authorities, enrol, subjectFor, perAddress, observed, clock, log });
+  const server = createEstServer({ host, port, ...first, authorities, told, enrol, subjectFor, perAddress, observed, clock, log });
   const renew = (next: Material): void => {
     server.setCertificate(next.key, next.cert);
     material = next;
   };
-  return { reflectors: enrolment.reflectors, server, renew };
+  return { reflectors: enrolment.reflectors, server, renew, told };
 }
 
 async function serve(server: EstServer, log: Base['log'], signal: AbortSignal): Promise<void> {

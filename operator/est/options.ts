@@ -10,6 +10,9 @@ export type EstOptions = {
   certFile: string;
   keyFile: string;
   caFile: string;
+  /** As the operator's --server-anchors. */
+  anchorsDir: string | undefined;
+  messageFile: string | undefined;
   waitSeconds: number;
   addressBurst: number;
   metricsHost: string;
@@ -27,6 +30,8 @@ export const EST_HELP = `operator est: enrolment over HTTPS (RFC 7030), a proces
   --tls-cert-file FILE    certificate of this server with its chain, PEM (required); read again when it changes
   --tls-key-file FILE     its key (required)
   --device-ca-file FILE   the CAs of the devices, PEM: /cacerts gives them, and certificates of theirs may re-enrol (required); read again when it changes
+  --server-anchors DIR    as the operator's: CAs of the broker, which /cacerts gives too (default: none); read again when they change
+  --trust-message-file F  the signed message about them, for /.well-known/hedgerow/anchors (default: none); read again when it changes
   --host ADDRESS          address to listen on (default: all)
   --port PORT             (default: 8443)
   --wait SECONDS          how long a client waits for its certificate before it gets 202 (default: 10)
@@ -45,6 +50,8 @@ const FLAGS = {
   'tls-cert-file': TEXT,
   'tls-key-file': TEXT,
   'device-ca-file': TEXT,
+  'server-anchors': TEXT,
+  'trust-message-file': TEXT,
   host: TEXT,
   port: TEXT,
   wait: TEXT,
@@ -68,6 +75,8 @@ export function parseEstOptions(argv: readonly string[]): ParsedEst {
       certFile: required('tls-cert-file', values['tls-cert-file']),
       keyFile: required('tls-key-file', values['tls-key-file']),
       caFile: required('device-ca-file', values['device-ca-file']),
+      anchorsDir: values['server-anchors'],
+      messageFile: values['trust-message-file'],
       waitSeconds: number('wait', values.wait ?? '10', 0, 30),
       addressBurst: number('address-burst', values['address-burst'] ?? '600', 1, 1_000_000),
       metricsHost: values['metrics-host'] ?? '',

@@ -13,8 +13,9 @@ import type { Client, Enrolled } from './enrol.ts';
 import { type Refusal, refuse, statusOf } from './errors.ts';
 import { type Limiter, limitKey } from './limits.ts';
 import { base64Lines, certsOnly, csrAttributes } from './pkcs7.ts';
+import type { ToldAnchors } from './told-anchors.ts';
 
-export type Operation = 'cacerts' | 'csrattrs' | 'simpleenroll' | 'simplereenroll';
+export type Operation = 'cacerts' | 'csrattrs' | 'simpleenroll' | 'simplereenroll' | 'anchors';
 
 export type ServerDeps = {
   host: string;
@@ -23,6 +24,8 @@ export type ServerDeps = {
   cert: string;
   /** What /cacerts gives. */
   authorities: () => readonly X509Certificate[];
+  /** What /cacerts gives beside them, and the signed message about it. */
+  told?: ToldAnchors;
   enrol: (client: Client, body: Buffer, again: boolean, signal: AbortSignal) => Promise<Enrolled | Refusal>;
   /** What a client has to ask for, where its certificate says who it is. */
   subjectFor: (client: Client, signal: AbortSignal) => Promise<Subject | undefined>;
@@ -49,7 +52,15 @@ const ANSWER_MS = 45_000;
 const ADDRESS_RETRY_SECONDS = 10;
 const MOST_DRAINED_BYTES = 262_144;
 const WELL_KNOWN = '/.well-known/est/';
-const METHODS: Record<Operation, 'GET' | 'POST'> = { cacerts: 'GET', csrattrs: 'GET', simpleenroll: 'POST', simplereenroll: 'POST' };
+/** Ours, not EST's: the same bytes as on trust/v1/anchors, for a device that cannot reach the broker any more (docs/reference/trust-message.md). */
+const ANCHORS_PATH = '/.well-known/hedgerow/anchors';
+const METHODS: Record<Operation, 'GET' | 'POST'> = {
+  cacerts: 'GET',
+  csrattrs: 'GET',
+  simpleenroll: 'POST',
+  simplereenroll: 'POST',
+  anchors: 'GET',
+};
 
 /** No tickets: a resumed session would show a certificate that nobody proved to hold in this handshake. */
 const TLS = { minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET } as const;
@@ -82,7 +93,11 @@ export function createEstServer(deps: ServerDeps): EstServer {
     if (!deps.perAddress.take(limitKey(addressOf(request)))) return told(refuse('HR-EST-040', undefined, ADDRESS_RETRY_SECONDS));
     if (operation === undefined) return told(refuse('HR-EST-034'));
     if (request.method !== METHODS[operation]) return told(refuse('HR-EST-035'));
-    if (operation === 'cacerts') return encoded('application/pkcs7-mime', certsOnly(deps.authorities().map((ca) => ca.raw)));
+    if (operation === 'cacerts') return encoded('application/pkcs7-mime', certsOnly(caCerts()));
+    if (operation === 'anchors') {
+      const text = deps.told?.message();
+      return text === undefined ? told(refuse('HR-EST-036')) : { status: 200, headers: { 'content-type': 'application/json' }, body: text };
+    }
     if (operation === 'csrattrs') return encoded('application/csrattrs', csrAttributes(await deps.subjectFor(clientOf(request), signal)));
     if (!isPkcs10(request.headers['content-type'])) return told(refuse('HR-EST-032'));
     const body = await bodyOf(request);
@@ -95,6 +110,12 @@ export function createEstServer(deps: ServerDeps): EstServer {
     }
     log.info({ operation, serial: new X509Certificate(result.certificate).serialNumber.toLowerCase() }, 'a certificate was handed out');
     return encoded('application/pkcs7-mime; smime-type=certs-only', certsOnly([new X509Certificate(result.certificate).raw]));
+  }
+
+  /** Each once: the broker may have its certificate from a CA of the devices. */
+  function caCerts(): Buffer[] {
+    const all = [...deps.authorities().map((ca) => ca.raw), ...(deps.told?.anchors() ?? [])];
+    return [...new Map(all.map((der) => [der.toString('base64'), der])).values()];
   }
 
   const server: Server = createServer(
@@ -135,8 +156,9 @@ export function createEstServer(deps: ServerDeps): EstServer {
 /** Without a query, and without the CA label of RFC 7030 §3.2.2: there is one CA a device. */
 function operationOf(url: string): Operation | undefined {
   const path = url.split('?', 1)[0] ?? '';
+  if (path === ANCHORS_PATH) return 'anchors';
   const name = path.startsWith(WELL_KNOWN) ? path.slice(WELL_KNOWN.length) : '';
-  return Object.hasOwn(METHODS, name) ? (name as Operation) : undefined;
+  return Object.hasOwn(METHODS, name) && name !== 'anchors' ? (name as Operation) : undefined;
 }
 
 function addressOf(request: IncomingMessage): string {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach', 'mud'];
+const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach', 'mud', 'trust'];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
   api: 0,
@@ -17,6 +17,7 @@ const RANK: Record<string, number> = {
   interventions: 3,
   reach: 3,
   mud: 4,
+  trust: 3,
   devices: 4,
   est: 4,
   crl: 4,

@@ -26,6 +26,8 @@ export type SimulatedDevice = {
   tryPublish(topic: string, payload: string, options?: Pick<IClientPublishOptions, 'qos' | 'retain'>): Promise<Answer>;
   trySubscribe(filter: string): Promise<Answer>;
   received: { topic: string; payload: string }[];
+  /** Called with each message from now on, over all connections. */
+  hear(listener: (topic: string, payload: string) => void): void;
   close(): Promise<void>;
 };
 
@@ -36,6 +38,7 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
   const key = ownKey ?? (await makeDeviceKey(who));
   const name = `${who.device}.${who.namespace}`;
   const received: { topic: string; payload: string }[] = [];
+  const listeners: ((topic: string, payload: string) => void)[] = [];
   let client: MqttClient | undefined;
   let endedAt: number | undefined;
   let endedWith: number | undefined;
@@ -78,7 +81,10 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
         endedWith = packet.reasonCode;
       });
       client.on('error', () => {}); // a kicked connection also reports an error: `close` above is what counts
-      client.on('message', (topic, payload) => received.push({ topic, payload: payload.toString() }));
+      client.on('message', (topic, payload) => {
+        received.push({ topic, payload: payload.toString() });
+        for (const listener of listeners) listener(topic, payload.toString());
+      });
     },
     async publishReadings(tick) {
       let accepted = 0;
@@ -103,6 +109,7 @@ export async function createDevice(who: DeviceIdentity, seed: number, marker = '
       }),
     trySubscribe: (filter) =>
       ask('SUBACK', async (connection) => Math.max(0, ...(await connection.subscribeAsync(filter, { qos: 1 })).map((grant) => grant.qos))),
+    hear: (listener) => void listeners.push(listener),
     async close() {
       await client?.endAsync(true).catch(() => {});
     },
