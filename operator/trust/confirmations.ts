@@ -30,8 +30,11 @@ export function createConfirmations(retained: Pick<Retained, 'list' | 'get'>) {
       });
       // Those of whom nothing is known first: whoever publishes again and again waits.
       const due = fresh.sort(([a], [b]) => Number(known.has(a)) - Number(known.has(b))).slice(0, MOST_A_LOOK);
-      for (let i = 0; i < due.length && !signal.aborted; i += WIDTH)
+      for (let i = 0; i < due.length; i += WIDTH) {
+        // A look that was broken off saw not everybody.
+        signal.throwIfAborted();
         await Promise.all(due.slice(i, i + WIDTH).map(([device, row]) => read(device, row)));
+      }
       return due.length === fresh.length;
     },
     confirmed(message: Message): Set<string> {
