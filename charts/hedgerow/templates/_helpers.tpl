@@ -26,6 +26,11 @@
 {{- printf "%s-operator" (include "hedgerow.fullname" .) -}}
 {{- end -}}
 
+{{/* The ConfigMap with the last message to devices and the state of a rotation. */}}
+{{- define "hedgerow.trustState" -}}
+{{- printf "%s-trust" (include "hedgerow.fullname" .) -}}
+{{- end -}}
+
 {{- define "hedgerow.selectorLabels" -}}
 app.kubernetes.io/name: hedgerow
 app.kubernetes.io/instance: {{ .Release.Name }}
