@@ -27,7 +27,6 @@ export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespa
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
 export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');
-export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const EVENTS: ResourceType = namespaced('events.k8s.io', 'v1', 'events', 'Event');
 export const LEASES: ResourceType = namespaced('coordination.k8s.io', 'v1', 'leases', 'Lease');
 

@@ -1,5 +1,6 @@
 // `kubectl hedgerow trust status` and `trust force`: how far the next CA of the broker has come, and the person's way to go on without the rest.
 import { readTrust, type TrustStatus, writeForce } from '../trust/trust.ts';
+import { printable } from './adoption-text.ts';
 import { withCluster } from './cluster.ts';
 import type { Command } from './command.ts';
 import { CliError } from './errors.ts';
@@ -61,9 +62,6 @@ Your own rights are used: get and patch on that ConfigMap.
 
 /** Pure. */
 export function statusText(status: TrustStatus, forced: boolean): string {
-  const { count, first } = status.waiting;
-  const names = first.map((name) => `  ${name}\n`).join('');
-  const more = count > first.length ? `  and ${count - first.length} more\n` : '';
   const head = facts([
     ['phase', status.phase],
     ['message', status.message],
@@ -72,7 +70,13 @@ export function statusText(status: TrustStatus, forced: boolean): string {
     ['digest', status.digest],
     ['forced', forced ? 'by a person, for this set of anchors' : undefined],
   ]);
-  return count === 0 ? head : `${head}\nnot confirmed by:\n${names}${more}`;
+  return [head, names('not confirmed by', status.waiting), names('out of touch and not confirmed', status.leftBehind)].join('');
+}
+
+function names(heading: string, { count, first }: TrustStatus['waiting']): string {
+  if (count === 0) return '';
+  const more = count > first.length ? `  and ${count - first.length} more\n` : '';
+  return `\n${heading}:\n${first.map((name) => `  ${printable(name)}\n`).join('')}${more}`;
 }
 
 function place(values: Values): { namespace: string; name: string } {

@@ -78,8 +78,8 @@ export type Devices = {
   looked(clients: ReadonlyMap<string, Sight>): void;
   /** Throws while the ledger was not read completely: what it does not know it would let back in. */
   desired(): DesiredBroker;
-  /** `<device>.<namespace>` of each that could connect by a certificate it holds. Throws as `desired`. */
-  holders(): string[];
+  /** `<device>.<namespace>` of each that could connect by a certificate it holds, apart those that are OutOfTouch. Throws as `desired`. */
+  holders(): { inTouch: string[]; outOfTouch: string[] };
 };
 
 /** Certificate requests in flight: enough to keep cert-manager busy (about 60 a second on two cores, 0.3 s each), few enough that one device does not wait for 500. */
@@ -227,7 +227,11 @@ export function createDevices(deps: DevicesDeps): Devices {
       for (const name of deps.touch.look(clients, watchedDevices(store, effectiveOf)))
         controller.queue.add(keyOfWireName(name), { band: 'background' });
     },
-    holders: () => certificateHolders(brokerDevices(store, effectiveOf), readLedger(deps.identity.ledger), clock.now()),
+    holders() {
+      const names = certificateHolders(brokerDevices(store, effectiveOf), readLedger(deps.identity.ledger), clock.now());
+      const isOut = (name: string): boolean => deps.touch.touch(name) === 'out';
+      return { inTouch: names.filter((name) => !isOut(name)), outOfTouch: names.filter(isOut) };
+    },
     desired: () => ({
       ...desiredBroker({
         devices: brokerDevices(store, effectiveOf),

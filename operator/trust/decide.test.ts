@@ -8,6 +8,7 @@ const NEXT: IssuerName = { kind: 'Issuer', name: 'servers-2' };
 const fleet = (n: number): string[] => Array.from({ length: n }, (_, i) => `d-${String(i).padStart(3, '0')}.berlin`);
 const input = (more: Partial<DecideInput> = {}): DecideInput => ({
   ...{ rotating: true, fleet: fleet(20), confirmed: new Set(), share: 0.95, forced: false, nextIssuer: NEXT, switchedBefore: false },
+  outOfTouch: [],
   certificate: { issuer: OLD, ready: true },
   ...more,
 });
@@ -52,6 +53,7 @@ describe('the broker', () => {
     nextIssuer: fc.constantFrom(undefined, NEXT),
     certificate: fc.constantFrom(undefined, { issuer: OLD, ready: true }, { issuer: NEXT, ready: false }, { issuer: NEXT, ready: true }),
     switchedBefore: fc.boolean(),
+    outOfTouch: fc.constantFrom<string[]>([], ['gone.berlin']),
   });
 
   it('never switches by itself below the share', () => {

@@ -16,8 +16,10 @@ export type Phase =
 
 export type DecideInput = {
   rotating: boolean;
-  /** `<device>.<namespace>` of each device that could connect. */
+  /** `<device>.<namespace>` of each device that could connect and is not out of touch. */
   fleet: readonly string[];
+  /** Of each that could connect and was not there for longer than its offlineBudget: nobody waits for it. */
+  outOfTouch: readonly string[];
   confirmed: ReadonlySet<string>;
   /** 0 to 1: of `fleet`, so many must have confirmed. */
   share: number;
@@ -40,14 +42,17 @@ export type Decision = {
   missing: number;
   /** Of the fleet, by name, in order. */
   waiting: string[];
+  /** Of those out of touch: they will have to ask the EST server. */
+  leftBehind: string[];
 };
 
 export function decide(input: DecideInput): Decision {
   const waiting = input.fleet.filter((name) => !input.confirmed.has(name)).sort();
+  const leftBehind = input.outOfTouch.filter((name) => !input.confirmed.has(name)).sort();
   const of = input.fleet.length;
   const confirmed = of - waiting.length;
   const missing = Math.max(0, needed(input.share, of) - confirmed);
-  return { ...next(input, missing), of, confirmed, missing, waiting };
+  return { ...next(input, missing), of, confirmed, missing, waiting, leftBehind };
 }
 
 function next(input: DecideInput, missing: number): Pick<Decision, 'phase' | 'act'> {

@@ -16,6 +16,8 @@ export type TrustStatus = {
   confirmed: number;
   /** How many did not confirm, and the first 50 of them by name. */
   waiting: { count: number; first: string[] };
+  /** The same of those that are out of touch: they count neither way. */
+  leftBehind: { count: number; first: string[] };
   /** The digest for which the operator has switched the Certificate. */
   switchedFor?: string;
 };

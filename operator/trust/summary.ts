@@ -16,7 +16,7 @@ export type SummaryInput = {
 };
 
 export function summarise({ decision, message, share, forced, problem, switchedFor }: SummaryInput): TrustStatus {
-  const { phase, of, confirmed, waiting } = decision;
+  const { phase, of, confirmed, waiting, leftBehind } = decision;
   return {
     phase,
     message: problem === undefined ? sentence(decision, share, forced) : explain(problem),
@@ -26,6 +26,7 @@ export function summarise({ decision, message, share, forced, problem, switchedF
     of,
     confirmed,
     waiting: { count: waiting.length, first: waiting.slice(0, MOST_NAMES) },
+    leftBehind: { count: leftBehind.length, first: leftBehind.slice(0, MOST_NAMES) },
     ...(switchedFor === undefined ? {} : { switchedFor }),
   };
 }
@@ -39,6 +40,7 @@ export function stalled(before: Partial<TrustStatus>, problem: Problem): TrustSt
     of: before.of ?? 0,
     confirmed: before.confirmed ?? 0,
     waiting: before.waiting ?? { count: 0, first: [] },
+    leftBehind: before.leftBehind ?? { count: 0, first: [] },
     ...(before.switchedFor === undefined ? {} : { switchedFor: before.switchedFor }),
     phase: 'Stalled',
     message: explain(problem),

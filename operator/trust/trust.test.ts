@@ -252,6 +252,17 @@ describe('a rotation', () => {
     expect(scene.status().message).toContain('2 did not confirm: a.berlin, b.berlin');
   });
 
+  it('waits for nobody who is out of touch, and names who will be left behind', async () => {
+    const devices = await rotating(['a.berlin', 'b.berlin']);
+    devices[0]?.confirm();
+    for (let i = 0; i < 2; i++) await scene.turn();
+    expect(scene.issuer()).toBe('servers-1');
+    scene.away.add('b.berlin');
+    await scene.turn();
+    expect(scene.issuer()).toBe('servers-2');
+    expect(scene.status()).toMatchObject({ of: 1, confirmed: 1, leftBehind: { count: 1, first: ['b.berlin'] } });
+  });
+
   it('without a Certificate of its own tells a person when', async () => {
     const devices = await rotating(['a.berlin'], {});
     devices[0]?.confirm();

@@ -42,7 +42,7 @@ export type TrustDeps = {
   options: TrustOptions;
   retained: Retained;
   /** `<device>.<namespace>` of each device that could connect now. Throws while that is not known. */
-  fleet(): string[];
+  fleet(): { inTouch: string[]; outOfTouch: string[] };
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -98,7 +98,10 @@ export function createTrust(deps: TrustDeps): { controller: Controller } {
   async function count(message: Message, anchors: Anchors, signal: AbortSignal): Promise<void> {
     const digest = digestOf(message);
     const isDue = anchors.rotating || !counted.complete || counted.digest !== digest || clock.elapsed() >= counted.at + STEADY_COUNT_MS;
-    if (isDue) counted = { complete: await confirmations.look(new Set(deps.fleet()), signal), at: clock.elapsed(), digest };
+    if (!isDue) return;
+    const { inTouch, outOfTouch } = deps.fleet();
+    const complete = await confirmations.look(new Set([...inTouch, ...outOfTouch]), signal);
+    counted = { complete, at: clock.elapsed(), digest };
   }
 
   async function act(before: State, message: Message, anchors: Anchors, signal: AbortSignal): Promise<void> {
@@ -106,9 +109,10 @@ export function createTrust(deps: TrustDeps): { controller: Controller } {
     const certificate = await certificates?.read(signal);
     const { rotating, nextIssuer } = anchors;
     const forced = before.force === digest;
+    const { inTouch, outOfTouch } = deps.fleet();
     const decision = decide({
       ...{ rotating, nextIssuer, forced, certificate, share: options.switchShare },
-      fleet: deps.fleet(),
+      ...{ fleet: inTouch, outOfTouch },
       confirmed: confirmations.confirmed(message),
       switchedBefore: before.status.switchedFor === digest,
     });

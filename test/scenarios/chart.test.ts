@@ -77,6 +77,37 @@ describe('the chart', () => {
     await expect(render(cluster, { est: { ...est, deviceCa: {} } })).rejects.toThrow('est.deviceCa.configMap');
   });
 
+  it('mounts the server anchors and the signing key, and names a ConfigMap that it makes; without trust there is no trace of it', async () => {
+    const trust = { enabled: true, anchors: 'server-anchors', signerSecret: 'trust-signer', switchShare: 0.9, certificate: 'emqx/broker' };
+    const est = { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } };
+    const rendered = await render(cluster, { trust, est });
+    const [operator, server] = ['hedgerow', 'hedgerow-est'].map((name) =>
+      podOf(rendered.filter(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)),
+    );
+    expect(parseOptions(operator?.containers[0]?.args ?? [])).toMatchObject({
+      options: {
+        trust: {
+          ...{
+            anchorsDir: '/etc/hedgerow/server-anchors',
+            keyFile: '/etc/hedgerow/trust/tls.key',
+            state: 'hedgerow-trust',
+            switchShare: 0.9,
+          },
+          certificate: { namespace: 'emqx', name: 'broker' },
+        },
+      },
+    });
+    expect(parseEst(server?.containers[0]?.args.slice(1) ?? [])).toMatchObject({
+      options: { anchorsDir: '/etc/hedgerow/server-anchors', messageFile: '/etc/hedgerow/trust/anchors.json' },
+    });
+    expect(rendered.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toContain('ConfigMap/hedgerow-trust');
+    expect(JSON.stringify(server)).not.toContain('trust-signer');
+    expect(JSON.stringify(await render(cluster, { est }))).not.toMatch(/hedgerow-trust|server-anchors/);
+    await expect(render(cluster, { trust: { ...trust, anchors: '' } })).rejects.toThrow('trust.anchors is required');
+    await expect(render(cluster, { trust: { ...trust, signerSecret: '' } })).rejects.toThrow('trust.signerSecret is required');
+    await expect(render(cluster, { trust: { ...trust, switchShare: 1.5 } })).rejects.toThrow('switchShare');
+  });
+
   it.each([
     [
       { namespace: 'emqx', podLabels: { tier: 'core' } },

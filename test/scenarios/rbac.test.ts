@@ -30,6 +30,7 @@ beforeAll(async () => {
       fullnameOverride: 'hedgerow',
       identity: { signers: [`issuers.cert-manager.io/${site}.devices`] },
       est: { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } },
+      trust: { enabled: true, anchors: 'server-anchors', signerSecret: 'trust-signer' },
     },
     own,
   );
@@ -75,9 +76,17 @@ const MAY: readonly Question[] = [
   ['update', 'leases.coordination.k8s.io', OWN, 'hedgerow-operator'],
   ['get', 'configmaps', OWN, 'hedgerow-out-of-touch-0'],
   ['patch', 'configmaps', OWN, 'hedgerow-out-of-touch-7'],
+  ['get', 'configmaps', OWN, 'hedgerow-trust'],
+  ['patch', 'configmaps', OWN, 'hedgerow-trust'],
 ];
 
 const MAY_NOT: readonly Question[] = [
+  // By which CAs devices know the broker: said by an administrator, signed with a key that is a file
+  ['get', 'secrets', OWN, 'trust-signer'],
+  ['patch', 'configmaps', OWN, 'server-anchors'],
+  ['update', 'configmaps', OWN, 'hedgerow-trust'],
+  ['delete', 'configmaps', OWN, 'hedgerow-trust'],
+  ['patch', 'configmaps', SITE, 'hedgerow-trust'],
   // Keys and tokens
   ['get', 'secrets', OWN],
   ['get', 'secrets', OWN, 'hedgerow-broker'],
@@ -155,6 +164,10 @@ const EST_MAY: readonly Question[] = [
   ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
 ];
 const EST_MAY_NOT: readonly Question[] = [
+  // What it tells devices of the broker is mounted
+  ['get', 'secrets', OWN, 'trust-signer'],
+  ['get', 'configmaps', OWN, 'hedgerow-trust'],
+  ['patch', 'configmaps', OWN, 'hedgerow-trust'],
   // Keys: of the CA, of devices, of itself
   ['get', 'secrets', SITE],
   ['get', 'secrets', SITE, 'hedgerow-devices-ca'],

@@ -59,6 +59,7 @@ export async function startTrust(o: { files: Record<string, string>; key: string
   const log = recordingLog();
   const events: EventNote[] = [];
   const fleet = new Set<string>();
+  const away = new Set<string>();
   let passes = 0;
   let stop = new AbortController();
 
@@ -74,7 +75,7 @@ export async function startTrust(o: { files: Record<string, string>; key: string
   } as never);
 
   const scene = {
-    ...{ api, retained, clock, log, events, fleet, write },
+    ...{ api, retained, clock, log, events, fleet, away, write },
     start(): void {
       stop = new AbortController();
       const { controller } = createTrust({
@@ -83,7 +84,7 @@ export async function startTrust(o: { files: Record<string, string>; key: string
           ...{ anchorsDir: dir, keyFile: join(dir, 'tls.key'), state: STATE.name, switchShare: 0.75 },
           certificate: o.named === true ? CERTIFICATE : undefined,
         },
-        fleet: () => [...fleet],
+        fleet: () => ({ inTouch: [...fleet].filter((name) => !away.has(name)), outOfTouch: [...fleet].filter((name) => away.has(name)) }),
         recorder: { event: (_regarding, note) => void events.push(note) },
         // Asked once at the end of each look.
         random: () => {
