@@ -21,18 +21,28 @@ export type ToldAnchorsDeps = { anchorsDir: string | undefined; messageFile: str
 export function createToldAnchors({ anchorsDir, messageFile, clock, log }: ToldAnchorsDeps) {
   let anchors: readonly Buffer[] = [];
   let message: string | undefined;
-  let problem = '';
+  const said = new Map<string, string>();
 
   async function read(): Promise<void> {
-    try {
+    await attempt('server anchors', async () => {
       if (anchorsDir !== undefined) anchors = await serverAnchors(anchorsDir, clock.now());
+    });
+    await attempt('message about server anchors', async () => {
       const text = messageFile === undefined ? '' : await readFile(messageFile, 'utf8').catch(absent);
-      if (text !== '' && Buffer.byteLength(text) <= MOST_BYTES) message = text;
-      problem = '';
+      if (Buffer.byteLength(text) > MOST_BYTES) throw new Error(`it is longer than ${MOST_BYTES} bytes`);
+      if (text !== '') message = text;
+    });
+  }
+
+  /** Each complaint once until it is another one. */
+  async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      said.delete(what);
     } catch (err) {
       const now = err instanceof Error ? err.message : String(err);
-      if (now !== problem) log.warn({ err }, 'the server anchors do not read; the last good ones stay in force');
-      problem = now;
+      if (said.get(what) !== now) log.warn({ err }, `the ${what} cannot be read; the last that could stays in force`);
+      said.set(what, now);
     }
   }
 

@@ -26,6 +26,8 @@ export type StandIn = {
   kill(): Promise<void>;
   /** Starts it again on the same ports, after a SIGTERM where it still runs; resolves when it answers. `wipe`: without its data directory. */
   restart(options?: { wipe?: boolean }): Promise<void>;
+  /** As a kubelet that replaces the Secret behind the server certificate: in force for MQTT and REST after the next start. */
+  replaceCertificate(tls: { cert: string; key: string }): void;
   /** The REST API with the API key; `path` begins behind `/api/v5`. */
   request(method: string, path: string, request?: RestRequest): Promise<RestAnswer>;
   /** Who holds an open connection now. */
@@ -59,7 +61,9 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const { args, ports } = first;
   let running = first.child;
   const restUrl = `https://${host}:${ports.rest}`;
-  const rest = createRestClient({ url: restUrl, trust: options.tls.cert, authorization: basic(apiKey) });
+  const clientOf = (trust: string) => createRestClient({ url: restUrl, trust, authorization: basic(apiKey) });
+  let trusted = options.tls.cert;
+  let rest = clientOf(trusted);
   return {
     restUrl,
     mqttPort: ports.mqtt,
@@ -79,7 +83,13 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
       if (wipe === true) rmSync(join(options.dir, 'data'), { recursive: true, force: true });
       running = await relaunch(options.dir, args);
     },
-    request: rest,
+    replaceCertificate({ cert, key }) {
+      writeServerFiles(options.dir, { cert, key });
+      rest.close();
+      trusted = `${trusted}\n${cert}`;
+      rest = clientOf(trusted);
+    },
+    request: (method, path, request) => rest(method, path, request),
     async clients() {
       const { body } = await rest('GET', '/clients?conn_state=connected&limit=10000&fields=clientid,username');
       return (body as { data: ConnectedClient[] }).data;
@@ -93,11 +103,15 @@ function writeFiles({ dir, tls, profile }: StandInOptions, secrets: { keys: stri
   mkdirSync(etc, { recursive: true });
   const write = (name: string, text: string) => writeFileSync(join(etc, name), text, { mode: 0o600 });
   write('ca.crt', tls.ca);
-  write('tls.crt', tls.cert);
-  write('tls.key', tls.key);
+  writeServerFiles(dir, tls);
   write('keys', secrets.keys);
   write('dashboard', secrets.dashboard);
   if (profile !== 'recorded') write('banned.csv', BANNED);
+}
+
+function writeServerFiles(dir: string, tls: { cert: string; key: string }): void {
+  writeFileSync(join(dir, 'etc', 'tls.crt'), tls.cert, { mode: 0o600 });
+  writeFileSync(join(dir, 'etc', 'tls.key'), tls.key, { mode: 0o600 });
 }
 
 // Whoever has no certificate of our form is given this client id (`clientid_override`), and it is banned from the first boot on.

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type StandIn, startStandIn } from '../broker/stand-in.ts';
-import { makeServerCertificate } from './certificates.ts';
+import { makeServerCertificate, type ServerCertificate } from './certificates.ts';
 import { objectsIn, parseObjects, ROOT, siteManifests, toYaml } from './manifests.ts';
 import { type OperatorProcess, startOperator } from './operator-process.ts';
 import { waitFor } from './wait.ts';
@@ -35,12 +35,17 @@ export type SystemOptions = {
   sites: readonly string[];
   operatorArgs?: string[];
   startOperator?: boolean;
+  /** Of the broker, for MQTT and REST; `caPem` is all that the operator is to know its REST API by. Default: one of a CA whose key is thrown away. */
+  serverCertificate?: ServerCertificate;
+  /** More values of the chart, as far as they give rights. */
+  chartValues?: Record<string, unknown>;
   say?: (line: string) => void;
 };
 
 export const OPERATOR_NAMESPACE = 'hedgerow-system';
 export const OPERATOR_ACCOUNT = 'hedgerow';
-const RBAC_KINDS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']);
+/** A ConfigMap of the chart is one that the operator may write and not make. */
+const RBAC_KINDS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding', 'ConfigMap']);
 
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { cluster } = options;
@@ -48,12 +53,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const run = runner(cluster);
 
   say("installing the CRDs, the admission policies and the operator's roles from the chart");
-  await installHedgerow(cluster);
+  await installHedgerow(cluster, options.chartValues);
   say('waiting for the roots of the sites');
   for (const site of options.sites) await run.apply(siteManifests(site));
   const roots = await Promise.all(options.sites.map((site) => siteRoot(run, site)));
 
-  const server = await makeServerCertificate();
+  const server = options.serverCertificate ?? (await makeServerCertificate());
   const dir = join(cluster.dir, 'broker');
   mkdirSync(dir, { recursive: true });
   say('starting the broker stand-in');
@@ -100,7 +105,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 }
 
 /** CRDs, admission policies, and from the chart the ServiceAccount with its roles: what a process outside the cluster needs. */
-export async function installHedgerow(cluster: ClusterAccess): Promise<void> {
+export async function installHedgerow(cluster: ClusterAccess, values: Record<string, unknown> = {}): Promise<void> {
   const run = runner(cluster);
   await run.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: OPERATOR_NAMESPACE } }]);
   await run.apply(objectsIn(join(ROOT, 'crds')));
@@ -109,7 +114,7 @@ export async function installHedgerow(cluster: ClusterAccess): Promise<void> {
   const rendered = parseObjects(
     await cluster.helmTemplate(
       join(ROOT, 'charts', 'hedgerow'),
-      { fullnameOverride: OPERATOR_ACCOUNT, broker: { url: 'https://127.0.0.1:18083' } },
+      { fullnameOverride: OPERATOR_ACCOUNT, broker: { url: 'https://127.0.0.1:18083' }, ...values },
       OPERATOR_NAMESPACE,
     ),
   );
