@@ -75,6 +75,30 @@ describe("the operator's flags", () => {
     expect(parsed.kind === 'wrong' && parsed.message).toContain(message);
   });
 
+  it('about the CAs of the broker go together', () => {
+    const given = ['--server-anchors', '/a', '--trust-key-file', '/k', '--server-certificate', 'emqx/broker'];
+    const parsed = parseOptions([...enough, ...given]);
+    expect(parsed.kind === 'options' && parsed.options.trust).toEqual({
+      ...{ anchorsDir: '/a', keyFile: '/k', state: 'hedgerow-trust', switchShare: 0.95 },
+      certificate: { namespace: 'emqx', name: 'broker' },
+    });
+    expect(parseOptions(enough)).toMatchObject({ kind: 'options', options: { trust: undefined } });
+  });
+  it.each([
+    ['a key without anchors', ['--trust-key-file', '/k'], '--server-anchors'],
+    ['anchors without a key', ['--server-anchors', '/a'], '--trust-key-file is required'],
+    ['a share of nobody', ['--server-anchors', '/a', '--trust-key-file', '/k', '--switch-share', '0'], 'above 0'],
+    ['a share in percent', ['--server-anchors', '/a', '--trust-key-file', '/k', '--switch-share', '95'], 'up to 1'],
+    [
+      'a Certificate without a namespace',
+      ['--server-anchors', '/a', '--trust-key-file', '/k', '--server-certificate', 'b'],
+      'NAMESPACE/NAME',
+    ],
+  ])('about the CAs of the broker refuse %s', (_name, argv, message) => {
+    const parsed = parseOptions([...enough, ...argv]);
+    expect(parsed.kind === 'wrong' && parsed.message).toContain(message);
+  });
+
   it('never repeat a credential in the complaint', () => {
     const parsed = parseOptions([...enough, '--broker-url', 'https://key:hunter2@emqx']);
     expect(JSON.stringify(parsed)).not.toContain('hunter2');
@@ -89,6 +113,11 @@ describe("the operator's flags", () => {
       'broker-api-key-file',
       'accept-approver',
       'est-account',
+      'server-anchors',
+      'trust-key-file',
+      'trust-state',
+      'switch-share',
+      'server-certificate',
       'leader-elect',
     ])
       expect(HELP).toContain(`--${flag}`);

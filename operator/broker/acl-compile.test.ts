@@ -228,6 +228,26 @@ describe('segments that EMQX refused', () => {
   });
 });
 
+describe('whom to trust as the broker', () => {
+  const client = clientOf('t.berlin', 's1.berlin');
+  const { rules } = compile(alike(2));
+  it.each<[permission: 'allow' | 'deny', action: 'publish' | 'subscribe', topic: string]>([
+    ['allow', 'subscribe', 'trust/v1/anchors'],
+    ['deny', 'publish', 'trust/v1/anchors'],
+    ['allow', 'publish', 'trust/v1/d/t.berlin/confirmed'],
+    ['deny', 'publish', 'trust/v1/d/u.berlin/confirmed'],
+    ['deny', 'subscribe', 'trust/v1/d/u.berlin/confirmed'],
+    ['deny', 'subscribe', 'trust/v1/d/+/confirmed'],
+    ['deny', 'subscribe', 'trust/v1/#'],
+    ['deny', 'subscribe', '+/v1/anchors'],
+    ['deny', 'publish', 'trust/v1/d/t.berlin/confirmed/x'],
+  ])('%s %s %s', (permission, action, topic) => {
+    expect(decide(rules, client, { action, topic })?.permission).toBe(permission);
+  });
+
+  it('costs no rule more', () => expect(compile([]).rules).toHaveLength(4));
+});
+
 it('the block is read back as it was meant', () => {
   const { rules } = compile(alike(3));
   const parsed = parseAcl(printBlock(rules, 'owned'));
