@@ -154,6 +154,5 @@ function compose(manager: Manager, parts: Parts): void {
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   const { controllers } = registration;
   const all = [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller, ...trust];
-  for (const controller of all)
-    manager.controller(controller);
+  for (const controller of all) manager.controller(controller);
 }

@@ -12,7 +12,21 @@ import { token } from './token.ts';
 import { trustForce, trustStatus } from './trust.ts';
 import { why } from './why.ts';
 
-const commands = [devices, identity, why, token, importFleet, revoke, quarantine, release, adoptBroker, connections, importMud, trustStatus, trustForce];
+const commands = [
+  devices,
+  identity,
+  why,
+  token,
+  importFleet,
+  revoke,
+  quarantine,
+  release,
+  adoptBroker,
+  connections,
+  importMud,
+  trustStatus,
+  trustForce,
+];
 const code = await runCli(commands, process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
