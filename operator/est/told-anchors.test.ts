@@ -33,6 +33,7 @@ beforeAll(async () => {
   server = createEstServer({
     ...{ host: '127.0.0.1', port: 0, key: tls.keyPem, cert: tls.certPem, authorities: () => [device], told, clock, log },
     enrol: () => Promise.reject(new Error('nobody enrols here')),
+    subjectFor: async () => undefined,
     perAddress: createLimiter({ burst: 1_000, refillEveryMs: 1, clock }),
     observed: () => undefined,
   });
