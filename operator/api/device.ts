@@ -225,6 +225,12 @@ const status = object('What is true of the device. Written by the operator only,
       notAfter: Type.Optional(time('End of its validity, RFC 3339.')),
       renewAt: Type.Optional(time('When it will be renewed, RFC 3339.')),
       issuer: Type.Optional(text('Issuer that signed it, <kind>/<namespace>/<name>.', { max: 512 })),
+      replacedKey: Type.Optional(
+        text(
+          'SHA-256 of the key in spec.identity.csr that this certificate took the place of by EST, hexadecimal: that request is not certified again.',
+          { max: 128 },
+        ),
+      ),
       revokedAt: Type.Optional(time('When the identity was first seen revoked, RFC 3339.')),
       revocationSteps: Type.Optional(
         steps(

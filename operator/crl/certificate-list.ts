@@ -2,7 +2,13 @@
 import { integer, oid, sequenceLike, TAG, time, tlv } from './der.ts';
 
 /** CRLReason (RFC 5280 §5.3.1): those that the ledger can mean. */
-export const REASON_CODES = { keyCompromise: 1, affiliationChanged: 3, cessationOfOperation: 5, privilegeWithdrawn: 9 } as const;
+export const REASON_CODES = {
+  keyCompromise: 1,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  privilegeWithdrawn: 9,
+} as const;
 export type CrlReason = keyof typeof REASON_CODES;
 
 export type Revoked = { /** Hex. */ serial: string; revokedAtMs: number; reason: CrlReason };
@@ -63,6 +69,7 @@ const reasonExtension = (code: number): Buffer => tlv(TAG.sequence, extension('2
 const REASON_EXTENSIONS: Record<CrlReason, Buffer> = {
   keyCompromise: reasonExtension(REASON_CODES.keyCompromise),
   affiliationChanged: reasonExtension(REASON_CODES.affiliationChanged),
+  superseded: reasonExtension(REASON_CODES.superseded),
   cessationOfOperation: reasonExtension(REASON_CODES.cessationOfOperation),
   privilegeWithdrawn: reasonExtension(REASON_CODES.privilegeWithdrawn),
 };

@@ -8,6 +8,7 @@ const REASONS: Record<RevokedCertificate['reason'], CrlReason> = {
   Retired: 'cessationOfOperation',
   Moved: 'affiliationChanged',
   Compromised: 'keyCompromise',
+  Superseded: 'superseded',
 };
 
 type Kept = { der: Buffer; leavesAtMs: number };

@@ -45,6 +45,7 @@ function view(change: Partial<DeviceView> = {}): DeviceView {
     existing: undefined,
     handedOut: undefined,
     certificate: undefined,
+    replacedKey: undefined,
     segment: 'office',
     lifecycle: 'Active',
     generation: 1,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Decision, decide, type Input } from './decide.ts';
 import type { LedgerEntry, PendingEntry } from './ledger-entry.ts';
+import { renewAt } from './renewal.ts';
 import { requestName } from './request-facts.ts';
 import { issue, makeCsr, makeCsrsOfOneKey } from './testing/authority.ts';
 import { CERT_MANAGER, device, entry, HOUR, ISSUER, input, iso, NOW, request, said } from './testing/scene.ts';
@@ -89,9 +90,9 @@ describe('what is handed out', () => {
     });
   });
 
-  it('comes back at two thirds of its life, and the leftovers of a crash are tidied up', () => {
+  it('comes back when its renewal begins, and the leftovers of a crash are tidied up', () => {
     const decision = decide(input(certified, { requests: [issued], entries: [recorded] }));
-    expect(decision).toMatchObject({ answer: { outcome: { afterMs: 719 * HOUR - 240 * HOUR }, cleanup: [issued] } });
+    expect(decision).toMatchObject({ answer: { outcome: { afterMs: renewAt(recorded, certified) - NOW }, cleanup: [issued] } });
   });
 
   it.each<[string, Parameters<typeof issue>[1], string]>([
@@ -137,7 +138,11 @@ describe('what is handed out', () => {
     const short = await issue(csr, { notBefore: NOW, notAfter: NOW + 30 * HOUR });
     const from = input(fresh, { requests: [request(fresh, { state: 'issued', certificate: short })] });
     expect(said(decide(from))).toBe('record');
-    expect(decide({ ...from, ...entriesOf(entry(fresh, short)) })).toMatchObject({ answer: { outcome: { afterMs: 20 * HOUR } } });
+    expect(decide({ ...from, ...entriesOf(entry(fresh, short)) })).toMatchObject({
+      answer: { outcome: { afterMs: renewAt(entry(fresh, short), fresh) - NOW } },
+    });
+    expect(renewAt(entry(fresh, short), fresh) - NOW).toBeGreaterThan(18 * HOUR - 1);
+    expect(renewAt(entry(fresh, short), fresh) - NOW).toBeLessThanOrEqual(20 * HOUR);
   });
 
   it('is not what does not read as a certificate', () => {
@@ -152,12 +157,16 @@ describe('what is handed out', () => {
 });
 
 describe('renewal and change', () => {
-  const inWindow = { now: NOW + 480 * HOUR };
+  const inWindow = { now: renewAt(recorded, certified) };
   const rekeyed = device({ identity: { csr: otherCsr }, certificate });
 
   it.each<Case>([
     ['inside the window the same request is used again', input(certified, { ...inWindow, entries: [recorded] }), 'create'],
-    ['one hour before the window nothing happens', input(certified, { now: NOW + 478 * HOUR, entries: [recorded] }), 'requeue RenewalDue'],
+    [
+      'before this device’s turn nothing happens',
+      input(certified, { now: renewAt(recorded, certified) - 1, entries: [recorded] }),
+      'requeue RenewalDue',
+    ],
     ['another key in the manifest is a re-key, at once', input(rekeyed, { entries: [recorded] }), 'create'],
     [
       'another segment needs a request that names it',

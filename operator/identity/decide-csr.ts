@@ -1,6 +1,19 @@
 // The next step of a device that made its own key: request, approve, check, record, hand out, tidy up. Pure.
-import { certifiedVerdict, current, type Decision, type Input, isValid, latest, renewAt, stall, wait } from './decide.ts';
+import { done } from '../runtime/outcome.ts';
+import {
+  certifiedVerdict,
+  current,
+  type Decision,
+  type Input,
+  isValid,
+  latest,
+  stall,
+  wait,
+  windowOf,
+  withoutCertificate,
+} from './decide.ts';
 import { isRenewedByEst } from './decide-est.ts';
+import { hasGivenWay } from './decide-rotation.ts';
 import { explain } from './errors.ts';
 import { isKeyRevoked, type LedgerEntry } from './ledger-entry.ts';
 import { type RequestFacts, requestName, USAGES } from './request-facts.ts';
@@ -23,6 +36,7 @@ export function decideCsr(input: Input): Decision {
     return stall(input, 'HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
   const { csr } = device;
   if (csr === undefined || !csr.ok) return csr === undefined ? stall(input, 'HR-ID-001') : refusedCsr(input, csr.code, csr.message);
+  if (now === undefined && hasGivenWay(input)) return lapsed(input, csr);
   const stale = ours.find((request) => isStale(input, csr, request));
   if (stale !== undefined) return unrecordedOwn(input, [stale]) ?? { do: 'delete', request: stale };
   const [request, older] = ours.sort((a, b) => b.attempt - a.attempt);
@@ -37,6 +51,18 @@ export function decideCsr(input: Input): Decision {
   return decideFailed(input, csr, request);
 }
 
+/** The certificate by EST that took the place of this request ran out, or was revoked: only EST or a new request brings another. */
+function lapsed(input: Input, csr: GoodCsr): Decision {
+  const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
+  const last = latest(mine.filter((entry) => entry.revoked === undefined));
+  if (isKeyRevoked(input.ofKey(csr.spki), input.device.uid) || (last === undefined && mine.length > 0)) return stall(input, 'HR-ID-032');
+  const certified = withoutCertificate(
+    'HR-ID-062',
+    'make a new key and request on the device, or let it re-enrol while spec.offlineBudget lasts',
+  );
+  return { do: 'answer', answer: { outcome: done, certified, entry: last, certificate: input.device.certificate, cleanup: [] } };
+}
+
 /** Why the Device needs another certificate although this one is valid; undefined = it needs none. */
 function reasonForNext(input: Input, now: LedgerEntry): string | undefined {
   const { csr, subject } = input.device;
@@ -46,7 +72,7 @@ function reasonForNext(input: Input, now: LedgerEntry): string | undefined {
   if (now.segment !== subject?.organizationalUnit) return 'segment move';
   // The device renews by EST what it got by EST.
   if (byEst) return undefined;
-  return input.now >= renewAt(now, input.device.renewBeforeMs) ? 'renewal' : undefined;
+  return input.now >= windowOf(input, now) ? 'renewal' : undefined;
 }
 
 /** Its certificate was handed out, and then we were killed before we deleted it. What the Device waits for now, a new request for one, may never come. */
@@ -56,7 +82,7 @@ function hasServed(request: RequestFacts, now: LedgerEntry | undefined): boolean
 
 /** Nothing to do until the renewal; requests that are left over from before a crash go. */
 function enough(input: Input, now: LedgerEntry): Decision {
-  const renewal = renewAt(now, input.device.renewBeforeMs);
+  const renewal = windowOf(input, now);
   const afterMs = (renewal > input.now ? renewal : Date.parse(now.notAfter)) - input.now;
   const cleanup = input.requests.filter((request) => request.username === input.self);
   const outcome = { kind: 'requeue' as const, afterMs, reason: 'RenewalDue' };
@@ -137,7 +163,7 @@ export function unrecordedOwn(input: Input, requests = input.requests): Decision
 }
 
 function handOut(input: Input, request: RequestFacts, entry: LedgerEntry): Decision {
-  const afterMs = Math.max(0, renewAt(entry, input.device.renewBeforeMs) - input.now);
+  const afterMs = Math.max(0, windowOf(input, entry) - input.now);
   const outcome = { kind: 'requeue' as const, afterMs, reason: 'RenewalDue' };
   return {
     do: 'answer',
@@ -215,9 +241,9 @@ function keyObstacle(input: Input, csr: GoodCsr, now: LedgerEntry | undefined): 
   if (inFlight !== undefined)
     return stall(input, 'HR-ID-031', `Device ${inFlight} has the same public key and asks for a certificate by EST`);
   const last = latest(entries.filter((entry) => isValid(entry, input.now) && entry.via !== 'Existing'));
-  if (last === undefined || input.now >= renewAt(last, device.renewBeforeMs)) return undefined;
+  if (last === undefined || input.now >= windowOf(input, last)) return undefined;
   if (!input.looked) return { do: 'look' };
-  const opens = new Date(renewAt(last, device.renewBeforeMs)).toISOString();
+  const opens = new Date(windowOf(input, last)).toISOString();
   if (last.sha256 === now?.sha256 || last.segment !== device.subject?.organizationalUnit) {
     return stall(
       input,

@@ -9,9 +9,9 @@ import {
   type Input,
   isValid,
   latest,
-  renewAt,
   stall,
   valid,
+  windowOf,
   withoutCertificate,
 } from './decide.ts';
 import type { DeviceFacts } from './device-facts.ts';
@@ -47,7 +47,7 @@ export function withTidyUp(input: Input, decision: Decision): Decision {
 export function decideEst(input: Input): Decision {
   const now = latest(valid(input));
   if (now !== undefined) {
-    const due = [renewAt(now, input.device.renewBeforeMs), Date.parse(now.notAfter)].find((at) => at > input.now) ?? input.now;
+    const due = [windowOf(input, now), Date.parse(now.notAfter)].find((at) => at > input.now) ?? input.now;
     const outcome = { kind: 'requeue' as const, afterMs: due - input.now, reason: 'RenewalDue' };
     return answer(input, { outcome, certified: certifiedVerdict(now), entry: now });
   }
@@ -56,8 +56,11 @@ export function decideEst(input: Input): Decision {
   if (foreign !== undefined && !isRecorded(input, foreign)) return notAsAsked(input, foreign);
   if (input.firstWithSerial !== undefined)
     return stall(input, 'HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
-  const expired = latest(input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid && entry.revoked === undefined));
-  return answer(input, { outcome: done, certified: withoutCertificate(expired === undefined ? 'HR-ID-061' : 'HR-ID-062'), entry: expired });
+  const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
+  const expired = latest(mine.filter((entry) => entry.revoked === undefined));
+  const code =
+    expired !== undefined ? 'HR-ID-062' : mine.some((entry) => entry.revoked?.reason === 'Compromised') ? 'HR-ID-065' : 'HR-ID-061';
+  return answer(input, { outcome: done, certified: withoutCertificate(code), entry: expired });
 }
 
 function answer(input: Input, made: Pick<Answer, 'outcome' | 'certified' | 'entry'>): Decision {
@@ -138,6 +141,7 @@ function refusalOf(input: Input, request: RequestFacts): string | undefined {
     pending: input.pendingOfKey(verdict.spki),
     claimant: input.claimantOfKey(verdict.spki),
     inFlight: input.keyInFlight(verdict.spki, request),
+    opensAt: (entry) => windowOf(input, entry),
   });
   return refusal === undefined ? undefined : explain(refusal.code, refusal.found);
 }
@@ -187,6 +191,8 @@ export type KeyFacts = {
   claimant: string | undefined;
   /** Another Device that asks for a certificate of this key at this moment. */
   inFlight: string | undefined;
+  /** When the renewal window of a certificate of this Device opens, ms. */
+  opensAt: (entry: LedgerEntry) => number;
 };
 
 /** One key, one Device, one certificate inside one validity (docs/adr/0006-ledger-and-issuance.md). The EST server asks too, before it asks for anything. */
@@ -201,8 +207,8 @@ export function keyRefusal(facts: KeyFacts): { code: IdentityCode; found?: strin
   if (holder !== undefined) return { code: 'HR-ID-031', found: `Device ${holder} has the same public key` };
   // Another CA's certificate for this key is what ours takes the place of.
   const last = latest(entries.filter((entry) => isValid(entry, now) && entry.via !== 'Existing'));
-  if (last === undefined || now >= renewAt(last, device.renewBeforeMs)) return undefined;
-  const opens = new Date(renewAt(last, device.renewBeforeMs)).toISOString();
+  if (last === undefined || now >= facts.opensAt(last)) return undefined;
+  const opens = new Date(facts.opensAt(last)).toISOString();
   return {
     code: 'HR-ID-033',
     found: `this key has certificate ${last.serial} until ${last.notAfter}; its renewal window opens at ${opens}`,
@@ -252,7 +258,7 @@ function newlyIssued(input: Input): Decision | undefined {
   const { request, entry } = newest;
   const outcome = {
     kind: 'requeue' as const,
-    afterMs: Math.max(1_000, renewAt(entry, device.renewBeforeMs) - input.now),
+    afterMs: Math.max(1_000, windowOf(input, entry) - input.now),
     reason: 'RenewalDue',
   };
   return {

@@ -1,5 +1,5 @@
 // The next step of a device that comes with a certificate of another CA: into the ledger, good until it has enrolled by EST. Pure.
-import { type Decision, type Input, isValid, renewAt, stall, type Verdict, wait, withoutCertificate } from './decide.ts';
+import { type Decision, type Input, isValid, stall, type Verdict, wait, windowOf, withoutCertificate } from './decide.ts';
 import { decideEst } from './decide-est.ts';
 import { explain } from './errors.ts';
 import type { ExistingVerdict } from './existing.ts';
@@ -48,7 +48,7 @@ function recordIt(input: Input, existing: GoodExisting): Decision {
 }
 
 function inForce(input: Input, entry: LedgerEntry): Decision {
-  const due = [renewAt(entry, input.device.renewBeforeMs), Date.parse(entry.notAfter)].find((at) => at > input.now) ?? input.now;
+  const due = [windowOf(input, entry), Date.parse(entry.notAfter)].find((at) => at > input.now) ?? input.now;
   const outcome = { kind: 'requeue' as const, afterMs: due - input.now, reason: 'RenewalDue' };
   return { do: 'answer', answer: { outcome, certified: existingVerdict(entry), entry, certificate: undefined, cleanup: [] } };
 }

@@ -6,6 +6,7 @@ import { issuerObstacle } from './decide-csr.ts';
 import { ERRORS } from './errors.ts';
 import { isKeyRevoked, type LedgerEntry, pendingEntryId } from './ledger-entry.ts';
 import { desiredCertificate, isAsDesired } from './managed-facts.ts';
+import { isBefore } from './renewal.ts';
 import { type RequestFacts, USAGES } from './request-facts.ts';
 import type { Subject } from './subject.ts';
 import { certificateProblem, readCertificate } from './x509.ts';
@@ -81,13 +82,23 @@ function decideCertificate(input: Input): Decision {
   const inSecret = entryInSecret(input);
   const now = inSecret ?? current(input);
   // The Secret outlives its Certificate: one that is found there without a request of ours behind it may be retired or revoked, so a new one is made.
-  if (managed?.ready && !managed.issuing && inSecret === undefined) return input.looked ? { do: 'reissue' } : { do: 'look' };
+  if (managed?.ready && !managed.issuing && inSecret === undefined)
+    return tooSoon(input) ?? (input.looked ? { do: 'reissue' } : { do: 'look' });
+  if (managed?.ready && !managed.issuing && inSecret !== undefined && input.rotation !== undefined && isBefore(inSecret, input.rotation.at))
+    return tooSoon(input) ?? { do: 'reissue', because: 'a new key was asked for by hand' };
   if (managed?.ready && now !== undefined)
     return { do: 'answer', answer: { outcome: done, certified: certifiedVerdict(now), entry: now, cleanup: [] } };
   const issuer = issuerObstacle(input);
   if (issuer !== undefined) return issuer;
   return wait(input, undefined, 60_000, `Certificate ${input.device.name}: ${managed?.message || 'waiting for cert-manager'}`, 'Issuing');
 }
+
+/** Times of objects are whole seconds: a request of the same second as the Rotate would not count as later. */
+function tooSoon(input: Input): Decision | undefined {
+  const leftMs = Date.parse(input.rotation?.at ?? '') + SECOND_MS - input.now;
+  return leftMs > 0 && leftMs <= SECOND_MS ? wait(input, undefined, leftMs, 'a new key is asked for in a second', 'Issuing') : undefined;
+}
+const SECOND_MS = 1_000;
 
 /** The ledger's entry of what cert-manager put into the Secret last, if it still holds. */
 function entryInSecret(input: Input): LedgerEntry | undefined {

@@ -135,6 +135,8 @@ describe('the key of a certificate that a move ended', () => {
     ['Moved', 'Revoked', true],
     ['Moved', 'Compromised', true],
     ['Moved', 'Moved', false],
+    ['Superseded', 'Compromised', true],
+    ['Superseded', 'Moved', false],
     ['Revoked', 'Compromised', false],
     ['Compromised', 'Moved', false],
     ['Retired', 'Revoked', false],

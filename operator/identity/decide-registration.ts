@@ -7,6 +7,7 @@ import { type EnrollmentPolicy, matchesAnyPattern } from './enrollment-policy.ts
 import { explain, type IdentityCode, reasonOf } from './errors.ts';
 import type { LedgerEntry, PendingEntry } from './ledger-entry.ts';
 import { type FactoryIdentity, proposedManifest, registeredDevice, registeredName } from './registered-device.ts';
+import { renewAt } from './renewal.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { timesListed } from './serial-list.ts';
 import type { ReadLists } from './serial-lists.ts';
@@ -135,6 +136,7 @@ function keyTaken(input: RegistrationInput, device: DeviceFacts, spki: string): 
     pending: input.pendingOfKey(spki),
     claimant: input.claimantOfKey(spki),
     inFlight: input.keyInFlight(spki),
+    opensAt: (entry) => renewAt(entry, device),
   });
   return refusal === undefined ? undefined : deny(refusal.code, refusal.found);
 }

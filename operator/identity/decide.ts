@@ -5,11 +5,13 @@ import { decideEst, decideEstRequests, unfinishedEst, unrecordedEst, withTidyUp 
 import { decideExisting, existingVerdict } from './decide-existing.ts';
 import { decideManaged, unrecorded } from './decide-managed.ts';
 import { decideMoved } from './decide-moved.ts';
+import { decideCompromised } from './decide-rotation.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
 import type { ExistingVerdict } from './existing.ts';
-import type { IssuedVia, LedgerEntry, PendingEntry, RevocationReason } from './ledger-entry.ts';
+import { type IssuedVia, isGraver, type LedgerEntry, type PendingEntry, type RevocationReason } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
+import { opensAt, type Rotation } from './renewal.ts';
 import type { RequestFacts } from './request-facts.ts';
 
 export type Lifecycle = 'Active' | 'Quarantined' | 'Revoked';
@@ -22,6 +24,8 @@ export type Input = {
   device: DeviceFacts;
   lifecycle: Lifecycle;
   ledger: { synced: boolean; problem: string | undefined };
+  /** What people asked for by hand: that this Device renews, or gives its keys up. */
+  rotation: Rotation | undefined;
   /** Entries of this Device's name; those of a namesake that is gone have another uid. */
   ofDevice: LedgerEntry[];
   /** Entries of any Device for a key. */
@@ -73,10 +77,10 @@ export type Decision =
   | { do: 'record'; request: RequestFacts; pendingId?: string; via?: IssuedVia }
   /** A certificate that another CA made. */
   | { do: 'recordExisting'; existing: Extract<ExistingVerdict, { ok: true }> }
-  | { do: 'revoke'; ids: string[]; reason: RevocationReason }
+  | { do: 'revoke'; ids: string[]; reason: RevocationReason; by?: string }
   | { do: 'delete'; request: RequestFacts }
   | { do: 'applyCertificate' }
-  | { do: 'reissue' }
+  | { do: 'reissue'; because?: string }
   /** Compare the caches with the API server before something is concluded from absence. */
   | { do: 'look' }
   | { do: 'answer'; answer: Answer };
@@ -86,6 +90,8 @@ export function decide(input: Input): Decision {
   if (ledger.problem !== undefined) return stall(input, 'HR-ID-040', ledger.problem);
   if (!ledger.synced) return wait(input, 'HR-ID-041', 2_000);
   if (input.lifecycle === 'Revoked') return decideRevoked(input);
+  const lost = decideCompromised(input);
+  if (lost !== undefined) return lost;
   const moved = decideMoved(input);
   if (moved !== undefined) return moved;
   if (input.openApprovers.length > 0) return decideOpenApprovers(input);
@@ -107,7 +113,7 @@ function decideRevoked(input: Input): Decision {
   if (record !== undefined) return record;
   const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
   // A move left the key of a certificate good; this does not.
-  const open = [...valid(input), ...mine.filter((entry) => entry.revoked?.reason === 'Moved')];
+  const open = [...valid(input), ...mine.filter((entry) => entry.revoked !== undefined && isGraver('Revoked', entry.revoked))];
   if (open.length > 0) return { do: 'revoke', ids: open.map((entry) => entry.id), reason: 'Revoked' };
   const unfinished =
     input.requests.find((request) => request.owner?.kind === 'Device' && request.username === input.self) ?? unfinishedEst(input);
@@ -153,17 +159,15 @@ export function current(input: Input): LedgerEntry | undefined {
   return device.handedOut === undefined ? undefined : valid(input).find((entry) => entry.sha256 === device.handedOut);
 }
 
+/** When the renewal window of a certificate of this Device opens, ms. */
+export function windowOf({ device, rotation }: Pick<Input, 'device' | 'rotation'>, entry: LedgerEntry): number {
+  return opensAt(entry, device, rotation);
+}
+
 export function latest(entries: LedgerEntry[]): LedgerEntry | undefined {
   let last: LedgerEntry | undefined;
   for (const entry of entries) if (last === undefined || Date.parse(entry.notBefore) >= Date.parse(last.notBefore)) last = entry;
   return last;
-}
-
-/** When renewal begins, ms. An issuer that signs for less time than renewBefore must not make us renew for ever: then the last third counts. */
-export function renewAt(entry: { notBefore: string; notAfter: string }, renewBeforeMs: number): number {
-  const end = Date.parse(entry.notAfter);
-  const lifetime = end - Date.parse(entry.notBefore);
-  return end - (renewBeforeMs < lifetime ? renewBeforeMs : lifetime / 3);
 }
 
 /** Only a change helps. A certificate that is valid stays so: a renewal that fails withdraws nothing (design/api.md). */
@@ -193,8 +197,8 @@ export function certifiedVerdict(entry: LedgerEntry): Verdict {
 }
 
 /** No certificate, and nothing that the operator could do about it. */
-export function withoutCertificate(code: IdentityCode): Verdict {
-  return { status: 'False', reason: reasonOf(code), message: explain(code) };
+export function withoutCertificate(code: IdentityCode, cure?: string): Verdict {
+  return { status: 'False', reason: reasonOf(code), message: explain(code, undefined, cure) };
 }
 
 function withholding(input: Input, reason: string, message: string): Verdict {

@@ -42,6 +42,8 @@ export type DeviceFacts = {
   handedOut: string | undefined;
   /** status.certificate. */
   certificate: string | undefined;
+  /** status.identity.replacedKey: the key of a request that gave way to one by EST. */
+  replacedKey: string | undefined;
 };
 
 /** What the annotations say of the factory certificate that the Device stands for; each may be missing. What is no fingerprint matches none. */
@@ -102,6 +104,7 @@ export function createDeviceProjection(): (device: Device) => DeviceFacts {
           : undefined,
       handedOut: leafHash(device.status?.certificate),
       certificate: device.status?.certificate,
+      replacedKey: device.status?.identity?.replacedKey,
     };
   };
 }

@@ -12,7 +12,7 @@ import type { Change, Projected } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { type CsrVerdict, verifyCsr } from './csr.ts';
-import { isValid, renewAt } from './decide.ts';
+import { isValid } from './decide.ts';
 import { keyRefusal } from './decide-est.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts, type IssuerRef } from './device-facts.ts';
 import { type EnrollmentPolicy, enrollmentPolicy } from './enrollment-policy.ts';
@@ -22,6 +22,7 @@ import { certificateEntryId, isPending, type LedgerEntry } from './ledger-entry.
 import { LedgerIndex, type Page } from './ledger-index.ts';
 import { LedgerBroken, readPage } from './ledger-pages.ts';
 import { type FactoryIdentity, registeredDevice, registeredName } from './registered-device.ts';
+import { renewAt } from './renewal.ts';
 import {
   type CertificateRequest,
   type EstProof,
@@ -42,6 +43,8 @@ export type EstDevice = DeviceFacts & {
   segment: string;
   /** By the manifest or, as the status shows, by an Intervention. */
   revoked: boolean;
+  /** What the status says of the newest certificate: its SHA-256, and when it is to be renewed, ms. The operator knows of a Rotate, this process does not. */
+  shown: { sha256: string; renewAt: number } | undefined;
 };
 
 export type GoodCsr = Extract<CsrVerdict, { ok: true }>;
@@ -197,6 +200,7 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
         pending: index.pending().find((entry) => entry.spki === csr.spki),
         claimant: claimants[0]?.key,
         inFlight: undefined,
+        opensAt: (entry) => opensByStatus(device, entry),
       });
       if (refusal !== undefined) return { refused: 'rival', message: explain(refusal.code, refusal.found) };
       const first = firstWithSerial(device);
@@ -242,8 +246,20 @@ function isMaking(device: EstDevice, request: RequestFacts): boolean {
 /** The client lost the answer, and the request was tidied up since. In the renewal window the same key asks for a new certificate instead. */
 function fromStatus(leaf: { pem: string; entry: LedgerEntry } | undefined, device: EstDevice, now: number): Progress {
   if (leaf === undefined || leaf.entry.segment !== device.subject?.organizationalUnit) return { state: 'none' };
-  if (now >= renewAt(leaf.entry, device.renewBeforeMs)) return { state: 'none' };
+  if (now >= opensByStatus(device, leaf.entry)) return { state: 'none' };
   return { state: 'issued', certificate: leaf.pem };
+}
+
+/** Never later than what the status says. */
+function opensByStatus(device: EstDevice, entry: LedgerEntry): number {
+  const regular = renewAt(entry, device);
+  return device.shown?.sha256 === entry.sha256 ? Math.min(regular, device.shown.renewAt) : regular;
+}
+
+function shownOf(status: Device['status']): EstDevice['shown'] {
+  const { fingerprint, renewAt: at } = status?.identity ?? {};
+  const ms = Date.parse(at ?? '');
+  return fingerprint === undefined || Number.isNaN(ms) ? undefined : { sha256: fingerprint, renewAt: ms };
 }
 
 function projectDevice(): (device: Device) => EstDevice {
@@ -254,6 +270,7 @@ function projectDevice(): (device: Device) => EstDevice {
     revoked:
       device.spec.lifecycle === 'Revoked' ||
       (device.status?.conditions ?? []).some((condition) => condition.type === 'Revoked' && condition.status !== 'False'),
+    shown: shownOf(device.status),
   });
 }
 

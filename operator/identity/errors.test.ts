@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { verifyCsr } from './csr.ts';
 import { type Decision, decide, type Input } from './decide.ts';
+import { renewalOf } from './decide-rotation.ts';
 import type { DeviceFacts } from './device-facts.ts';
 import { ERRORS, explain, type IdentityCode, reasonOf } from './errors.ts';
 import type { LedgerEntry } from './ledger-entry.ts';
@@ -70,6 +71,8 @@ const SITUATIONS: Record<Exclude<IdentityCode, `HR-ID-08${number}`>, () => Input
   'HR-ID-062': () => input(byEst, { now: NOW + 721 * HOUR, entries: [recorded] }),
   'HR-ID-063': () => input(byEst, { requests: [estRequest(byEst, csr, { change: (o) => Object.assign(o.spec, { isCA: true }) })] }),
   'HR-ID-064': () => input(byEst, { est: undefined }),
+  'HR-ID-065': () => input(byEst, { entries: [{ ...recorded, revoked: { at: iso(NOW), reason: 'Compromised', by: 'alice' } }] }),
+  'HR-ID-066': () => input(byEst, { now: NOW + 700 * HOUR, entries: [recorded] }),
   'HR-ID-070': () => input(device({ identity: { enrollment: 'Existing' } })),
   'HR-ID-071': () => withCertificate(`${certificate}\n${certificate}`),
   'HR-ID-072': () => withCertificate(selfSigned('-newkey', 'rsa:1024', '-subj', '/CN=old')),
@@ -83,6 +86,12 @@ function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {
   return input(gateway, { managed: certificateOf(gateway, options) });
 }
 
+/** Said beside the answer: the certificate still holds. */
+function overdue(from: Input): string {
+  const decision = decide(from);
+  return decision.do === 'answer' ? (renewalOf(from, decision.answer)?.overdue ?? '') : decision.do;
+}
+
 function words(decision: Decision): { reason: string; message: string } {
   if (decision.do === 'deny') return { reason: reasonOf(decision.message.slice(0, 9) as IdentityCode), message: decision.message };
   if (decision.do !== 'answer') throw new Error(`the decision was ${decision.do}`);
@@ -93,7 +102,8 @@ function words(decision: Decision): { reason: string; message: string } {
 
 describe.each(Object.entries(SITUATIONS) as [IdentityCode, () => Input | Promise<Input>][])('%s', (code, situation) => {
   it(`${ERRORS[code].title} happens, and says what was found and what to do`, async () => {
-    const { reason, message } = words(decide(await situation()));
+    const from = await situation();
+    const { reason, message } = code === 'HR-ID-066' ? { reason: reasonOf(code), message: overdue(from) } : words(decide(from));
     expect(reason).toBe(reasonOf(code));
     expect(message).toMatch(new RegExp(`^${code}: \\S.+\\. Cure: \\S.+`, 's'));
     // Said once, however many hands it went through.

@@ -167,6 +167,16 @@ export const ERRORS = {
     cause: 'the Device is to enrol by EST, and the operator was told of no EST server whose requests it may approve',
     cure: 'install the chart with est.enabled (the operator then runs with --est-account), or use spec.identity.enrollment CSR or Managed',
   },
+  'HR-ID-065': {
+    title: 'NewKeyNeeded',
+    cause: 'the keys of the device were given up, because they are in other hands, and it did not enrol with a new one yet',
+    cure: 'make a new key on the device and give it a new token (kubectl hedgerow token), or let it prove itself by its factory certificate again',
+  },
+  'HR-ID-066': {
+    title: 'RenewalOverdue',
+    cause: 'half of the time between the begin of the renewal and the end of the certificate has gone by, and there is no new one',
+    cure: 'see the conditions of the Device',
+  },
   'HR-ID-070': {
     title: 'ExistingMissing',
     cause: 'enrollment is Existing and spec.identity.existing.certificate is empty',

@@ -217,11 +217,11 @@ describe('the identity room', () => {
     const room = w.start();
     w.apply('a', spec('a', 0));
     await w.clock.advance(5_000);
-    w.clock.jumpWall(479 * HOUR);
+    w.clock.jumpWall(430 * HOUR);
     room.wake('berlin/a');
     await w.clock.advance(5_000);
     expect(w.cluster.signed).toHaveLength(1);
-    w.clock.jumpWall(2 * HOUR);
+    w.clock.jumpWall(51 * HOUR);
     room.wake('berlin/a');
     await w.clock.advance(5_000);
     expect(w.cluster.signed).toHaveLength(2);

@@ -10,18 +10,9 @@ import type { Outcome } from '../runtime/outcome.ts';
 import { isSignedByOneOf, isValidAt, pathTo, readPem } from './chain.ts';
 import { checkCsr as csrCheck, checkExisting as existingCheck, namesProblem as problemOfNames } from './check-manifest.ts';
 import { commonNameOfCsr as commonNameOf, organizationalUnitOfCsr as organizationalUnitOf } from './csr.ts';
-import {
-  type Answer,
-  type Decision,
-  decide,
-  type Input,
-  type IssuerFacts,
-  inLine,
-  type Lifecycle,
-  renewAt,
-  type Verdict,
-} from './decide.ts';
+import { type Answer, type Decision, decide, type Input, type IssuerFacts, inLine, type Lifecycle, type Verdict } from './decide.ts';
 import { isFactoryOf } from './decide-est.ts';
+import { type Renewal, renewalOf } from './decide-rotation.ts';
 import { oid, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
 import { type EnrollmentPolicy as EnrollmentPolicyPart, matchesAnyPattern } from './enrollment-policy.ts';
@@ -40,6 +31,7 @@ import { type LedgerEntry as Entry, isPending } from './ledger-entry.ts';
 import type { ManagedFacts } from './managed-facts.ts';
 import type { FactoryIdentity as FactoryIdentityPart } from './registered-device.ts';
 import { type Registration as RegistrationPart, createRegistration as registrationOf } from './registration.ts';
+import { isBefore, opensAt, type Rotation as StandingRotation } from './renewal.ts';
 import { deviceKeyOf, type EstProof as Proof, type RequestFacts } from './request-facts.ts';
 import { createRequests, keyInFlight, type Requests } from './requests.ts';
 import { retireOrphans } from './retire.ts';
@@ -107,6 +99,9 @@ export type PageRevocations = PageRevocationsPart;
 export type RevokedCertificate = RevokedPart;
 
 export type LedgerEntry = Entry;
+export type Rotation = StandingRotation;
+/** Whether a Rotate that was created at `at` is about this certificate. */
+export const isBeforeRotation = isBefore;
 export type Ledger = CertificateLedger & { onChange(listener: () => void): void };
 /** What the store of Devices must hold for this room; the composing room may add to it. */
 export type DeviceFacts = Facts;
@@ -150,6 +145,8 @@ export type IdentityResult = {
   certificate?: string;
   /** After the status was written: deletes the requests that have served. */
   cleanup?: () => Promise<void>;
+  /** When its renewal is late, and what is said of it then. */
+  renewal?: Renewal | undefined;
   /** Others are before it in the line: nothing was done yet, and nothing need be said. */
   queued?: boolean;
 };
@@ -160,6 +157,8 @@ export type EnsureContext = {
   by?: string;
   /** MD5 of the certificate with which the broker shows the Device connected, while it has rules of its own there. */
   connectedWith?: string;
+  /** What people asked for by Interventions of action Rotate. */
+  rotation?: Rotation | undefined;
 };
 
 export interface Identity {
@@ -251,7 +250,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     }
   }
 
-  function observe(device: DeviceFacts, lifecycle: Lifecycle, seen: Pick<Input, 'looked' | 'nameTaker'>): Input {
+  function observe(device: DeviceFacts, lifecycle: Lifecycle, seen: Pick<Input, 'looked' | 'nameTaker' | 'rotation'>): Input {
     const issuer = issuerOf(device);
     const openApprovers = approvers.open(issuer.key);
     if (!openNow.has(issuer.key)) openNow.set(issuer.key, openApprovers.join());
@@ -320,14 +319,20 @@ export function createIdentity(deps: IdentityDeps): Identity {
     const { connectedWith } = context;
     let seen: Pick<Input, 'looked' | 'nameTaker'> = { looked: false, nameTaker: undefined };
     for (let steps = 0; steps < MOST_STEPS; steps++) {
-      const input = { ...observe(device, lifecycle, seen), connectedWith };
+      const input = { ...observe(device, lifecycle, { ...seen, rotation: context.rotation }), connectedWith };
       const decision = decide(input);
-      if (decision.do === 'answer') return finish(device, input.issuer.key, decision.answer);
-      if (!mayGoOn(decision.do)) return { ...finish(device, input.issuer.key, inLine(input, LINE_MS)), queued: true };
+      if (decision.do === 'answer') return finish(input, decision.answer);
+      if (!mayGoOn(decision.do)) return { ...finish(input, inLine(input, LINE_MS)), queued: true };
       log.debug({ device: device.key, step: decision.do }, 'identity step');
       const taken = await takeStep(
         decision,
-        { device, issuer: input.issuer, managed: input.managed, by: context.by ?? 'hedgerow', signal: context.signal },
+        {
+          device,
+          issuer: input.issuer,
+          managed: input.managed,
+          by: context.by ?? 'hedgerow',
+          ...{ rotation: context.rotation, signal: context.signal },
+        },
         { client, clock, ledger, requests, noteCertificate: (certificate) => certificatesAhead.set(certificate.key, certificate) },
       );
       if (taken === 'behind') return notReady(device, blocked);
@@ -336,14 +341,17 @@ export function createIdentity(deps: IdentityDeps): Identity {
     throw new Error(`the certificate of ${device.key} did not come to an answer in ${MOST_STEPS} steps`);
   }
 
-  function finish(device: DeviceFacts, issuer: string, answer: Answer): IdentityResult {
+  function finish(input: Input, answer: Answer): IdentityResult {
+    const { device, rotation } = input;
+    const issuer = input.issuer.key;
     if (answer.outcome.kind === 'waiting' || answer.outcome.kind === 'stalled') blocked.set(device.key, issuer);
     else blocked.delete(device.key);
     const { entry, certificate, cleanup } = answer;
     return {
       outcome: answer.outcome,
       certified: answer.certified,
-      ...(entry === undefined ? {} : { identity: statusIdentity(entry, device) }),
+      ...(entry === undefined ? {} : { identity: statusIdentity(entry, device, rotation) }),
+      renewal: renewalOf(input, answer),
       ...(certificate === undefined ? {} : { certificate }),
       ...(cleanup.length === 0
         ? {}
@@ -448,14 +456,15 @@ function notReady(device: DeviceFacts, blocked: Map<Key, string>): IdentityResul
   };
 }
 
-function statusIdentity(entry: Entry, device: DeviceFacts): NonNullable<DeviceStatus['identity']> {
+function statusIdentity(entry: Entry, device: DeviceFacts, rotation: Rotation | undefined): NonNullable<DeviceStatus['identity']> {
   return {
     serialNumber: entry.serial,
     fingerprint: entry.sha256,
     notBefore: entry.notBefore,
     notAfter: entry.notAfter,
-    renewAt: new Date(renewAt(entry, device.renewBeforeMs)).toISOString(),
+    renewAt: new Date(opensAt(entry, device, rotation)).toISOString(),
     issuer: entry.issuer,
+    ...(entry.replaces === undefined || entry.replaces === entry.spki ? {} : { replacedKey: entry.replaces }),
     ...(entry.revoked === undefined ? {} : { revokedAt: entry.revoked.at, revocationSteps: [{ step: 'Ledger', at: entry.revoked.at }] }),
   };
 }

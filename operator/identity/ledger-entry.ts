@@ -1,6 +1,7 @@
 // One entry of the certificate ledger and its text in a page. Reading is strict: an entry that does not read stops everything loudly, it is never skipped.
 
-export type RevocationReason = 'Revoked' | 'Retired' | 'Moved' | 'Compromised';
+/** `Superseded`: the certificate alone, because it stood in the way of its successor; its key may be certified again. */
+export type RevocationReason = 'Revoked' | 'Retired' | 'Moved' | 'Compromised' | 'Superseded';
 export type Revocation = { at: string; reason: RevocationReason; by: string };
 /** Existing: made by another CA, and only recorded here. */
 export type IssuedVia = 'CSR' | 'Managed' | 'EST' | 'Existing';
@@ -29,6 +30,8 @@ export type LedgerEntry = {
   keepUntil?: string;
   /** EST: the key of spec.identity.csr at that time, which this certificate took the place of. */
   replaces?: string;
+  /** When the newest Rotate was created that this certificate came after: that one is not about it any more. */
+  afterRotation?: string;
   revoked?: Revocation;
 };
 
@@ -72,14 +75,22 @@ export function isExpendable(entry: StoredEntry, now: number): boolean {
 }
 const GRACE_MS = 3_600_000;
 
-/** A certificate that a move ended leaves its key good for the same Device: nothing happened to the key (docs/adr/0015-segment-move.md). */
+/**
+ * Whether a key may never be certified again for this Device, from the entries of all its certificates. A certificate that a move ended, or that stood in the way of its
+ * successor, leaves its key good for the same Device: nothing happened to the key (docs/adr/0015-segment-move.md, 0012-rotation.md).
+ */
 export function isKeyRevoked(entries: readonly LedgerEntry[], deviceUid: string): boolean {
-  return entries.some(({ revoked, deviceUid: owner }) => revoked !== undefined && !(revoked.reason === 'Moved' && owner === deviceUid));
+  return entries.some(({ revoked, deviceUid: owner }) => revoked !== undefined && !(isMild(revoked.reason) && owner === deviceUid));
 }
 
-/** Whether an entry is to be marked: what was revoked stays as it was, but for a move that a graver reason follows. */
+/** Whether an entry is to be marked: what was revoked stays as it was, but for a certificate alone that a graver reason follows. */
 export function isGraver(reason: RevocationReason, before: Revocation | undefined): boolean {
-  return before === undefined || (before.reason === 'Moved' && reason !== 'Moved');
+  return before === undefined || (isMild(before.reason) && !isMild(reason));
+}
+
+/** The certificate went, its key stays good. */
+function isMild(reason: RevocationReason): boolean {
+  return reason === 'Moved' || reason === 'Superseded';
 }
 
 /** Compact JSON with the fields in one order, without the id (which is the key in the page). */
@@ -133,10 +144,11 @@ const CERTIFICATE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
 const OPTIONAL_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['keepUntil', isTime],
   ['replaces', matches(/^[0-9a-f]{64}$/)],
+  ['afterRotation', isTime],
 ]);
 const REVOCATION_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['at', isTime],
-  ['reason', matches(/^(Revoked|Retired|Moved|Compromised)$/)],
+  ['reason', matches(/^(Revoked|Retired|Moved|Compromised|Superseded)$/)],
   ['by', (value) => value.length > 0 && value.length <= MAX_BY_CHARS],
 ]);
 

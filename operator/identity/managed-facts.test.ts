@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Certificate, desiredCertificate, isAsDesired, managedFacts } from './managed-facts.ts';
+import { managedRenewBeforeMs } from './renewal.ts';
+import { durationText } from './request-facts.ts';
 import type { Subject } from './subject.ts';
 import { device, ISSUER } from './testing/scene.ts';
 
@@ -15,7 +17,8 @@ describe('the Certificate of a Managed device', () => {
       privateKey: { algorithm: 'ECDSA', size: 256, rotationPolicy: 'Always' },
       usages: ['digital signature', 'client auth'],
       duration: '720h0m0s',
-      renewBefore: '240h0m0s',
+      // The fleet is spread: 240h and up to a tenth of the 480h before that, the same at each look.
+      renewBefore: durationText(managedRenewBeforeMs(gateway)),
       revisionHistoryLimit: 1,
       isCA: false,
       issuerRef: { name: 'site-ca', kind: 'Issuer', group: 'cert-manager.io' },

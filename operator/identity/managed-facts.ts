@@ -3,6 +3,7 @@ import type { Condition, ObjectMeta } from '../api/meta.ts';
 import { CERTIFICATES, DEVICES } from '../api/resources.ts';
 import type { Key } from '../kube/object.ts';
 import type { DeviceFacts, IssuerRef } from './device-facts.ts';
+import { managedRenewBeforeMs } from './renewal.ts';
 import { durationText, OUR_API_VERSION, OUR_LABELS, USAGES } from './request-facts.ts';
 import type { Subject } from './subject.ts';
 
@@ -68,7 +69,7 @@ export function desiredCertificate(device: DeviceFacts, subject: Subject, issuer
       privateKey: { algorithm: 'ECDSA', size: 256, rotationPolicy: 'Always' },
       usages: [...USAGES],
       duration: durationText(device.durationMs),
-      renewBefore: durationText(device.renewBeforeMs),
+      renewBefore: durationText(managedRenewBeforeMs(device)),
       revisionHistoryLimit: 1,
       isCA: false,
       issuerRef: { name: issuer.name, kind: issuer.kind, group: 'cert-manager.io' },

@@ -53,7 +53,11 @@ async function take(step: Step, context: Partial<StepContext> = {}): ReturnType<
     },
   };
   let ended = false;
-  const taking = takeStep(step, { device: fresh, issuer: ISSUER, managed: undefined, by: 'alice', signal: undefined, ...context }, deps);
+  const taking = takeStep(
+    step,
+    { device: fresh, issuer: ISSUER, managed: undefined, by: 'alice', rotation: undefined, signal: undefined, ...context },
+    deps,
+  );
   const done = taking.finally(() => {
     ended = true;
   });

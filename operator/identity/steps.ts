@@ -9,9 +9,10 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Decision, IssuerFacts } from './decide.ts';
 import { type DeviceFacts, leafHash } from './device-facts.ts';
 import type { CertificateLedgerLog } from './ledger.ts';
-import { certificateEntryId, type LedgerEntry, type PendingEntry, pendingEntryId } from './ledger-entry.ts';
+import { certificateEntryId, isKeyRevoked, type LedgerEntry, type PendingEntry, pendingEntryId } from './ledger-entry.ts';
 import { type Change, drop, put } from './ledger-plan.ts';
 import { type Certificate, desiredCertificate, isAsDesired, type ManagedFacts, managedFacts } from './managed-facts.ts';
+import { type Rotation, rotationBefore } from './renewal.ts';
 import {
   approvalPatch,
   type CertificateRequest,
@@ -38,6 +39,7 @@ export type StepContext = {
   issuer: IssuerFacts;
   managed: ManagedFacts | undefined;
   by: string;
+  rotation: Rotation | undefined;
   signal: AbortSignal | undefined;
 };
 type Step = Exclude<Decision, { do: 'answer' }>;
@@ -66,12 +68,12 @@ export async function takeStep(
       await deps.ledger.commit([put(pendingEntry(step.request, step.spki, context.device))]);
       return 'taken';
     case 'revoke':
-      await deps.ledger.revoke(step.ids, { reason: step.reason, by: step.reason === 'Moved' ? 'hedgerow' : context.by });
+      await deps.ledger.revoke(step.ids, { reason: step.reason, by: step.by ?? (step.reason === 'Moved' ? 'hedgerow' : context.by) });
       return 'taken';
     case 'applyCertificate':
       return await applyCertificate(context, deps);
     case 'reissue':
-      return await reissue(context, deps);
+      return await reissue(step.because ?? 'the certificate in the Secret is not one that the ledger knows as valid', context, deps);
     case 'look':
       return await look(context, deps);
   }
@@ -136,11 +138,14 @@ export async function deleteRequest(
 
 async function record(
   { request, pendingId, via }: Extract<Step, { do: 'record' }>,
-  { device }: StepContext,
+  { device, rotation }: StepContext,
   deps: StepDeps,
 ): Promise<'taken'> {
   const facts = readCertificate(request.certificate ?? '');
   if (facts === undefined) throw new Error('a certificate that does not read was to be recorded');
+  const keyRevoked = isKeyRevoked(deps.ledger.bySpki(facts.spki), device.uid);
+  const own = request.owner?.kind === DEVICES.kind && request.est === undefined;
+  const afterRotation = rotationBefore(rotation, { createdAt: request.createdAt, own, keyRevoked });
   const entry: LedgerEntry = {
     id: certificateEntryId(facts.sha256),
     device: `${device.name}.${device.namespace}`,
@@ -156,6 +161,7 @@ async function record(
     via: via ?? (device.enrollment === 'Managed' ? 'Managed' : 'CSR'),
     ...keptFor(facts.notAfter, device),
     ...(via === 'EST' && device.csr?.spki !== undefined ? { replaces: device.csr.spki } : {}),
+    ...(afterRotation === undefined ? {} : { afterRotation }),
   };
   const changes: Change[] = [put(entry), ...(pendingId === undefined ? [] : [drop(pendingId)])];
   await deps.ledger.commit(changes);
@@ -218,13 +224,13 @@ async function applyCertificate({ device, issuer, signal }: StepContext, deps: S
 }
 
 /** What `cmctl renew` does: cert-manager then makes a new key (rotationPolicy Always) and asks again. */
-async function reissue({ managed, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
+async function reissue(because: string, { managed, signal }: StepContext, deps: StepDeps): Promise<'taken'> {
   if (managed === undefined) throw new Error('a reissue was decided without a Certificate');
   const issuing = {
     type: 'Issuing',
     status: 'True',
     reason: 'HedgerowReissue',
-    message: 'the certificate in the Secret is not one that the ledger knows as valid',
+    message: because,
     lastTransitionTime: wholeSeconds(deps.clock.now()),
   };
   const conditions = [...managed.conditions.filter((condition) => condition.type !== 'Issuing'), issuing];

@@ -177,6 +177,7 @@ export function input(of: DeviceFacts, change: Partial<Input> & { entries?: Ledg
     now: NOW,
     device: of,
     lifecycle: 'Active',
+    rotation: undefined,
     ledger: { synced: true, problem: undefined },
     ofDevice: entries.filter((e) => e.device === `${of.name}.${of.namespace}`),
     ofKey: (spki) => entries.filter((e) => e.spki === spki),
