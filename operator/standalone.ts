@@ -101,7 +101,17 @@ function compose(manager: Manager, parts: Parts): void {
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
   const { url, apiKeyFile, caFile } = options.broker;
-  const broker = createBroker({ url, apiKeyFile, caFile, desired: () => devices.desired(), clock, random, log, metrics });
+  const broker = createBroker({
+    url,
+    apiKeyFile,
+    caFile,
+    desired: () => devices.desired(),
+    incident: (one) => devices.incident(one),
+    clock,
+    random,
+    log,
+    metrics,
+  });
   const { ledger } = identity;
   const lists =
     options.crl === undefined

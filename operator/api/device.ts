@@ -254,6 +254,17 @@ const status = object('What is true of the device. Written by the operator only,
       ),
     }),
   ),
+  rotation: Type.Optional(
+    object('How far the newest Rotate has come that stands for the device. Absent without one.', {
+      requestedAt: time('When the newest Intervention with action Rotate was created, RFC 3339.'),
+      compromisedAt: Type.Optional(time('When the newest one was created that says compromised, RFC 3339.')),
+      steps: Type.Optional(
+        steps(
+          'Ledger and Broker: the certificates of compromised keys are revoked and banned. Certificate: the device has a new certificate.',
+        ),
+      ),
+    }),
+  ),
   certificate: Type.Optional(
     text('The certificate chain in PEM; public. Enrollment CSR and EST: install it on the device.', { max: 65536 }),
   ),

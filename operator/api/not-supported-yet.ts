@@ -45,8 +45,8 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
   segment('spec', 'mode: Audit', "self.mode == 'Audit'", 'use mode: Enforce'),
 
-  ...['Rotate', 'Pause', 'Approve', 'Abort', 'Rollback'].map((action) =>
-    intervention('spec', `action: ${action}`, `self.action == '${action}'`, 'use action: Quarantine or Revoke on a Device'),
+  ...['Pause', 'Approve', 'Abort', 'Rollback'].map((action) =>
+    intervention('spec', `action: ${action}`, `self.action == '${action}'`, 'use action: Quarantine, Revoke or Rotate on a Device'),
   ),
   intervention(
     'spec.target',

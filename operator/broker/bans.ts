@@ -6,7 +6,7 @@ import type { BrokerMetrics } from './broker-metrics.ts';
 import type { Emqx } from './emqx.ts';
 import { type Knowledge, modeOf } from './knowledge.ts';
 import { createKeyLock } from './parallel.ts';
-import { banKey, banStep, endOf, FLAPPING } from './plan.ts';
+import { banKey, banStep, endOf, FLAPPING, OURS } from './plan.ts';
 import { BrokerError } from './rest.ts';
 import { WIRE_NAME } from './topic.ts';
 
@@ -15,6 +15,8 @@ export type BansDeps = {
   knowledge: Knowledge;
   wanted(key: string): Ban | undefined;
   isDevice(client: string): boolean;
+  /** The flapping detector has banned the id of one of our devices; its record goes when this is done. Never rejects. */
+  flapping(client: string): Promise<void>;
   changed(client: string): void;
   clock: Clock;
   log: Log;
@@ -44,6 +46,8 @@ export function createBans(deps: BansDeps) {
       const held = knowledge.bans.get(key);
       const step = stepOf(key);
       if (step === 'none') return;
+      // First what replaces the record: who dies in between finds the record again.
+      if (step === 'remove' && held?.by === FLAPPING) await deps.flapping(held.who);
       if ((step === 'remove' || step === 'replace') && held !== undefined) {
         await emqx.unban(held.as, held.who);
         knowledge.bans.delete(key);
@@ -53,7 +57,8 @@ export function createBans(deps: BansDeps) {
       if (wanted !== undefined && (step === 'make' || step === 'replace')) await make(key, wanted, later);
       deps.metrics.repaired(step === 'remove' ? 'ban-removed' : 'ban-made');
       const changed = wanted ?? held;
-      if (changed?.as === 'clientid') deps.changed(changed.who);
+      const client = changed?.as === 'clientid' ? changed.who : changed?.by.slice(OURS.length);
+      if (client !== undefined && WIRE_NAME.test(client)) deps.changed(client);
     });
   }
 
@@ -98,6 +103,11 @@ export function createBans(deps: BansDeps) {
     return (await emqx.client(ban.who)) === undefined ? [] : [ban.who];
   }
 
+  function isHeld(who: Pick<Ban, 'as' | 'who'>): boolean {
+    const held = knowledge.bans.get(banKey(who));
+    return held !== undefined && banStep({ ...who, until: held.until, reason: '', by: '' }, held, false) === 'none';
+  }
+
   return {
     enforce,
     /** Of many certificates in one list: a question for each would be a scan of all clients for each. */
@@ -109,16 +119,10 @@ export function createBans(deps: BansDeps) {
       const loosen = [...knowledge.bans.keys()].filter((key) => deps.wanted(key) === undefined && stepOf(key) === 'remove');
       return { tighten, loosen };
     },
-    /** Of a certificate by its MD5. */
-    holdsCertificate: (md5: string): boolean => {
-      const held = knowledge.bans.get(banKey({ as: 'username', who: md5 }));
-      return held !== undefined && banStep({ as: 'username', who: md5, until: held.until, reason: '', by: '' }, held, false) === 'none';
-    },
     /** Of a client: whether EMQX was seen to hold its ban by client id. */
-    holds: (client: string): boolean => {
-      const held = knowledge.bans.get(banKey({ as: 'clientid', who: client }));
-      return held !== undefined && banStep({ as: 'clientid', who: client, until: held.until, reason: '', by: '' }, held, false) === 'none';
-    },
+    holds: (client: string): boolean => isHeld({ as: 'clientid', who: client }),
+    /** Of a certificate by its MD5. */
+    holdsCertificate: (md5: string): boolean => isHeld({ as: 'username', who: md5 }),
   };
 }
 

@@ -42,7 +42,15 @@ export type DesiredBroker = {
   judge(client: string, md5: string): 'ok' | 'unknown' | 'revoked' | 'inactive';
   /** `<segment>.<namespace>` in which this device is by its manifest, whatever its certificates say; undefined for other clients. */
   segmentOf(client: string): string | undefined;
+  /** Whether the device has a newer valid certificate than this one. */
+  isSuperseded?(client: string, md5: string): boolean;
 };
+
+/**
+ * `copied`: certificates of one device (`md5s`) push each other off the broker. `flapping`: EMQX's flapping detector has banned the device's id, and its record is
+ * about to be removed; `md5s` are the certificates that were seen in use within the last minute.
+ */
+export type Incident = { kind: 'copied' | 'flapping'; client: string; md5s: readonly string[] };
 
 /** Where a Device stands at the broker, for its condition Authorized. */
 export type Authorization = {
@@ -62,6 +70,8 @@ export type BrokerDeps = {
   caFile: string | undefined;
   /** What the broker should hold now. Throws while the caches are not filled: then nothing is written. */
   desired(): DesiredBroker;
+  /** Resolves when what follows from it is written down. */
+  incident?(incident: Incident): Promise<void>;
   clock: Clock;
   random: Random;
   log: Log;
@@ -83,6 +93,8 @@ export type Broker = {
   overridden(client: string): boolean;
   /** Whether the broker was seen to hold rules of ours for this client alone, and with which certificate (MD5) such a client is connected. */
   ownRules(client: string): { held: boolean; connectedWith: string | undefined };
+  /** MD5 of the certificate that the client was connected with when it was seen last; undefined when it was away, or was not seen yet. */
+  inUse(client: string): string | undefined;
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
   /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */
@@ -101,6 +113,7 @@ export function createBroker(deps: BrokerDeps): Broker & { retained: Retained } 
   const room = createRoom({
     emqx: createEmqx(rest),
     desired: deps.desired,
+    incident: deps.incident,
     clock,
     random,
     log: log.child({ room: 'broker' }),

@@ -6,7 +6,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Outcome } from '../runtime/outcome.ts';
 import { jittered, type Random } from '../runtime/random.ts';
 import { createBans } from './bans.ts';
-import type { Authorization, Broker, ClientSeen, DesiredBroker } from './broker.ts';
+import type { Authorization, Broker, ClientSeen, DesiredBroker, Incident } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
@@ -18,13 +18,16 @@ import { createReach } from './reach.ts';
 import { isOurs } from './record.ts';
 import { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
+import { isOurs as isOurClient } from './sweep.ts';
 import { grantsOf } from './trim.ts';
+import { createUsage } from './usage.ts';
 import { verdict } from './verdict.ts';
 import { createWanted } from './wanted.ts';
 
 export type RoomDeps = {
   emqx: Emqx;
   desired(): DesiredBroker;
+  incident?: ((incident: Incident) => Promise<void>) | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -63,8 +66,18 @@ export function createRoom(deps: RoomDeps): Broker {
   const answers = new Map<string, string>();
 
   const shared = { emqx, knowledge, metrics: deps.brokerMetrics, changed: notices.changed };
+  const usage = createUsage({
+    emqx,
+    isSuperseded: (client, md5) => wanted.now?.isSuperseded(client, md5) === true,
+    isGood: (client, md5) => wanted.now?.judge(client, md5) === 'ok',
+    changed: notices.changed,
+    incident: deps.incident ?? (async () => undefined),
+    clock,
+    log,
+  });
   const bans = createBans({
     ...shared,
+    flapping: usage.flapping,
     clock,
     log,
     wanted: (key) => wanted.now?.bans.get(key),
@@ -88,6 +101,7 @@ export function createRoom(deps: RoomDeps): Broker {
     ...{ ...shared, bans, records, wanted, clock, log },
     seen(rows) {
       presence.see(rows, wanted.now?.records ?? new Map());
+      usage.listed(rows.filter(isOurClient));
       const clients = new Map(rows.map((row) => [row.clientid, seenOf(row)]));
       for (const looker of lookers) looker(clients);
     },
@@ -138,6 +152,7 @@ export function createRoom(deps: RoomDeps): Broker {
         knowledge.suspect = true;
         controller.queue.add('pass');
       }
+      await usage.look();
       return PULSE_MS;
     },
 
@@ -225,6 +240,7 @@ export function createRoom(deps: RoomDeps): Broker {
     bannedCertificate: bans.holdsCertificate,
     overridden: (client) => knowledge.records.get(client) !== undefined,
     ownRules: (client) => ({ held: isOurs(client, knowledge.records.get(client) ?? []), connectedWith: presence.of(client) }),
+    inUse: usage.inUse,
     onChange: notices.onChange,
     onLook: (listener) => void lookers.push(listener),
     controller,

@@ -10,6 +10,7 @@ export type Wanted = {
   segments: readonly SegmentRights[];
   judge: DesiredBroker['judge'];
   segmentOf: DesiredBroker['segmentOf'];
+  isSuperseded: NonNullable<DesiredBroker['isSuperseded']>;
   /** Number of the last wake that this answer is newer than. */
   wake: number;
 };
@@ -71,6 +72,7 @@ export function createWanted(deps: { desired(): DesiredBroker; clock: Clock }): 
         segments: desired.segments,
         judge: desired.judge,
         segmentOf: desired.segmentOf,
+        isSuperseded: desired.isSuperseded ?? (() => false),
         wake,
       };
       return undefined;

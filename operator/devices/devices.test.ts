@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DeviceStatus } from '../api/device.ts';
 import type { Authorization } from '../broker/broker.ts';
-import type { IdentityResult } from '../identity/identity.ts';
+import type { IdentityResult, LedgerEntry, Rotation } from '../identity/identity.ts';
 import type { Effective } from '../interventions/interventions.ts';
 import { createStore } from '../kube/store.ts';
 import { FakeClock } from '../runtime/clock.ts';
@@ -64,6 +64,10 @@ function scene() {
     effective: { lifecycle: 'Active' } as Effective,
     banned: false,
     ledgerSynced: true,
+    rotation: undefined as Rotation | undefined,
+    bannedCertificates: new Set<string>(),
+    inUse: undefined as string | undefined,
+    entries: [] as LedgerEntry[],
   };
   const seen = {
     writes: [] as DeviceStatus[],
@@ -100,18 +104,20 @@ function scene() {
           return world.ledgerSynced;
         },
         all: () => [],
-        byMd5: () => undefined,
-        byDevice: () => [],
+        byMd5: (md5: string) => world.entries.find((entry) => entry.md5 === md5),
+        byDevice: () => world.entries,
       } as never,
     },
     segments: { membership: () => ({ segmented: { status: 'True', reason: 'InSegment', message: '' } }), rights: () => [] },
-    interventions: { effective: () => world.effective },
+    interventions: { effective: () => world.effective, rotation: () => world.rotation },
     broker: {
       wake: (reason, urgent) => void seen.wakes.push(urgent === true ? `urgent: ${reason}` : reason),
       authorization: () => world.authorization,
       banned: () => world.banned,
       overridden: () => false,
       ownRules: () => ({ held: false, connectedWith: undefined }),
+      bannedCertificate: (md5) => world.bannedCertificates.has(md5),
+      inUse: () => world.inUse,
     },
     touch: { look: () => [], touch: () => 'unknown', lastSeen: () => undefined },
     recorder: { event: (_regarding, note) => void seen.events.push(note) },

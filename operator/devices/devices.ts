@@ -2,13 +2,14 @@
 import type { Device, DeviceStatus } from '../api/device.ts';
 import { deviceName, segmentName } from '../api/names.ts';
 import { apiVersionOf, DEVICES } from '../api/resources.ts';
-import type { Authorization, DesiredBroker, SegmentRights } from '../broker/broker.ts';
+import type { Authorization, DesiredBroker, Incident, SegmentRights } from '../broker/broker.ts';
 import {
   type DeviceFacts,
   type Identity,
   type IdentityResult,
   deviceIndexes as identityIndexes,
   type LedgerEntry,
+  type Rotation,
 } from '../identity/identity.ts';
 import type { Effective } from '../interventions/interventions.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -23,11 +24,14 @@ import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { writeStatus } from '../runtime/status.ts';
+import { certificatesInUse, isNewer, isValid, newestOf } from './certificates.ts';
 import { type BrokerDevice, certificateHolders, desiredBroker, judgeConnection } from './desired.ts';
 import { createFarewell as farewell } from './farewell.ts';
+import { createIncidents } from './incidents.ts';
 import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
 import { type Lists, listed } from './revocation.ts';
+import { rotationStatus } from './rotation.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
 import type { Sight, Watched } from './touch.ts';
 import { type TouchWatch, createTouchWatch as touchWatch } from './touch-watch.ts';
@@ -54,13 +58,18 @@ export type DevicesDeps = {
     membership(device: { name: string; namespace: string; segment: string }): { segmented: SummaryInput['segmented'] };
     rights(): SegmentRights[];
   };
-  interventions: { effective(namespace: string, device: string, spec: Lifecycle): Effective };
+  interventions: {
+    effective(namespace: string, device: string, spec: Lifecycle): Effective;
+    rotation(namespace: string, device: string): Rotation | undefined;
+  };
   broker: {
     wake(reason: string, urgent?: boolean, client?: string): void;
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
     overridden(client: string): boolean;
     ownRules(client: string): { held: boolean; connectedWith: string | undefined };
+    bannedCertificate(md5: string): boolean;
+    inUse(client: string): string | undefined;
   };
   /** Absent where no CRL is configured. */
   lists?: Lists;
@@ -80,6 +89,8 @@ export type Devices = {
   desired(): DesiredBroker;
   /** `<device>.<namespace>` of each that could connect by a certificate it holds, apart those that are OutOfTouch. Throws as `desired`. */
   holders(): { inTouch: string[]; outOfTouch: string[] };
+  /** What the broker saw; resolves when the ledger has what follows from it. */
+  incident(incident: Incident): Promise<void>;
 };
 
 /** Certificate requests in flight: enough to keep cert-manager busy (about 60 a second on two cores, 0.3 s each), few enough that one device does not wait for 500. */
@@ -126,13 +137,16 @@ export function createDevices(deps: DevicesDeps): Devices {
     const effective = effectiveOf(device);
     noticeLifecycle(key, device, effective.lifecycle);
     const by = effective.by === undefined ? {} : { by: effective.by };
+    const rotation = deps.interventions.rotation(device.namespace, device.name);
     const wireName = deviceName(device.name, device.namespace);
     const { connectedWith } = deps.broker.ownRules(wireName);
     const use = connectedWith === undefined ? {} : { connectedWith };
-    const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by, ...use });
+    const identity = await deps.identity.ensure(device, effective.lifecycle, { signal: ctx.signal, ...by, ...use, rotation });
 
     const authorization = deps.broker.authorization(wireName, segmentName(device.segment, device.namespace));
-    const now = new Date(clock.now()).toISOString();
+    const now = clock.now();
+    const shown = certificatesShow(device, wireName, rotation, now);
+    lookAgain(key, now, [identity.renewal?.overdueAt, shown.certificates.changesAt]);
     const status = summarise({
       generation: device.generation,
       status: device.status,
@@ -147,13 +161,14 @@ export function createDevices(deps: DevicesDeps): Devices {
         ownRules: deps.broker.ownRules(wireName),
         confirmed: authorization.state === 'ok',
         before: device.status,
-        now,
+        now: new Date(now).toISOString(),
       }),
+      ...shown,
       bannedAtBroker: deps.broker.banned(wireName),
       overriddenAtBroker: deps.broker.overridden(wireName),
       ...listsSay(device, effective.lifecycle, identity),
       touch: hasToBeInTouch(device, effective) ? { is: deps.touch.touch(wireName), lastSeen: deps.touch.lastSeen(wireName) } : undefined,
-      now,
+      now: new Date(now).toISOString(),
     });
     const quietMs = staysQuietFor(key, device, effective, identity, authorization);
     if (quietMs > 0) return identity.outcome.kind === 'waiting' ? identity.outcome : waitingForBroker(quietMs);
@@ -162,6 +177,15 @@ export function createDevices(deps: DevicesDeps): Devices {
     if (outcome === 'written') announce(device, status, effective);
     if (outcome !== 'gone') await identity.cleanup?.();
     return identity.outcome;
+  }
+
+  function certificatesShow(device: DeviceView, wireName: string, rotation: Rotation | undefined, now: number) {
+    const entries = deps.identity.ledger.byDevice(wireName).filter((entry) => entry.deviceUid === device.uid);
+    const { conditions, rotation: before } = device.status ?? {};
+    return {
+      certificates: certificatesInUse({ entries, inUse: deps.broker.inUse(wireName), before: conditions, now }),
+      rotation: rotationStatus({ rotation, entries, banned: deps.broker.bannedCertificate, before, now }),
+    };
   }
 
   function listsSay(device: DeviceView, lifecycle: Lifecycle, found: IdentityResult): Pick<SummaryInput, 'listed' | 'crl'> {
@@ -203,8 +227,14 @@ export function createDevices(deps: DevicesDeps): Devices {
     const regarding = { apiVersion: apiVersionOf(DEVICES), kind: DEVICES.kind, name, namespace, uid };
     for (const news of newsOf(device.status?.conditions, status.conditions)) {
       // What an Intervention did, its own room tells.
-      if (effective.by === undefined || news.action === 'Reconcile') deps.recorder.event(regarding, news);
+      if (effective.by === undefined || (news.action !== 'Revoke' && news.action !== 'Quarantine')) deps.recorder.event(regarding, news);
     }
+  }
+
+  /** What changes with time alone, whatever the outcome says: a renewal becomes overdue, a grace ends. */
+  function lookAgain(key: Key, now: number, times: readonly (number | undefined)[]): void {
+    const ahead = times.filter((at) => at !== undefined && at > now) as number[];
+    if (ahead.length > 0) controller.queue.add(key, { band: 'background', afterMs: Math.min(...ahead) - now });
   }
 
   function noticeLifecycle(key: Key, device: DeviceView, lifecycle: Lifecycle): void {
@@ -217,8 +247,12 @@ export function createDevices(deps: DevicesDeps): Devices {
   const { log, metrics } = deps;
   const controller = createController({ name: 'device', concurrency: CONCURRENCY, reconcile, clock, log, metrics });
 
+  const { ledger } = deps.identity;
+  const wake = (key: Key): void => controller.queue.add(key);
+
   return {
     controller,
+    incident: createIncidents({ store, ledger, recorder: deps.recorder, wake, clock, log }),
     changed(change) {
       controller.queue.add(change.key, { band: change.initial ? 'background' : 'user' });
       if (concernsBroker(change)) deps.broker.wake(`${change.key} changed`);
@@ -247,6 +281,12 @@ export function createDevices(deps: DevicesDeps): Devices {
       segmentOf: (client) => {
         const device = store.get(keyOfWireName(client));
         return device === undefined ? undefined : segmentName(device.segment, device.namespace);
+      },
+      isSuperseded: (client, md5) => {
+        const used = ledger.byMd5(md5);
+        const valid = ledger.byDevice(client).filter((entry) => entry.deviceUid === used?.deviceUid && isValid(entry, clock.now()));
+        const newest = newestOf(valid);
+        return used !== undefined && newest !== undefined && isNewer(newest, used);
       },
     }),
   };

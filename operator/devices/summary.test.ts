@@ -17,6 +17,8 @@ const healthy: SummaryInput = {
   segmented: { status: 'True', reason: 'InSegment', message: 'office-sensors' },
   authorization: { state: 'ok', reason: 'Authorized', message: 'its segment is in force' },
   moving: { condition: undefined, move: undefined },
+  certificates: { superseded: undefined, copied: undefined },
+  rotation: undefined,
   bannedAtBroker: false,
   overriddenAtBroker: false,
   listed: 'off',

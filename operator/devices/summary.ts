@@ -20,8 +20,11 @@ export type SummaryInput = {
     certified: Verdict;
     identity?: DeviceStatus['identity'];
     certificate?: string | undefined;
+    renewal?: { overdue: string | undefined } | undefined;
   };
   segmented: Verdict;
+  certificates: { superseded: Verdict | undefined; copied: Verdict | undefined };
+  rotation: DeviceStatus['rotation'];
   authorization: Authorization;
   /** Where it stands in a segment move: a condition only while it is in one. */
   moving: { condition: Verdict | undefined; move: DeviceStatus['move'] };
@@ -51,6 +54,9 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Revoked', effective.lifecycle === 'Revoked' ? revoked(input) : undefined],
     ['CRLUnavailable', crlUnavailable(input)],
     ['OutOfTouch', outOfTouch(input)],
+    ['RenewalOverdue', overdue(input)],
+    ['SupersededCertificateUsed', effective.lifecycle === 'Revoked' ? undefined : input.certificates.superseded],
+    ['CertificateCopied', input.certificates.copied],
     ['Ready', ready(input, authorized)],
     ['Reconciling', reconciling(input, authorized)],
     ['Stalled', stalled(input)],
@@ -67,6 +73,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ...(identity === undefined ? {} : { identity }),
     ...(input.moving.move === undefined ? {} : { move: input.moving.move }),
     ...(input.identity.certificate === undefined ? {} : { certificate: input.identity.certificate }),
+    ...(input.rotation === undefined ? {} : { rotation: input.rotation }),
     conditions,
   };
 }
@@ -107,6 +114,12 @@ function reconciling(input: SummaryInput, authorized: Verdict): Verdict | undefi
   if (identity.outcome.kind === 'waiting') return yes(identity.outcome.reason, identity.outcome.message);
   if (effective.lifecycle === 'Revoked') return revoking(input);
   return authorized.status === 'Unknown' ? yes(authorized.reason, authorized.message) : undefined;
+}
+
+/** The certificate may hold still, so this is beside Ready. */
+function overdue({ identity }: SummaryInput): Verdict | undefined {
+  const message = identity.renewal?.overdue;
+  return message === undefined ? undefined : yes('RenewalOverdue', message);
 }
 
 function quarantined(input: SummaryInput): Verdict {

@@ -8,7 +8,7 @@ export const ERRORS = {
   'HR-IV-002': {
     title: 'NotSupportedYet',
     cause: 'this action or kind of target is part of the API but nothing honours it yet',
-    cure: 'use action Quarantine or Revoke on a Device',
+    cure: 'use action Quarantine, Revoke or Rotate on a Device',
   },
 } as const;
 

@@ -20,10 +20,12 @@ import { done, type Outcome } from '../runtime/outcome.ts';
 import type { Random } from '../runtime/random.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { type Effective as EffectiveLifecycle, effective, holds, type Lifecycle } from './effective.ts';
+import { type Rotation as RotationOf, rotationOf } from './rotation.ts';
 import { type DeviceSight, summarise } from './summary.ts';
-import { deviceKeyOf, type InterventionView, interventionView, standingOf } from './view.ts';
+import { deviceKeyOf, type InterventionView, interventionView, isRotate, standingOf } from './view.ts';
 
 export type Effective = EffectiveLifecycle;
+export type Rotation = RotationOf;
 
 /** What this room needs to know of a Device. */
 export type DeviceOfIntervention = { uid: string; status: DeviceStatus | undefined };
@@ -45,6 +47,8 @@ export type InterventionsDeps = {
 export type Interventions = {
   /** What a Device is by now: the stricter of its manifest and the interventions on its name. Throws before they were read: a revoked device must not be Active for a moment. */
   effective(namespace: string, device: string, spec: Lifecycle): Effective;
+  /** What the Rotates on its name come to. Throws before they were read: a key that was given up must not be certified in between. */
+  rotation(namespace: string, device: string): Rotation | undefined;
   /** Called with `<namespace>/<device>` when an intervention on it came, went or ended. */
   onChange(listener: (device: Key) => void): void;
   /** To be filled before anything of this room runs. */
@@ -73,6 +77,11 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     },
   });
   const { store } = reflector;
+
+  function viewsOf(namespace: string, device: string): InterventionView[] {
+    if (!store.synced) throw new Error('the Interventions were not read from the API server yet');
+    return store.by('device', keyOfRef({ namespace, name: device }));
+  }
 
   function wakeDevice(view: InterventionView | undefined): void {
     const device = view === undefined ? undefined : deviceKeyOf(view);
@@ -107,8 +116,8 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     deps.recorder.event(
       { apiVersion: apiVersionOf(DEVICES), kind: DEVICES.kind, name, namespace, ...(uid === undefined ? {} : { uid }) },
       {
-        type: 'Warning',
-        reason: action === 'Revoke' ? 'Revoked' : 'Quarantined',
+        type: action === 'Rotate' && !view.compromised ? 'Normal' : 'Warning',
+        reason: action === 'Revoke' ? 'Revoked' : action === 'Quarantine' ? 'Quarantined' : view.compromised ? 'KeyGivenUp' : 'Rotated',
         message: `${deviceName(name, namespace)}: ${action} by Intervention ${view.name} of ${view.requestedBy}: ${view.reason}`,
         action,
       },
@@ -122,10 +131,13 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
 
   return {
     effective(namespace, device, spec) {
-      if (!store.synced) throw new Error('the Interventions were not read from the API server yet');
-      const standing = store.by('device', keyOfRef({ namespace, name: device })).flatMap((view) => standingOf(view) ?? []);
-      return effective(spec, standing, clock.now());
+      return effective(
+        spec,
+        viewsOf(namespace, device).flatMap((view) => standingOf(view) ?? []),
+        clock.now(),
+      );
     },
+    rotation: (namespace, device) => rotationOf(viewsOf(namespace, device).filter(isRotate)),
     onChange: (listener) => void listeners.push(listener),
     reflectors: [reflector],
     controllers: [controller],
@@ -136,5 +148,6 @@ const isExpired = (conditions: readonly Condition[] | undefined): boolean => fin
 
 function sightOf(device: DeviceOfIntervention | undefined): DeviceSight | undefined {
   if (device === undefined) return undefined;
-  return { conditions: device.status?.conditions ?? [], revocationSteps: device.status?.identity?.revocationSteps ?? [] };
+  const { conditions = [], identity, rotation } = device.status ?? {};
+  return { conditions, revocationSteps: identity?.revocationSteps ?? [], rotation };
 }

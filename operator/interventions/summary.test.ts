@@ -17,6 +17,7 @@ const view: InterventionView = {
   reason: 'stolen',
   createdAt: '2026-11-24T11:59:00Z',
   expires: undefined,
+  compromised: false,
   status: undefined,
 };
 const condition = (type: string, status: Condition['status'], message = ''): Condition => ({
@@ -63,10 +64,67 @@ describe('whether an Intervention is applied', () => {
       ['False', 'Expired'],
     ],
     ['a Revoke past its end still holds', { expires: '2026-11-24T11:59:59Z' }, sight(condition('Revoked', 'True')), ['True', 'Revoked']],
-    ['what nothing honours yet is refused', { action: 'Rotate' }, sight(), ['False', 'NotSupportedYet']],
+    ['what nothing honours yet is refused', { action: 'Pause' }, sight(), ['False', 'NotSupportedYet']],
     ['so is a target that is no Device', { target: { kind: 'SegmentPolicy', name: 'office' } }, sight(), ['False', 'NotSupportedYet']],
   ])('%s', (_name, change, device, expected) => {
     expect(applied({ ...view, ...change }, device)).toEqual(expected);
+  });
+
+  const asked = '2026-11-24T11:59:00Z';
+  const rotate = { action: 'Rotate', createdAt: asked };
+  const shows = (rotation: DeviceSight['rotation']): DeviceSight => ({ ...sight(), rotation });
+  const step = (name: string) => ({ step: name, at: '2026-11-24T11:59:30Z' });
+
+  it.each<[string, Partial<InterventionView>, DeviceSight | undefined, [string, string]]>([
+    ['a Rotate is under way while the Device does not know of it', rotate, sight(), ['False', 'InProgress']],
+    ['a Rotate is under way without a new certificate', rotate, shows({ requestedAt: asked }), ['False', 'InProgress']],
+    [
+      'a Rotate is applied with the new certificate',
+      rotate,
+      shows({ requestedAt: asked, steps: [step('Certificate')] }),
+      ['True', 'Rotated'],
+    ],
+    [
+      'not by a certificate that came after an older one only',
+      rotate,
+      shows({ requestedAt: '2026-11-24T11:58:00Z', steps: [step('Certificate')] }),
+      ['False', 'InProgress'],
+    ],
+    [
+      'also by one that came after a newer one',
+      rotate,
+      shows({ requestedAt: '2026-11-24T11:59:59Z', steps: [step('Certificate')] }),
+      ['True', 'Rotated'],
+    ],
+    [
+      'a key is not given up while the broker has not confirmed it',
+      { ...rotate, compromised: true },
+      shows({ requestedAt: asked, compromisedAt: asked, steps: [step('Ledger')] }),
+      ['False', 'InProgress'],
+    ],
+    [
+      'a key is given up when ledger and broker show it, whether or not there is a new one',
+      { ...rotate, compromised: true },
+      shows({ requestedAt: asked, compromisedAt: asked, steps: [step('Ledger'), step('Broker')] }),
+      ['True', 'KeyGivenUp'],
+    ],
+    [
+      'not by an older one that gave up older keys',
+      { ...rotate, compromised: true },
+      shows({ requestedAt: asked, compromisedAt: '2026-11-24T11:58:00Z', steps: [step('Ledger'), step('Broker')] }),
+      ['False', 'InProgress'],
+    ],
+    ['a Rotate of a Device that does not exist names it', rotate, undefined, ['False', 'TargetNotFound']],
+  ])('%s', (_name, change, device, expected) => {
+    expect(applied({ ...view, ...change }, device)).toEqual(expected);
+  });
+
+  it('the steps of a Rotate are those of the Device that are about it', () => {
+    const device = shows({ requestedAt: asked, compromisedAt: asked, steps: [step('Ledger'), step('Broker'), step('Certificate')] });
+    const steps = (change: Partial<InterventionView>) =>
+      summarise({ ...view, ...rotate, ...change }, device, NOW).steps?.map((one) => one.step);
+    expect(steps({ compromised: true })).toEqual(['Ledger', 'Broker', 'Certificate', 'Applied']);
+    expect(steps({ compromised: false })).toEqual(['Certificate', 'Applied']);
   });
 
   it('the steps are those that the Device shows, with their times, and when the whole was seen applied', () => {

@@ -1,13 +1,20 @@
 // What the world shows of one Intervention, folded into its status. Pure.
+
+import type { DeviceStatus } from '../api/device.ts';
 import type { InterventionStatus } from '../api/intervention.ts';
 import type { Condition } from '../api/meta.ts';
 import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { holds } from './effective.ts';
 import { explain, reasonOf } from './errors.ts';
-import { type InterventionView, standingOf } from './view.ts';
+import { stepsDone } from './rotation.ts';
+import { type InterventionView, isRotate, standingOf } from './view.ts';
 
 /** The Device as its own status shows it: the devices room says there what ledger and broker were seen to hold. */
-export type DeviceSight = { conditions: readonly Condition[]; revocationSteps: readonly { step: string; at: string }[] };
+export type DeviceSight = {
+  conditions: readonly Condition[];
+  revocationSteps: readonly { step: string; at: string }[];
+  rotation?: DeviceStatus['rotation'];
+};
 
 type Said = { status: Condition['status']; reason: string; message: string };
 type Steps = NonNullable<InterventionStatus['steps']>;
@@ -30,6 +37,7 @@ export function summarise(view: InterventionView, device: DeviceSight | undefine
 }
 
 function appliedCondition(view: InterventionView, device: DeviceSight | undefined, now: number): Said {
+  if (isRotate(view)) return rotated(view, device);
   const standing = standingOf(view);
   const what = `${view.action} of ${view.target.kind} ${view.target.name}`;
   if (standing === undefined) return no(reasonOf('HR-IV-002'), explain('HR-IV-002', what));
@@ -44,10 +52,28 @@ function appliedCondition(view: InterventionView, device: DeviceSight | undefine
   return no('InProgress', shown?.message ?? `waiting until ledger and broker show that the Device is ${wanted}`);
 }
 
+/** Routine: done with the new certificate. Compromised: done when the old ones are of no use anywhere; the new key is the device's part, and may take its time. */
+function rotated(view: InterventionView, device: DeviceSight | undefined): Said {
+  if (device === undefined) return no(reasonOf('HR-IV-001'), explain('HR-IV-001', `${view.target.kind} ${view.target.name}`));
+  const done = new Set(stepsDone(view, device.rotation).map(({ step }) => step));
+  const renewed = done.has('Certificate');
+  if (!view.compromised)
+    return renewed
+      ? yes('Rotated', 'the device has a new certificate')
+      : no('InProgress', 'the renewal window is open; waiting until the device has a new certificate');
+  if (!done.has('Ledger') || !done.has('Broker'))
+    return no('InProgress', 'waiting until ledger and broker show that the certificates of the old key are revoked');
+  return yes(
+    'KeyGivenUp',
+    renewed ? 'the old key is given up and the device has a new one' : 'the old key is given up; the device needs a new one',
+  );
+}
+
 /** History: a step keeps the time at which it was first seen, and is never a reason to skip work. */
 function stepsOf(view: InterventionView, device: DeviceSight | undefined, applied: Said, now: string): Steps {
   const seen: Steps = [];
   if (view.action === 'Revoke') seen.push(...(device?.revocationSteps ?? []).map(({ step, at }) => ({ step, at })));
+  if (isRotate(view)) seen.push(...stepsDone(view, device?.rotation));
   if (applied.status === 'True') seen.push({ step: 'Applied', at: now });
   if (applied.reason === 'Expired') seen.push({ step: 'Ended', at: now });
   const before = view.status?.steps ?? [];

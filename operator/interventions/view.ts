@@ -14,6 +14,7 @@ export type InterventionView = Projected & {
   reason: string;
   createdAt: string;
   expires: string | undefined;
+  compromised: boolean;
   status: InterventionStatus | undefined;
 };
 
@@ -31,6 +32,7 @@ export function interventionView({ metadata, spec, status }: Intervention): Inte
     reason: spec.reason,
     createdAt: metadata.creationTimestamp ?? '',
     expires: spec.expires,
+    compromised: spec.compromised === true,
     status,
   };
 }
@@ -40,7 +42,12 @@ export function deviceKeyOf(view: InterventionView): Key | undefined {
   return view.target.kind === 'Device' ? keyOfRef({ namespace: view.namespace, name: view.target.name }) : undefined;
 }
 
-/** `undefined` for what nothing honours yet. An end that cannot be read is none: it stays strict. */
+/** A Rotate of a Device. */
+export function isRotate(view: InterventionView): boolean {
+  return view.target.kind === 'Device' && view.action === 'Rotate';
+}
+
+/** `undefined` for what makes a Device no stricter. An end that cannot be read is none: it stays strict. */
 export function standingOf(view: InterventionView): Standing | undefined {
   const { action } = view;
   if (view.target.kind !== 'Device' || (action !== 'Quarantine' && action !== 'Revoke')) return undefined;

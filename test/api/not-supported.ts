@@ -26,7 +26,6 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
   'SegmentPolicy spec.mode: Audit': segment({ mode: 'Audit' }),
 
-  'Intervention spec.action: Rotate': intervention({ action: 'Rotate' }),
   'Intervention spec.action: Pause': intervention({ action: 'Pause', target: FIRMWARE }),
   'Intervention spec.action: Approve': intervention({ action: 'Approve', target: FIRMWARE }),
   'Intervention spec.action: Abort': intervention({ action: 'Abort', target: FIRMWARE }),

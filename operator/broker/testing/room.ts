@@ -4,7 +4,7 @@ import { FakeClock } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import { seededRandom } from '../../runtime/random.ts';
-import type { Ban, Broker, DesiredBroker, Override, SegmentRights } from '../broker.ts';
+import type { Ban, Broker, DesiredBroker, Incident, Override, SegmentRights } from '../broker.ts';
 import { brokerMetrics } from '../broker-metrics.ts';
 import { createEmqx } from '../emqx.ts';
 import { createRoom } from '../room.ts';
@@ -38,6 +38,11 @@ export class RoomScene {
   verdicts = new Map<string, ReturnType<DesiredBroker['judge']>>();
   /** Where devices are by their manifests; of others nothing is known. */
   placed = new Map<string, string>();
+  /** MD5s of certificates that have a successor. */
+  readonly superseded = new Set<string>();
+  readonly incidents: Incident[] = [];
+  /** What becomes of an incident before it counts as written down. */
+  onIncident: (incident: Incident) => Promise<void> = async () => undefined;
   /** Thrown instead of an answer. */
   notReady: Error | undefined;
   asked = 0;
@@ -60,7 +65,12 @@ export class RoomScene {
           overrides: [...overrides],
           segmentOf: (client) => this.placed.get(client),
           judge: (client, md5) => this.verdicts.get(md5) ?? this.verdicts.get(client) ?? 'ok',
+          isSuperseded: (_client, md5) => this.superseded.has(md5),
         };
+      },
+      incident: async (incident) => {
+        await this.onIncident(incident);
+        this.incidents.push(incident);
       },
       clock: this.clock,
       random: seededRandom(1),
