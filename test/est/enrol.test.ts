@@ -284,6 +284,43 @@ describe('re-enrolment with the current certificate', () => {
     expect(answer.body).toContain('HR-ID-033');
   });
 
+  it('with the same key is served at once when somebody asked for it, and once', async () => {
+    const first = await world.enrolled('cam-30');
+    const end = new X509Certificate(world.ssl.file(first.cert)).validToDate.getTime();
+    await expect.poll(() => world.device('cam-30')?.status?.identity?.renewAt, SOON).toBeDefined();
+    expect(Date.parse(world.device('cam-30')?.status?.identity?.renewAt ?? '')).toBeLessThanOrEqual(end - 240 * HOUR);
+    world.rotate('cam-30');
+    await expect.poll(() => Date.parse(world.device('cam-30')?.status?.identity?.renewAt ?? ''), SOON).toBeLessThanOrEqual(Date.now());
+    // Times of objects are whole seconds: a request in the second of the Rotate would not count as later.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const request = world.makeRequest('cam-30', { key: first.key });
+    await expect.poll(async () => (await again('cam-30', first, request)).status, SOON).toBe(200);
+    expect(certificatesOf('cam-30')).toBe(2);
+    await expect.poll(() => Date.parse(world.device('cam-30')?.status?.identity?.renewAt ?? ''), SOON).toBeGreaterThan(Date.now());
+  });
+
+  it('is refused when the key was given up, with the old key and with a new one; a new token and a new key are the way back', async () => {
+    const first = await world.enrolled('cam-31');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    world.rotate('cam-31', true);
+    await expect.poll(async () => (await again('cam-31', first)).body, SOON).toContain('HR-EST-012');
+    await expect
+      .poll(() => world.device('cam-31')?.status?.conditions, SOON)
+      .toContainEqual(expect.objectContaining({ type: 'Certified', status: 'False', reason: 'NewKeyNeeded' }));
+    expect(world.ledger().filter((entry) => entry.device === 'cam-31.berlin')).toMatchObject([
+      { revoked: { reason: 'Compromised', by: 'Intervention r1 of alice' } },
+    ]);
+    const token = 'another-token-0123456789';
+    await world.giveToken('cam-31', token);
+    const byToken = { token: ['cam-31.berlin', token] as [string, string] };
+    const old = await world.ask('simpleenroll', { body: world.makeRequest('cam-31', { key: first.key }).body, ...byToken });
+    expect(old.body).toContain('HR-ID-032');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const answer = await world.ask('simpleenroll', { body: world.makeRequest('cam-31').body, ...byToken });
+    expect(answer.status).toBe(200);
+    expect(world.ledger().filter((entry) => entry.device === 'cam-31.berlin' && entry.revoked === undefined)).toHaveLength(1);
+  });
+
   it('is refused with a revoked certificate', async () => {
     const first = await world.enrolled('cam-5');
     await world.revoke('cam-5');

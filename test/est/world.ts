@@ -9,7 +9,7 @@ import { createEstServer, type EstServer } from '../../operator/est/server.ts';
 import { createSecrets } from '../../operator/est/store.ts';
 import { TOKENS_SECRET } from '../../operator/est/token.ts';
 import { readPem } from '../../operator/identity/chain.ts';
-import { createEnrolment } from '../../operator/identity/identity.ts';
+import { createEnrolment, type Rotation } from '../../operator/identity/identity.ts';
 import { decodeEntry, type LedgerEntry } from '../../operator/identity/ledger-entry.ts';
 import { FakeCluster } from '../../operator/identity/testing/fake-cluster.ts';
 import type { FactoryDevice, Maker } from '../../operator/identity/testing/maker.ts';
@@ -45,6 +45,7 @@ export async function startWorld() {
   const tls = serverCertificate(ssl);
   const cluster = new FakeCluster(systemClock, (csr) => sign(ssl, ca, csr, new Date(Date.now() - 1_000), new Date(Date.now() + DAYS(30))));
   const { api } = cluster;
+  api.timestamp = () => new Date().toISOString().replace(/[.]\d+Z$/, 'Z');
   const metrics = createMetrics();
   const shared = { clock: systemClock, random: systemRandom, log: silentLog, metrics };
   const defaultIssuer = { name: 'site-ca', kind: 'Issuer' } as const;
@@ -54,9 +55,11 @@ export async function startWorld() {
   } as never);
   const events: { name: string; note: EventNote }[] = [];
   const recorder = { event: (of: Regarding, note: EventNote): void => void events.push({ name: of.name, note }) };
+  const rotations = new Map<string, Rotation>();
   const room = startRoom({
     ...shared,
     recorder,
+    rotationOf: (device) => rotations.get(device),
     client: cluster.client({ alive: true }),
     namespace: 'hedgerow',
     defaultIssuer,
@@ -115,6 +118,12 @@ export async function startWorld() {
     device: (name: string): Device | undefined => api.objects.get(`devices/berlin/${name}`) as unknown as Device | undefined,
     async addDevice(name: string, spec: object = { identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } }): Promise<void> {
       await api.create(DEVICES, { metadata: { name, namespace: 'berlin' }, spec: { segment: 'office', ...spec } } as never);
+    },
+    /** What an Intervention of action Rotate that was created now comes to. */
+    rotate(name: string, compromised = false): void {
+      const at = new Date(Math.floor(Date.now() / 1_000) * 1_000).toISOString();
+      rotations.set(`berlin/${name}`, { at, ...(compromised ? { compromised: { at, by: 'Intervention r1 of alice' } } : {}) });
+      room.wake(`berlin/${name}`);
     },
     async patchDevice(name: string, patch: object): Promise<void> {
       await api.mergePatch(DEVICES, { name, namespace: 'berlin' }, patch);

@@ -19,6 +19,8 @@ export class FakeApi implements Client {
   #others = 0;
   /** Asked once for every write; return a fault to inject it. */
   faults: (write: Write) => Fault | undefined = () => undefined;
+  /** creationTimestamp of what is made now. */
+  timestamp: () => string = () => '2026-01-01T00:00:00Z';
   /** Called after every change, as a watch would be. */
   onChange: (plural: string, object: Stored, deleted: boolean) => void = () => undefined;
 
@@ -38,7 +40,7 @@ export class FakeApi implements Client {
     return this.#write({ verb: 'create', plural: type.plural, name: ref.name }, () => {
       const id = idOf(type, ref);
       if (this.objects.has(id)) throw new KubeError({ status: 409, reason: 'AlreadyExists', message: `${id} already exists` });
-      const metadata = { creationTimestamp: '2026-01-01T00:00:00Z', uid: `uid-${this.#version}`, generation: 1, ...object.metadata };
+      const metadata = { creationTimestamp: this.timestamp(), uid: `uid-${this.#version}`, generation: 1, ...object.metadata };
       return this.#store(type, { ...structuredClone(object), metadata } as unknown as Stored) as unknown as T;
     });
   }
@@ -65,7 +67,7 @@ export class FakeApi implements Client {
     const ref = refOfMeta(object.metadata);
     return this.#write({ verb: 'apply', plural: type.plural, name: ref.name }, () => {
       const current = this.objects.get(idOf(type, ref)) ?? {
-        metadata: { uid: `uid-${this.#version}`, creationTimestamp: '2026-01-01T00:00:00Z' },
+        metadata: { uid: `uid-${this.#version}`, creationTimestamp: this.timestamp() },
       };
       return this.#store(type, merge(current, object) as Stored) as unknown as T;
     });

@@ -25,6 +25,7 @@ import {
   type IdentityDeps,
   type IdentityResult,
   type Registration,
+  type Rotation,
 } from '../identity.ts';
 
 type View = DeviceFacts & { lifecycle: 'Active' | 'Quarantined' | 'Revoked'; generation: number; status: DeviceStatus | undefined };
@@ -40,6 +41,8 @@ export type RoomDeps = {
   estUser?: string;
   acceptedApprovers?: string[];
   recorder?: Pick<Recorder, 'event'>;
+  /** What people asked for by hand. */
+  rotationOf?: (device: Key) => Rotation | undefined;
 };
 
 export type Room = {
@@ -84,7 +87,7 @@ export function startRoom(deps: RoomDeps): Room {
   async function reconcile(key: Key, ctx: { signal: AbortSignal }): Promise<Outcome> {
     const device = devices.store.get(key);
     if (expectations.stale(key, device) || device === undefined) return done;
-    const result = await identity.ensure(device, device.lifecycle, { signal: ctx.signal });
+    const result = await identity.ensure(device, device.lifecycle, { signal: ctx.signal, rotation: deps.rotationOf?.(key) });
     if (staysQuiet(key, device, result.outcome)) return result.outcome;
     const target = { ref: refOf(key), uid: device.uid, status: device.status, resourceVersion: device.resourceVersion };
     const next = statusOf(device, result, new Date(clock.now()).toISOString());
