@@ -244,21 +244,27 @@ describe('two certificates of one device that push each other off', () => {
 describe('a record of the flapping detector on the id of a device', () => {
   it('is replaced by a ban of the certificate that is not the newest, and the device may connect', async () => {
     const { member, older, newer } = await withTwo('flapping');
-    await member.connect();
-    const connected = async (): Promise<boolean> => member.device.connected();
-    // Until the operator has seen which certificate is in use.
-    await waitFor('the report of nothing', async () => ((await connected()) ? true : undefined));
-    await pause(20_000);
-    const ban = {
-      ...{ as: 'clientid', who: member.name, by: 'flapping detector', reason: 'flapping is detected' },
-      until: new Date(Date.now() + 300_000).toISOString(),
+    const plant = async (): Promise<void> => {
+      const until = new Date(Date.now() + 300_000).toISOString();
+      const body = { as: 'clientid', who: member.name, by: 'flapping detector', reason: 'flapping is detected', until };
+      expect((await scene.system.standIn().request('POST', '/banned', { body })).status).toBe(200);
     };
-    expect((await scene.system.standIn().request('POST', '/banned', { body: ban })).status).toBe(200);
-    expect(await connectWith(scene.broker, member.device.key, newer)).toMatchObject({ refused: true });
-    await waitFor('the record to go', async () => ((await bans()).includes(`clientid ${member.name}`) ? undefined : true), {
-      timeoutMs: 60_000,
-    });
-    await waitFor('the ban of the older', async () => ((await bans()).includes(`username ${md5Of(older)}`) ? true : undefined));
+    // As the detector does it: again and again. The older goes once the operator has seen the device with the newest.
+    const isBanned = async (): Promise<boolean> => (await bans()).includes(`username ${md5Of(older)}`);
+    for (let attempt = 0; attempt < 5 && !(await isBanned()); attempt++) {
+      await waitFor('the device to connect', async () => {
+        await member.connect();
+        return true;
+      });
+      await pause(25_000);
+      await plant();
+      expect(await connectWith(scene.broker, member.device.key, newer)).toMatchObject({ refused: true });
+      await waitFor('the record to go', async () => ((await bans()).includes(`clientid ${member.name}`) ? undefined : true), {
+        timeoutMs: 60_000,
+      });
+      await pause(2_000);
+    }
+    await waitFor('the ban of the older', async () => ((await isBanned()) ? true : undefined));
     expect(await revocationOf(older)).toMatchObject({ reason: 'Superseded' });
     expect(await connectWith(scene.broker, member.device.key, older)).toMatchObject({ refused: true });
     expect(await connectWith(scene.broker, member.device.key, newer)).toMatchObject({ refused: false });
