@@ -19,7 +19,6 @@ import {
   forgettable as forgettableOf,
   readTokenRecord as readRecord,
   freshRecord as recordOf,
-  type TokenRecord as StoredToken,
   TOKENS_SECRET as TOKENS,
   decode as textOf,
 } from './token.ts';
@@ -34,7 +33,6 @@ export const freshTokenRecord = recordOf;
 export const forgettableTokens = forgettableOf;
 export const readTokenRecord = readRecord;
 export const decodeToken = textOf;
-export type TokenRecord = StoredToken;
 
 /** Requests of one Device that has proved itself: a burst, then one each ten seconds. */
 const DEVICE_LIMIT = { burst: 10, refillEveryMs: 10_000 };
