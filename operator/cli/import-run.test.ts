@@ -12,6 +12,7 @@ import { KubeError } from '../kube/errors.ts';
 import { FakeClock } from '../runtime/clock.ts';
 import { importFleet } from './import.ts';
 import type { ImportClient } from './import-cluster.ts';
+import { COLUMNS } from './import-csv.ts';
 import { readBeside } from './import-files.ts';
 import { type ImportWish, runImport } from './import-run.ts';
 import { listen, typed } from './testing/heard.ts';
@@ -159,6 +160,25 @@ describe('a row', () => {
     writeFileSync(join(files, 'old.crt'), certificate);
     await clock.advance(9_000 * 3_600_000);
     expect((await run('name,segment,enrollment\nold,office,Existing\n')).err).toContain('HR-ID-075');
+  });
+});
+
+describe('docs/guides/existing-fleet.md', () => {
+  const page = readFileSync(new URL('../../docs/guides/existing-fleet.md', import.meta.url), 'utf8');
+
+  it('has a sheet that goes in as the page says', async () => {
+    const { run, files } = scene();
+    writeFileSync(join(files, 'sensor-4711.crt'), certificate);
+    const [, sheet = ''] = /^```csv\n([\s\S]*?)^```/m.exec(page) ?? [];
+    const [, said] = /^\$ kubectl hedgerow import [^\n]*\n([\s\S]*?)^```/m.exec(page) ?? [];
+    expect(await run(sheet)).toEqual({ code: 0, out: said, err: '' });
+  });
+
+  it('names every column, and no other', () => {
+    const named = [...page.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    );
+    expect(named.filter((name) => name !== 'label:KEY').sort()).toEqual([...COLUMNS].sort());
   });
 });
 
