@@ -19,7 +19,7 @@ export type Options = {
   kubeconfig: string | undefined;
   namespace: string | undefined;
   defaultIssuer: IssuerRef;
-  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[] };
+  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[]; manageCas: boolean };
   /** As RBAC spells them: a user name, `group:<name>`, `system:serviceaccount:<namespace>:<name>`. */
   acceptedApprovers: string[];
   /** The user name of the EST server; undefined = there is none. */
@@ -49,6 +49,8 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-port PORT           the broker's MQTT port, for NetworkPolicies (default: 8883)
   --broker-peer PEER           where the broker is, for NetworkPolicies: cidr=RANGE or namespace=NS[,LABEL=VALUE…];
                                may be repeated; without it no NetworkPolicy opens a way to the broker
+  --broker-cas HOW             manage: the broker's TLS listener is given the CAs of devices, when their issuers change theirs; leave: somebody
+                               else does that (default: manage)
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
@@ -77,6 +79,7 @@ const FLAGS = {
   'broker-ca-file': TEXT,
   'broker-port': TEXT,
   'broker-peer': { type: 'string', multiple: true },
+  'broker-cas': TEXT,
   'accept-approver': { type: 'string', multiple: true },
   'est-account': TEXT,
   'crl-url': TEXT,
@@ -108,6 +111,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         caFile: values['broker-ca-file'],
         port: port('broker-port', values['broker-port'] ?? '8883'),
         peers: (values['broker-peer'] ?? []).map(brokerPeer),
+        manageCas: oneOf('broker-cas', values['broker-cas'] ?? 'manage', ['manage', 'leave']) === 'manage',
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),

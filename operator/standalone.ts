@@ -14,7 +14,7 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
-import { createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
+import { createAuthorities, createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
@@ -76,8 +76,15 @@ function compose(manager: Manager, parts: Parts): void {
   });
   const { store } = deviceReflector;
 
+  const authorities = createAuthorities({
+    ...{ client, namespace, clock, log },
+    registry: metrics.registry,
+    entries: () => (identity.ledger.synced ? identity.ledger.all() : undefined),
+    isInForce: (ca) => !options.broker.manageCas || broker.trustsCa(ca),
+  });
   const identity = createIdentity({
     ...base,
+    authorities,
     namespace,
     devices: deviceReflector,
     defaultIssuer: options.defaultIssuer,
@@ -100,12 +107,13 @@ function compose(manager: Manager, parts: Parts): void {
     broker: { port: options.broker.port, peers: options.broker.peers },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
-  const { url, apiKeyFile, caFile } = options.broker;
+  const { url, apiKeyFile, caFile, manageCas } = options.broker;
+  const desired = () => ({ ...devices.desired(), ...(manageCas ? { trust: authorities.bundle() } : {}) });
   const broker = createBroker({
     url,
     apiKeyFile,
     caFile,
-    desired: () => devices.desired(),
+    desired,
     incident: (one) => devices.incident(one),
     clock,
     random,
@@ -141,6 +149,7 @@ function compose(manager: Manager, parts: Parts): void {
     for (const { key, status } of store.values())
       if (changed.issuers.has(status?.identity?.issuer ?? '')) devices.controller.queue.add(key, { band: 'background' });
   });
+  authorities.onChange(() => broker.wake('the CAs of devices changed'));
   interventions.onChange((key) => devices.controller.queue.add(key));
   segments.onChange((changed) => {
     broker.wake(`${SEGMENT_POLICIES.plural} changed`);
@@ -161,6 +170,7 @@ function compose(manager: Manager, parts: Parts): void {
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
   manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
+  manager.whileLeading({ name: 'authorities', run: (signal) => authorities.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   const { controllers } = registration;
   const all = [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller, ...trust];

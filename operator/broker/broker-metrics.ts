@@ -7,6 +7,7 @@ export type Repair =
   | 'override-written'
   | 'override-removed'
   | 'text-written'
+  | 'cas-written'
   | 'client-kicked'
   | 'subscription-removed';
 
@@ -18,6 +19,7 @@ export interface BrokerMetrics {
   text(rules: number, bytes: number): void;
   held(bans: number, overrides: number, excluded: number): void;
   unsafe(findings: number): void;
+  cas(inForce: number): void;
   succeeded(atMs: number): void;
 }
 
@@ -50,6 +52,10 @@ export function brokerMetrics(registry: Registry): BrokerMetrics {
   const overrides = gauge('fleet_broker_overrides', 'Clients with rules of their own at the broker');
   const excluded = gauge('fleet_broker_excluded_segments', 'Segments that have no rights because EMQX or the budget refused them');
   const findings = gauge('fleet_broker_unsafe', 'Settings of EMQX that make rights meaningless');
+  const cas = gauge(
+    'fleet_broker_device_cas',
+    'CAs of devices with which the TLS listener was seen; 0: it is left as it is, or does not take them',
+  );
   const success = gauge('fleet_broker_last_success_timestamp_seconds', 'When a whole comparison last went through, Unix time');
   return {
     request(sample) {
@@ -69,6 +75,7 @@ export function brokerMetrics(registry: Registry): BrokerMetrics {
       excluded.set(excludedCount);
     },
     unsafe: (count) => findings.set(count),
+    cas: (count) => cas.set(count),
     succeeded: (atMs) => success.set(atMs / 1000),
   };
 }

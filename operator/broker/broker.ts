@@ -38,6 +38,8 @@ export type DesiredBroker = {
   segments: SegmentRights[];
   bans: Ban[];
   overrides: Override[];
+  /** The CAs whose device certificates the broker must accept; absent: it is left as it is. */
+  trust?: { cas: readonly string[]; pem: string } | undefined;
   /** Of a connected client: `md5` is the user name that the broker forces from its certificate. */
   judge(client: string, md5: string): 'ok' | 'unknown' | 'revoked' | 'inactive';
   /** `<segment>.<namespace>` in which this device is by its manifest, whatever its certificates say; undefined for other clients. */
@@ -95,6 +97,8 @@ export type Broker = {
   ownRules(client: string): { held: boolean; connectedWith: string | undefined };
   /** MD5 of the certificate that the client was connected with when it was seen last; undefined when it was away, or was not seen yet. */
   inUse(client: string): string | undefined;
+  /** Whether the broker accepts certificates of this CA as far as anybody can tell: it was seen with it, or somebody else looks after what it trusts. */
+  trustsCa(ca: string): boolean;
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
   /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */

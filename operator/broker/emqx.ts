@@ -18,6 +18,7 @@ export type Emqx = ReturnType<typeof createEmqx>;
 const PAGE = 10_000;
 /** 10 million rows: a broker that never ends its list is broken. */
 const MOST_PAGES = 1000;
+const TLS_LISTENER = '/listeners/ssl:default';
 const RULES = '/authorization/sources/built_in_database/rules';
 /** The file source waits for a compile of the whole text; 12,004 rules took 1.5 s (emqx-profile.md). */
 const TEXT_DEADLINE_MS = 30_000;
@@ -136,6 +137,22 @@ export function createEmqx(rest: Rest) {
         });
         if (answer.status !== 204 && answer.status !== 200) throw unexpected('POST /clients/kickout/bulk', answer.status, answer.body);
       }
+    },
+    /** Where the TLS listener has the CAs from; undefined without that listener. */
+    async caFile(): Promise<string | undefined> {
+      const answer = await rest.call({ method: 'GET', path: TLS_LISTENER });
+      if (answer.status === 404) return undefined;
+      if (answer.status !== 200) throw unexpected(`GET ${TLS_LISTENER}`, answer.status, answer.body);
+      return optionalText(field(answer.body, 'ssl_options', TLS_LISTENER), 'cacertfile');
+    },
+    /** EMQX keeps the PEM in a file named after its content, and new handshakes use it at once; connections stay (emqx.md §1.7). What is not sent stays as it is. */
+    async putCas(pem: string): Promise<{ ok: true; file: string } | { ok: false; why: string }> {
+      const body = { id: 'ssl:default', type: 'ssl', ssl_options: { cacertfile: pem } };
+      const answer = await rest.call({ method: 'PUT', path: TLS_LISTENER, body });
+      const result = tried(answer.status, answer.body, `PUT ${TLS_LISTENER}`);
+      if (!result.ok) return result;
+      const file = optionalText(field(answer.body, 'ssl_options', TLS_LISTENER), 'cacertfile');
+      return file === undefined ? { ok: false, why: 'the answer names no file' } : { ok: true, file };
     },
     clearCache: (id: string) => remove(`/clients/${encodeURIComponent(id)}/authorization/cache`),
 

@@ -98,6 +98,11 @@ export const ERRORS = {
     cause: 'a part of the configuration of EMQX could not be read, so that nobody knows whether it is safe',
     cure: 'give the API key the scope system, or see the log for the answer of EMQX',
   },
+  'HR-BRK-022': {
+    title: 'BrokerCaMissing',
+    cause: 'EMQX does not take the CA certificates of the devices into its listener ssl:default',
+    cure: 'see the log for its answer: the key needs the scope system, and the listener must exist; until then devices keep certificates of CAs that the broker trusts',
+  },
   'HR-BRK-030': {
     title: 'SegmentRefused',
     cause: 'EMQX refused the rule of this segment; the segment is denied everything but ota/ and recovery/, all others are in force',

@@ -12,6 +12,8 @@ export type Knowledge = {
   bans: Shelf<HeldBan>;
   records: Shelf<RecordRule[]>;
   findings: Finding[];
+  /** The CAs with which its TLS listener was seen, and the file in which EMQX keeps them. */
+  trust: { cas: ReadonlySet<string>; pem: string; file: string } | undefined;
   /** Segments whose rights were confirmed, and what these are. */
   segments: Map<string, string>;
   excluded: Map<string, Why>;
@@ -31,6 +33,7 @@ export function createKnowledge(): Knowledge {
     bans: createShelf(),
     records: createShelf(),
     findings: [],
+    trust: undefined,
     segments: new Map(),
     excluded: new Map(),
     textProblem: undefined,

@@ -14,6 +14,7 @@ import { BrokerError, OneFailed } from './rest.ts';
 import { isOurs, sweep } from './sweep.ts';
 import { createText, type TextChange } from './text.ts';
 import { grantsOf, trimAll } from './trim.ts';
+import { createTrust } from './trust.ts';
 import type { WantedSource } from './wanted.ts';
 
 export type PassDeps = {
@@ -41,6 +42,7 @@ const MANY = 16;
 export function createPass(deps: PassDeps) {
   const { emqx, knowledge, bans, records, wanted, metrics } = deps;
   const text = createText({ emqx, knowledge, log: deps.log, metrics, settle });
+  const trust = createTrust({ emqx, knowledge, log: deps.log, metrics });
   let trimAt = Number.NEGATIVE_INFINITY;
   let sweepAt = Number.NEGATIVE_INFINITY;
 
@@ -58,6 +60,7 @@ export function createPass(deps: PassDeps) {
     const restoring = knowledge.text?.inForce !== true;
     // Rights must not come back before what takes them away; but a text that is in force already has to follow its policies, whatever one identity meets.
     const failure = restoring ? await tighten() : await unlessOne(tighten);
+    await trust.enforce(wanted.now?.trust);
     await text.enforce(wanted.now?.segments ?? []);
     await each(bans.due([]).loosen, (key) => bans.enforce(key));
     await each(loosenable(), records.enforce);
@@ -80,6 +83,7 @@ export function createPass(deps: PassDeps) {
       return;
     }
     if (modeOf(knowledge) === 'owned') await ensureRecordsSource(sources);
+    await trust.look();
     const failure = (await unlessOne(incremental)) ?? (await unlessOne(sweepAndTrim));
     await readPosture(emqx, knowledge, await emqx.sources());
     if (knowledge.text?.inForce === true) {

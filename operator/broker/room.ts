@@ -21,6 +21,7 @@ import { BrokerError, OneFailed } from './rest.ts';
 import { isOurs as isOurClient } from './sweep.ts';
 import { grantsOf } from './trim.ts';
 import { createUsage } from './usage.ts';
+import { trustsCa } from './trust.ts';
 import { verdict } from './verdict.ts';
 import { createWanted } from './wanted.ts';
 
@@ -241,6 +242,7 @@ export function createRoom(deps: RoomDeps): Broker {
     overridden: (client) => knowledge.records.get(client) !== undefined,
     ownRules: (client) => ({ held: isOurs(client, knowledge.records.get(client) ?? []), connectedWith: presence.of(client) }),
     inUse: usage.inUse,
+    trustsCa: (ca) => trustsCa(knowledge, ca),
     onChange: notices.onChange,
     onLook: (listener) => void lookers.push(listener),
     controller,

@@ -11,6 +11,7 @@ export type Wanted = {
   judge: DesiredBroker['judge'];
   segmentOf: DesiredBroker['segmentOf'];
   isSuperseded: NonNullable<DesiredBroker['isSuperseded']>;
+  trust: DesiredBroker['trust'];
   /** Number of the last wake that this answer is newer than. */
   wake: number;
 };
@@ -73,6 +74,7 @@ export function createWanted(deps: { desired(): DesiredBroker; clock: Clock }): 
         judge: desired.judge,
         segmentOf: desired.segmentOf,
         isSuperseded: desired.isSuperseded ?? (() => false),
+        trust: desired.trust,
         wake,
       };
       return undefined;

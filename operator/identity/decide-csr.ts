@@ -12,6 +12,7 @@ import {
   windowOf,
   withoutCertificate,
 } from './decide.ts';
+import { untrustedCa } from './decide-ca.ts';
 import { isRenewedByEst } from './decide-est.ts';
 import { hasGivenWay } from './decide-rotation.ts';
 import { explain } from './errors.ts';
@@ -146,7 +147,7 @@ function decideIssued(input: Input, csr: GoodCsr, request: RequestFacts, now: Le
   const problem = certificateProblem(facts, { subject, spki: csr.spki, durationMs: request.durationMs ?? 0, now: input.now });
   if (problem !== undefined)
     return stall(input, 'HR-ID-026', `the certificate of CertificateRequest ${request.name} was not handed out: ${problem}`);
-  return keyObstacle(input, csr, now) ?? { do: 'record', request };
+  return keyObstacle(input, csr, now) ?? untrustedCa(input, request) ?? { do: 'record', request };
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   windowOf,
   withoutCertificate,
 } from './decide.ts';
+import { untrustedCa } from './decide-ca.ts';
 import type { DeviceFacts } from './device-facts.ts';
 import { explain, type IdentityCode } from './errors.ts';
 import { isKeyRevoked, type LedgerEntry, type PendingEntry } from './ledger-entry.ts';
@@ -102,7 +103,8 @@ function stepFor(input: Input, request: RequestFacts): Decision | undefined {
     case 'approved':
       return undefined;
     case 'issued':
-      if (!isRecorded(input, request) && problemOf(input, request) === undefined) return { do: 'record', request, via: 'EST' };
+      if (!isRecorded(input, request) && problemOf(input, request) === undefined)
+        return untrustedCa(input, request) ?? { do: 'record', request, via: 'EST' };
       return forgettable ? { do: 'delete', request } : undefined;
     default:
       return forgettable ? { do: 'delete', request } : undefined;

@@ -2,6 +2,7 @@
 import { done } from '../runtime/outcome.ts';
 import { verifyCsr } from './csr.ts';
 import { certifiedVerdict, current, type Decision, type Input, isValid, stall, wait } from './decide.ts';
+import { unannouncedCa } from './decide-ca.ts';
 import { issuerObstacle } from './decide-csr.ts';
 import { ERRORS } from './errors.ts';
 import { isKeyRevoked, type LedgerEntry, pendingEntryId } from './ledger-entry.ts';
@@ -29,7 +30,7 @@ export function decideManaged(input: Input): Decision {
     // An issuer that is not there is said before anything is made for it.
     return (current(input) === undefined ? issuerObstacle(input) : undefined) ?? { do: 'applyCertificate' };
   }
-  return unrecorded(input) ?? unapproved(input, subject) ?? decideCertificate(input);
+  return unannounced(input) ?? unrecorded(input) ?? unapproved(input, subject) ?? decideCertificate(input);
 }
 
 /** A certificate that cert-manager signed and handed out and that the ledger has not seen: also of a Device that was revoked meanwhile, so that it can be banned. */
@@ -44,6 +45,12 @@ export function unrecorded(input: Input): Decision | undefined {
     return { do: 'record', request, pendingId: pendingEntryId(facts.spki) };
   }
   return undefined;
+}
+
+/** Its CA goes into the bundle before the entry that needs it there. */
+function unannounced(input: Input): Decision | undefined {
+  const step = unrecorded(input);
+  return step?.do === 'record' ? unannouncedCa(input, step.request) : undefined;
 }
 
 /** A certificate of the segment before a move carries the OU of then: it is recorded all the same, under the OU that it has. */

@@ -18,6 +18,9 @@ export type Lifecycle = 'Active' | 'Quarantined' | 'Revoked';
 export type Verdict = { status: 'True' | 'False' | 'Unknown'; reason: string; message: string };
 export type IssuerFacts = { ref: IssuerRef; key: string; state: 'missing' | 'notReady' | 'ready'; message: string };
 
+/** `new`: in no bundle yet. `waiting`: in the bundle, but the broker was not seen to use it. */
+export type TrustState = 'none' | 'new' | 'waiting' | 'trusted';
+
 export type Input = {
   /** ms since the epoch. */
   now: number;
@@ -46,6 +49,8 @@ export type Input = {
   /** Somebody else's request that has the name of the one we tried to create a moment ago. */
   nameTaker: RequestFacts | undefined;
   managed: ManagedFacts | undefined;
+  /** How far the CA that signed an issued request is trusted; `none`: nobody keeps account of it. */
+  trust: (request: RequestFacts) => TrustState;
   /** Our own user name at the API server, and cert-manager's. */
   self: string;
   certManager: string;
@@ -74,6 +79,8 @@ export type Decision =
   | { do: 'deny'; request: RequestFacts; message: string }
   /** Approve after the key was written down: cert-manager hands a Managed certificate out before we can see it. */
   | { do: 'recordKey'; request: RequestFacts; spki: string }
+  /** Put the CA that signed it into the bundle of those that brokers trust. */
+  | { do: 'announce'; request: RequestFacts }
   | { do: 'record'; request: RequestFacts; pendingId?: string; via?: IssuedVia }
   /** A certificate that another CA made. */
   | { do: 'recordExisting'; existing: Extract<ExistingVerdict, { ok: true }> }

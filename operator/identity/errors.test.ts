@@ -13,6 +13,8 @@ import { certificateOf, device, entry, estRequest, HOUR, ISSUER, input, iso, man
 
 const csr = await makeCsr();
 const certificate = await issue(csr, { notBefore: NOW, notAfter: NOW + 720 * HOUR });
+const newCsr = await makeCsr();
+const newCertificate = await issue(newCsr, { notBefore: NOW, notAfter: NOW + 720 * HOUR });
 const fresh = device({ identity: { csr } });
 const recorded = entry(fresh, certificate);
 const byEst = device({ identity: { enrollment: 'EST' } });
@@ -80,6 +82,12 @@ const SITUATIONS: Record<Exclude<IdentityCode, `HR-ID-08${number}`>, () => Input
   'HR-ID-074': async () => withCertificate(await issue(await makeCsr({ device: 'other' }), { notBefore: NOW, notAfter: NOW + HOUR })),
   'HR-ID-075': async () => withCertificate(await issue(csr, { notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR })),
   'HR-ID-076': async () => withCertificate(await issue(csr, { notBefore: NOW + HOUR, notAfter: NOW + 2 * HOUR })),
+  'HR-ID-090': () =>
+    input(byEst, {
+      entries: [recorded],
+      requests: [estRequest(byEst, newCsr, { state: 'issued', certificate: newCertificate })],
+      trust: () => 'waiting',
+    }),
 };
 
 function managed(options: Parameters<typeof certificateOf>[1] = {}): Input {

@@ -260,6 +260,11 @@ export const ERRORS = {
     cause: 'a list of serial numbers of the SegmentPolicy cannot be read, so no device comes in by this policy',
     cure: 'make the ConfigMap with one serial number a line under the key that spec.enrollment.serials names, under a name that est.serialLists of the chart lists; it is read again within a minute',
   },
+  'HR-ID-090': {
+    title: 'CaNotTrustedYet',
+    cause: 'a new certificate is signed by a CA that the broker was not seen to trust yet; the device keeps the one that it has',
+    cure: 'nothing, it goes on by itself as soon as the broker has the new bundle; if it lasts, see HR-BRK-022 in the log of the operator',
+  },
 } as const;
 
 export type IdentityCode = keyof typeof ERRORS;

@@ -7,10 +7,21 @@ import type { Change } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { type Authorities as AuthoritiesPart, createAuthorities as authoritiesOf } from './authorities.ts';
 import { isSignedByOneOf, isValidAt, pathTo, readPem } from './chain.ts';
 import { checkCsr as csrCheck, checkExisting as existingCheck, namesProblem as problemOfNames } from './check-manifest.ts';
 import { commonNameOfCsr as commonNameOf, organizationalUnitOfCsr as organizationalUnitOf } from './csr.ts';
-import { type Answer, type Decision, decide, type Input, type IssuerFacts, inLine, type Lifecycle, type Verdict } from './decide.ts';
+import {
+  type Answer,
+  type Decision,
+  decide,
+  type Input,
+  type IssuerFacts,
+  inLine,
+  type Lifecycle,
+  type TrustState,
+  type Verdict,
+} from './decide.ts';
 import { isFactoryOf } from './decide-est.ts';
 import { type Renewal, renewalOf } from './decide-rotation.ts';
 import { oid, TAG, tlv } from './der.ts';
@@ -42,6 +53,7 @@ import {
 } from './revocations.ts';
 import { firstOf, sameMaker } from './rivals.ts';
 import { whoAmI } from './self.ts';
+import { type Signer, signerOf } from './signer.ts';
 import { deleteRequest, takeStep } from './steps.ts';
 import { type Subject as DictatedSubject, relativeNames } from './subject.ts';
 import { createTurns } from './turns.ts';
@@ -98,6 +110,9 @@ export const revocationsOf = revocationsOfPage;
 export type PageRevocations = PageRevocationsPart;
 export type RevokedCertificate = RevokedPart;
 
+/** The CAs that brokers must trust, for as long as the ledger needs them. */
+export const createAuthorities = authoritiesOf;
+
 export type LedgerEntry = Entry;
 export type Rotation = StandingRotation;
 /** Whether a Rotate that was created at `at` is about this certificate. */
@@ -129,6 +144,8 @@ export type IdentityDeps = {
   certManagerUser?: string;
   /** The user name of the EST server at the API server; only its requests count as such. */
   estUser?: string;
+  /** Which CAs are trusted; without it nothing waits for the broker. */
+  authorities?: Pick<AuthoritiesPart, 'state' | 'announce'>;
   /** How long the first entry of a group commit waits for others. */
   lingerMs?: number;
   clock: Clock;
@@ -236,6 +253,11 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const reflectors = [requests.reflector, certificates, ...issuers.reflectors, ...approvers.reflectors];
   const ready = (): boolean => self !== undefined && devices.store.synced && reflectors.every((reflector) => reflector.store.synced);
 
+  function trust(request: RequestFacts): TrustState {
+    const signer = deps.authorities === undefined ? undefined : signerOf(request.certificate ?? '', request.ca);
+    return signer === undefined ? 'none' : (deps.authorities?.state(signer.id) ?? 'none');
+  }
+
   function issuerOf(device: DeviceFacts): IssuerFacts {
     return issuers.state(device.issuerRef ?? deps.defaultIssuer, device.namespace);
   }
@@ -284,6 +306,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
       openApprovers,
       requests: requestsOf(device, managed),
       managed,
+      trust,
       self: self ?? '',
       certManager,
       est: deps.estUser,
@@ -310,6 +333,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
     }
   }
 
+  const announce = async (signer: Signer): Promise<void> => await deps.authorities?.announce(signer);
+
   async function walk(
     device: DeviceFacts,
     lifecycle: Lifecycle,
@@ -333,7 +358,14 @@ export function createIdentity(deps: IdentityDeps): Identity {
           by: context.by ?? 'hedgerow',
           ...{ rotation: context.rotation, signal: context.signal },
         },
-        { client, clock, ledger, requests, noteCertificate: (certificate) => certificatesAhead.set(certificate.key, certificate) },
+        {
+          client,
+          clock,
+          ledger,
+          requests,
+          noteCertificate: (certificate) => certificatesAhead.set(certificate.key, certificate),
+          announce,
+        },
       );
       if (taken === 'behind') return notReady(device, blocked);
       seen = { looked: decision.do === 'look', nameTaker: typeof taken === 'object' ? taken.nameTaker : undefined };

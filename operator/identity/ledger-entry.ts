@@ -32,6 +32,8 @@ export type LedgerEntry = {
   replaces?: string;
   /** When the newest Rotate was created that this certificate came after: that one is not about it any more. */
   afterRotation?: string;
+  /** Which CA signed it, see signer.ts; absent when nobody could tell, and in entries of before. */
+  ca?: string;
   revoked?: Revocation;
 };
 
@@ -145,6 +147,7 @@ const OPTIONAL_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['keepUntil', isTime],
   ['replaces', matches(/^[0-9a-f]{64}$/)],
   ['afterRotation', isTime],
+  ['ca', matches(/^[0-9a-f]{32}$/)],
 ]);
 const REVOCATION_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['at', isTime],

@@ -28,6 +28,8 @@ export type CertificateRequest = {
   status?: {
     /** base64 of a PEM chain. */
     certificate?: string;
+    /** base64 of the PEM certificate of the CA. */
+    ca?: string;
     conditions?: Pick<Condition, 'type' | 'status' | 'reason' | 'message' | 'lastTransitionTime'>[];
     failureTime?: string;
   };
@@ -74,6 +76,8 @@ export type RequestFacts = {
   failedAt: string | undefined;
   /** PEM chain of an issued one. */
   certificate: string | undefined;
+  /** PEM of the CA, of an issued one whose issuer tells it. */
+  ca: string | undefined;
 };
 
 /** What our watch of CertificateRequests selects. */
@@ -234,6 +238,7 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     message,
     failedAt: failedAt(object),
     certificate: state === 'issued' ? Buffer.from(object.status?.certificate ?? '', 'base64').toString('latin1') : undefined,
+    ca: state === 'issued' && object.status?.ca !== undefined ? Buffer.from(object.status.ca, 'base64').toString('latin1') : undefined,
   };
 }
 

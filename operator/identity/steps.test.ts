@@ -11,9 +11,10 @@ import { CertificateLedgerLog } from './ledger.ts';
 import { desiredCertificate, type ManagedFacts, managedFacts } from './managed-facts.ts';
 import { type CertificateRequest, requestFacts } from './request-facts.ts';
 import { createRequests, type Requests } from './requests.ts';
+import { type Signer, signerOf } from './signer.ts';
 import { type StepContext, takeStep } from './steps.ts';
 import type { Subject } from './subject.ts';
-import { issue, makeCsr } from './testing/authority.ts';
+import { issue, makeCsr, makeRoot } from './testing/authority.ts';
 import { FakeCluster } from './testing/fake-cluster.ts';
 import { device, HOUR, ISSUER, managedRequest, NOW, request, SELF } from './testing/scene.ts';
 
@@ -39,7 +40,9 @@ beforeEach(async () => {
   // Nothing is watched here: what a step knows, it knows from its own calls.
   requests = createRequests({ client, clock, random: seededRandom(1), log: silentLog, metrics: noKubeMetrics }, () => undefined);
   noted = undefined;
+  announced.length = 0;
 });
+const announced: string[] = [];
 
 type Step = Parameters<typeof takeStep>[0];
 async function take(step: Step, context: Partial<StepContext> = {}): ReturnType<typeof takeStep> {
@@ -48,6 +51,7 @@ async function take(step: Step, context: Partial<StepContext> = {}): ReturnType<
     clock,
     ledger,
     requests,
+    announce: async (signer: Signer) => void announced.push(signer.id),
     noteCertificate: (facts: ManagedFacts) => {
       noted = facts;
     },
@@ -217,6 +221,20 @@ describe('record and revoke', () => {
     expect([...ledger.all()][0]).toMatchObject({ device: 'gateway-1.berlin', spki, via: 'Managed', segment: 'gateways.berlin' });
   });
 
+  it('write down which CA signed, as the signature tells, and put it into the bundle', async () => {
+    const root = await makeRoot();
+    const signed = await issue(csr, { notBefore: NOW, notAfter: NOW + 720 * HOUR, by: root });
+    const ca = signerOf(signed, root.pem)?.id;
+    const withCa = (pem: string) =>
+      request(fresh, { state: 'issued', certificate: signed, change: (o) => Object.assign(o.status ?? {}, { ca: base64(pem) }) });
+    await take({ do: 'announce', request: withCa(root.pem) });
+    expect(announced).toEqual([ca]);
+    await take({ do: 'record', request: withCa(root.pem) });
+    expect([...ledger.all()].map((entry) => entry.ca)).toEqual([ca]);
+    await take({ do: 'record', request: withCa((await makeRoot()).pem) });
+    expect([...ledger.all()]).toHaveLength(1);
+  });
+
   it('refuse to record what does not read', async () => {
     const junk = request(fresh, { state: 'issued', certificate: 'junk' });
     await expect(take({ do: 'record', request: junk })).rejects.toThrow('does not read');
@@ -326,3 +344,5 @@ describe('look', () => {
   }
   const certificateOwner = () => ({ apiVersion: 'x', kind: 'Device', name: 'other', controller: true });
 });
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');

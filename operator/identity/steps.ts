@@ -25,6 +25,7 @@ import {
   requestFacts,
 } from './request-facts.ts';
 import { OUR_SELECTOR, type Requests } from './requests.ts';
+import { type Signer, signerOf } from './signer.ts';
 import { readCertificate } from './x509.ts';
 
 export type StepDeps = {
@@ -33,6 +34,7 @@ export type StepDeps = {
   ledger: CertificateLedgerLog;
   requests: Requests;
   noteCertificate: (certificate: ManagedFacts) => void;
+  announce: (signer: Signer) => Promise<void>;
 };
 export type StepContext = {
   device: DeviceFacts;
@@ -59,6 +61,11 @@ export async function takeStep(
       return await judge(step.request, step.message, context, deps);
     case 'delete':
       return await deleteRequest(step.request, context.signal, deps);
+    case 'announce': {
+      const signer = signerOf(step.request.certificate ?? '', step.request.ca);
+      if (signer !== undefined) await deps.announce(signer);
+      return 'taken';
+    }
     case 'record':
       return await record(step, context, deps);
     case 'recordExisting':
@@ -146,6 +153,7 @@ async function record(
   const keyRevoked = isKeyRevoked(deps.ledger.bySpki(facts.spki), device.uid);
   const own = request.owner?.kind === DEVICES.kind && request.est === undefined;
   const afterRotation = rotationBefore(rotation, { createdAt: request.createdAt, own, keyRevoked });
+  const ca = signerOf(request.certificate ?? '', request.ca)?.id;
   const entry: LedgerEntry = {
     id: certificateEntryId(facts.sha256),
     device: `${device.name}.${device.namespace}`,
@@ -162,6 +170,7 @@ async function record(
     ...keptFor(facts.notAfter, device),
     ...(via === 'EST' && device.csr?.spki !== undefined ? { replaces: device.csr.spki } : {}),
     ...(afterRotation === undefined ? {} : { afterRotation }),
+    ...(ca === undefined ? {} : { ca }),
   };
   const changes: Change[] = [put(entry), ...(pendingId === undefined ? [] : [drop(pendingId)])];
   await deps.ledger.commit(changes);

@@ -78,6 +78,8 @@ const MAY: readonly Question[] = [
   ['patch', 'configmaps', OWN, 'hedgerow-out-of-touch-7'],
   ['get', 'configmaps', OWN, 'hedgerow-trust'],
   ['patch', 'configmaps', OWN, 'hedgerow-trust'],
+  ['get', 'configmaps', OWN, 'hedgerow-device-cas'],
+  ['update', 'configmaps', OWN, 'hedgerow-device-cas'],
 ];
 
 const MAY_NOT: readonly Question[] = [
@@ -103,6 +105,8 @@ const MAY_NOT: readonly Question[] = [
   ['patch', 'configmaps', SITE, 'hedgerow-serials'],
   ['get', 'configmaps', SITE, 'kube-root-ca.crt'],
   ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
+  ['delete', 'configmaps', OWN, 'hedgerow-device-cas'],
+  ['get', 'configmaps', SITE, 'hedgerow-device-cas'],
   // What people keep in Git or do by hand
   ['update', 'devices.hedgerow.dev', SITE],
   ['patch', 'devices.hedgerow.dev', SITE],

@@ -1,4 +1,5 @@
 // EMQX in memory, as far as the room's calls go and as the recordings say, with faults on demand. No sockets: it answers within the same turn.
+import { createHash } from 'node:crypto';
 import type { Clock } from '../../runtime/clock.ts';
 import type { BrokerCode } from '../errors.ts';
 import { CLIENTID_OVERRIDE, SEGMENT_EXPRESSION } from '../posture.ts';
@@ -32,6 +33,9 @@ export class FakeEmqx implements Rest {
   enabled = true;
   sources = ['built_in_database', 'file'];
   listeners: object[] = [{ id: 'ssl:default', enable: true, bind: '0.0.0.0:8883' }];
+  /** What the TLS listener trusts, as PEM; undefined: the file it began with. */
+  cas: string | undefined;
+  refusesCas = false;
   delayed = false;
   /** Texts that hold this are refused as a bad regular expression would be. */
   refuses: RegExp | undefined;
@@ -72,6 +76,7 @@ export class FakeEmqx implements Rest {
     if (options.wipe !== true) return;
     this.bans.clear();
     this.records.clear();
+    this.cas = undefined;
     this.text = '{deny, all}.\n';
     this.enabled = true;
   }
@@ -84,7 +89,24 @@ export class FakeEmqx implements Rest {
     if (parts[0] === 'clients') return this.#clients(method, parts, new URLSearchParams(query), body);
     if (parts[0] === 'authorization' && parts[1] === 'sources' && method !== 'GET')
       return this.#source(method, parts[2], body as { type: string });
+    if (method === 'PUT' && route === '/listeners/ssl:default') return this.#listener(body as { ssl_options: { cacertfile: string } });
     return this.#settings(route);
+  }
+
+  #sslOptions(): object {
+    const file = `certs/cacert-${createHash('sha256')
+      .update(this.cas ?? '')
+      .digest('hex')
+      .slice(0, 16)}`;
+    const cacertfile = this.cas === undefined ? '/etc/ca.crt' : file;
+    return { verify: 'verify_peer', fail_if_no_peer_cert: true, versions: ['tlsv1.3'], reuse_sessions: false, cacertfile };
+  }
+
+  /** Merged into what is there; PEM goes into a file that is named after it. */
+  #listener(body: { ssl_options: { cacertfile: string } }): Answer {
+    if (this.refusesCas) return { status: 400, body: { code: 'BAD_REQUEST', message: '{bad_ssl_config,…}' } };
+    this.cas = body.ssl_options.cacertfile;
+    return ok({ ssl_options: this.#sslOptions() });
   }
 
   #settings(route: string): Answer {
@@ -100,7 +122,7 @@ export class FakeEmqx implements Rest {
       case '/listeners':
         return ok(this.listeners);
       case '/listeners/ssl:default':
-        return ok({ ssl_options: { verify: 'verify_peer', fail_if_no_peer_cert: true, versions: ['tlsv1.3'], reuse_sessions: false } });
+        return ok({ ssl_options: this.#sslOptions() });
       case '/configs/global_zone':
         return ok({
           mqtt: {

@@ -35,6 +35,7 @@ export class RoomScene {
   segments: SegmentRights[] = [rights(OFFICE), rights(LAB)];
   bans: Ban[] = [];
   overrides: Override[] = [];
+  trust: DesiredBroker['trust'];
   verdicts = new Map<string, ReturnType<DesiredBroker['judge']>>();
   /** Where devices are by their manifests; of others nothing is known. */
   placed = new Map<string, string>();
@@ -58,8 +59,9 @@ export class RoomScene {
       desired: () => {
         this.asked++;
         if (this.notReady !== undefined) throw this.notReady;
-        const { segments, bans, overrides } = this;
+        const { segments, bans, overrides, trust } = this;
         return {
+          trust,
           segments: [...segments],
           bans: [...bans],
           overrides: [...overrides],

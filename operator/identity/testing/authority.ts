@@ -27,7 +27,12 @@ export type Signing = {
   usages?: readonly string[];
   keyUsage?: number;
   serial?: string;
+  /** Instead of the authority of this file, of which there is no certificate. */
+  by?: Root;
 };
+
+/** A self-signed CA: its certificate in PEM. */
+export type Root = { name: string; pem: string; keys: webcrypto.CryptoKeyPair };
 
 /** A fresh P-256 key and its request for `O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace>`. */
 export async function makeCsr({ device = 'thermo-17', segment = 'office', namespace = 'berlin' }: Names = {}): Promise<string> {
@@ -57,6 +62,24 @@ async function sign(keys: webcrypto.CryptoKeyPair, names: Required<Names>): Prom
 const caKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 let signed = 0;
 
+/** A fresh key under this name: two of one name are a CA before and after its rotation. */
+export async function makeRoot(name = 'site root', how: { isCa?: boolean } = {}): Promise<Root> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: String(++signed).padStart(4, '0'),
+      name: `CN=${name}`,
+      notBefore: new Date('2020-01-01'),
+      notAfter: new Date('2040-01-01'),
+      keys,
+      signingAlgorithm: ALGORITHM,
+      extensions: [new BasicConstraintsExtension(how.isCa ?? true, undefined, true)],
+    },
+    webcrypto,
+  );
+  return { name, pem: `${certificate.toString('pem')}\n`, keys };
+}
+
 /** PEM of a certificate for a request, with exactly the usages that Hedgerow asks for unless told otherwise. */
 export async function issue(csrPem: string, how: Signing): Promise<string> {
   const request = new Pkcs10CertificateRequest(csrPem);
@@ -70,11 +93,11 @@ export async function issue(csrPem: string, how: Signing): Promise<string> {
     {
       serialNumber: how.serial ?? createHash('sha256').update(`${++signed}`).digest('hex').slice(0, 30),
       subject: subject ?? request.subjectName.toJSON(),
-      issuer: 'CN=site root',
+      issuer: `CN=${how.by?.name ?? 'site root'}`,
       notBefore: new Date(how.notBefore),
       notAfter: new Date(how.notAfter),
       publicKey: how.keyOf === undefined ? request.publicKey : new Pkcs10CertificateRequest(how.keyOf).publicKey,
-      signingKey: caKeys.privateKey,
+      signingKey: (how.by?.keys ?? caKeys).privateKey,
       signingAlgorithm: ALGORITHM,
       extensions,
     },

@@ -191,6 +191,7 @@ export function input(of: DeviceFacts, change: Partial<Input> & { entries?: Ledg
     requests: [],
     nameTaker: undefined,
     managed: undefined,
+    trust: () => 'none',
     self: SELF,
     certManager: CERT_MANAGER,
     est: EST,
