@@ -25,7 +25,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('the files of the server', () => {
-  const paths = { certFile: at('server.crt'), keyFile: at('server.key'), caFile: at('ca.crt') };
+  const paths = { certFile: at('server.crt'), keyFile: at('server.key'), caFile: at('ca.crt'), moreCasFile: at('more.crt') };
   const put = (name: string): void => {
     for (const end of ['crt', 'key']) copyFileSync(at(`${name}.${end}`), at(`server.${end}`));
     copyFileSync(at('ours.crt'), at('ca.crt'));
@@ -56,6 +56,14 @@ describe('the files of the server', () => {
       })
       .toBe(1);
     expect(seen[0]?.cert).toBe(readFileSync(at('namesake.crt'), 'utf8'));
+    // After a rotation of the CA: what the operator has seen counts beside what the administrator gave, each once.
+    writeFileSync(at('more.crt'), readFileSync(at('ours.crt'), 'utf8') + readFileSync(at('namesake.crt'), 'utf8'));
+    await expect
+      .poll(async () => {
+        await look();
+        return seen.at(-1)?.authorities.length;
+      })
+      .toBe(2);
     stop.abort(new Error('enough'));
     await watching;
   });

@@ -6,18 +6,31 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 
 export type Material = { key: string; cert: string; authorities: readonly X509Certificate[] };
-type Paths = { certFile: string; keyFile: string; caFile: string };
+type Paths = { certFile: string; keyFile: string; caFile: string; moreCasFile?: string | undefined };
 
 const LOOK_EVERY_MS = 10_000;
 
 /** Rejects with a sentence for a person. */
-export async function readMaterial({ certFile, keyFile, caFile }: Paths): Promise<Material> {
+export async function readMaterial({ certFile, keyFile, caFile, moreCasFile }: Paths): Promise<Material> {
   const [cert, key, ca] = await Promise.all([certFile, keyFile, caFile].map((file) => readFile(file, 'utf8')));
   const authorities = factoryCertificates.readPem(ca ?? '');
   if (authorities === undefined) throw new Error(`${caFile} holds no CA certificates in PEM that can be read`);
   if (factoryCertificates.readPem(cert ?? '') === undefined) throw new Error(`${certFile} holds no certificate in PEM that can be read`);
-  return { key: key ?? '', cert: cert ?? '', authorities };
+  return { key: key ?? '', cert: cert ?? '', authorities: withoutDoubles([...authorities, ...(await readMore(moreCasFile))]) };
 }
+
+/** Those that the operator has seen: its ConfigMap is not there before the first certificate. */
+async function readMore(file: string | undefined): Promise<readonly X509Certificate[]> {
+  const text = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '');
+  if (text === '') return [];
+  const authorities = factoryCertificates.readPem(text);
+  if (authorities === undefined) throw new Error(`${file} holds no CA certificates in PEM that can be read`);
+  return authorities;
+}
+
+const withoutDoubles = (all: readonly X509Certificate[]): X509Certificate[] => [
+  ...new Map(all.map((authority) => [authority.fingerprint256, authority])).values(),
+];
 
 /** Looks until the signal aborts, and tells of what is new. What does not read leaves the last good in force. */
 export async function watchMaterial(

@@ -13,6 +13,7 @@ export type EstOptions = {
   /** As the operator's --server-anchors. */
   anchorsDir: string | undefined;
   messageFile: string | undefined;
+  moreCasFile: string | undefined;
   waitSeconds: number;
   addressBurst: number;
   metricsHost: string;
@@ -32,6 +33,7 @@ export const EST_HELP = `operator est: enrolment over HTTPS (RFC 7030), a proces
   --device-ca-file FILE   the CAs of the devices, PEM: /cacerts gives them, and certificates of theirs may re-enrol (required); read again when it changes
   --server-anchors DIR    as the operator's: CAs of the broker, which /cacerts gives too (default: none); read again when they change
   --trust-message-file F  the signed message about them, for /.well-known/hedgerow/anchors (default: none); read again when it changes
+  --more-device-cas-file FILE  the CAs that the operator has seen (its ConfigMap hedgerow-device-cas), used as well; need not be there
   --host ADDRESS          address to listen on (default: all)
   --port PORT             (default: 8443)
   --wait SECONDS          how long a client waits for its certificate before it gets 202 (default: 10)
@@ -52,6 +54,7 @@ const FLAGS = {
   'device-ca-file': TEXT,
   'server-anchors': TEXT,
   'trust-message-file': TEXT,
+  'more-device-cas-file': TEXT,
   host: TEXT,
   port: TEXT,
   wait: TEXT,
@@ -77,6 +80,7 @@ export function parseEstOptions(argv: readonly string[]): ParsedEst {
       caFile: required('device-ca-file', values['device-ca-file']),
       anchorsDir: values['server-anchors'],
       messageFile: values['trust-message-file'],
+      moreCasFile: values['more-device-cas-file'],
       waitSeconds: number('wait', values.wait ?? '10', 0, 30),
       addressBurst: number('address-burst', values['address-burst'] ?? '600', 1, 1_000_000),
       metricsHost: values['metrics-host'] ?? '',

@@ -48,13 +48,15 @@ export type EstOptions = {
   defaultIssuer: string;
   tls: { certFile: string; keyFile: string };
   deviceCaFile: string;
+  /** Another one each time unless it is told. */
+  port?: number;
   logFile: string;
   extraArgs?: string[];
 };
 
 /** Starts `operator est`; it serves as soon as this resolves. */
 export async function startEst(options: EstOptions): Promise<OperatorProcess & { port: number }> {
-  const [port, metricsPort] = [await freePort(), await freePort()];
+  const [port, metricsPort] = [options.port ?? (await freePort()), await freePort()];
   const args = [
     'est',
     ...['--kubeconfig', options.kubeconfig],
