@@ -5,8 +5,9 @@ import { crlBench } from './crl.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
+import { rotateBench } from './rotate.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench];
+const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench, rotateBench];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 

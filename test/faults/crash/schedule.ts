@@ -41,7 +41,7 @@ function shuffled<T>(items: T[], random: () => number): T[] {
 }
 
 /** mulberry32: small, seeded, good enough to pick points. */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
