@@ -28,7 +28,7 @@ export function createTrust({ emqx, knowledge, log, metrics }: TrustDeps) {
     if (wanted === undefined || !isOurs(knowledge)) {
       forget();
       if (wanted !== undefined)
-        say(`the EMQX is not ours alone: whoever looks after it has to trust the CAs in ConfigMap hedgerow-device-cas`);
+        say(`the EMQX is not ours alone: whoever looks after it has to trust the CAs in ConfigMap hedgerow-ca-bundle`);
       return;
     }
     if (knowledge.trust?.pem === wanted.pem) return;

@@ -10,7 +10,7 @@ import { type Census, type KnownAuthority, selectAuthorities } from './ca-bundle
 import type { LedgerEntry } from './ledger-entry.ts';
 import { readAuthority, type Signer } from './signer.ts';
 
-export const CA_BUNDLE = 'hedgerow-device-cas';
+export const CA_BUNDLE = 'hedgerow-ca-bundle';
 
 export type CaBundle = { cas: readonly string[]; pem: string };
 

@@ -80,6 +80,8 @@ const MAY: readonly Question[] = [
   ['patch', 'configmaps', OWN, 'hedgerow-trust'],
   ['get', 'configmaps', OWN, 'hedgerow-device-cas'],
   ['update', 'configmaps', OWN, 'hedgerow-device-cas'],
+  ['get', 'configmaps', OWN, 'hedgerow-ca-bundle'],
+  ['update', 'configmaps', OWN, 'hedgerow-ca-bundle'],
 ];
 
 const MAY_NOT: readonly Question[] = [
@@ -105,8 +107,8 @@ const MAY_NOT: readonly Question[] = [
   ['patch', 'configmaps', SITE, 'hedgerow-serials'],
   ['get', 'configmaps', SITE, 'kube-root-ca.crt'],
   ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
-  ['delete', 'configmaps', OWN, 'hedgerow-device-cas'],
-  ['get', 'configmaps', SITE, 'hedgerow-device-cas'],
+  ['delete', 'configmaps', OWN, 'hedgerow-ca-bundle'],
+  ['get', 'configmaps', SITE, 'hedgerow-ca-bundle'],
   // What people keep in Git or do by hand
   ['update', 'devices.hedgerow.dev', SITE],
   ['patch', 'devices.hedgerow.dev', SITE],

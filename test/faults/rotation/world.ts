@@ -95,7 +95,7 @@ async function assemble(cluster: Cluster): Promise<RotationWorld> {
   await Promise.all(Object.values(processes).map((one) => one.running()));
 
   const bundle = async (): Promise<string[]> => {
-    const path = `/api/v1/namespaces/${OPERATOR_NAMESPACE}/configmaps/hedgerow-device-cas`;
+    const path = `/api/v1/namespaces/${OPERATOR_NAMESPACE}/configmaps/hedgerow-ca-bundle`;
     return certificatesIn((await admin.send<{ data: Record<string, string> }>('GET', path)).data['ca.crt'] ?? '');
   };
   const mounting = mount(bundle, file('bundle.crt'));
