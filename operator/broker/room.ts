@@ -20,8 +20,8 @@ import { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
 import { isOurs as isOurClient } from './sweep.ts';
 import { grantsOf } from './trim.ts';
-import { createUsage } from './usage.ts';
 import { trustsCa } from './trust.ts';
+import { createUsage } from './usage.ts';
 import { verdict } from './verdict.ts';
 import { createWanted } from './wanted.ts';
 
