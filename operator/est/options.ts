@@ -33,7 +33,6 @@ export const EST_HELP = `operator est: enrolment over HTTPS (RFC 7030), a proces
   --device-ca-file FILE   the CAs of the devices, PEM: /cacerts gives them, and certificates of theirs may re-enrol (required); read again when it changes
   --server-anchors DIR    as the operator's: CAs of the broker, which /cacerts gives too (default: none); read again when they change
   --trust-message-file F  the signed message about them, for /.well-known/hedgerow/anchors (default: none); read again when it changes
-  --more-device-cas-file FILE  the CAs that the operator has seen (its ConfigMap hedgerow-device-cas), used as well; need not be there
   --more-device-cas-file FILE  the CAs that the operator has seen (its ConfigMap hedgerow-ca-bundle), used as well; need not be there
   --host ADDRESS          address to listen on (default: all)
   --port PORT             (default: 8443)

@@ -78,8 +78,6 @@ const MAY: readonly Question[] = [
   ['patch', 'configmaps', OWN, 'hedgerow-out-of-touch-7'],
   ['get', 'configmaps', OWN, 'hedgerow-trust'],
   ['patch', 'configmaps', OWN, 'hedgerow-trust'],
-  ['get', 'configmaps', OWN, 'hedgerow-device-cas'],
-  ['update', 'configmaps', OWN, 'hedgerow-device-cas'],
   ['get', 'configmaps', OWN, 'hedgerow-ca-bundle'],
   ['update', 'configmaps', OWN, 'hedgerow-ca-bundle'],
 ];
