@@ -5,7 +5,7 @@ import type { LedgerEntry } from './ledger-entry.ts';
 
 /**
  * Interventions of action Rotate that stand for a Device. `at`: when the newest was created, as the API server says it (RFC 3339); `compromised`: the newest that says so,
- * with who is named in the ledger.
+ * never later than `at`, with who is named in the ledger.
  */
 export type Rotation = { at: string; compromised?: { at: string; by: string } };
 

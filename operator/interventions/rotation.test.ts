@@ -7,17 +7,27 @@ const rotate = (name: string, createdAt: string, compromised = false) =>
   ({ name, createdAt, compromised, requestedBy: 'alice', action: 'Rotate' }) as InterventionView;
 const EARLY = '2026-11-24T11:00:00Z';
 const LATE = '2026-11-24T12:00:00Z';
+const plus = (at: string, ms: number): string => new Date(Date.parse(at) + ms).toISOString();
 const by = (name: string) => `Intervention ${name} of alice`;
 
 describe('what the Rotates on a Device come to', () => {
   it.each<[string, InterventionView[], ReturnType<typeof rotationOf>]>([
     ['nothing without one', [], undefined],
     ['the time of the newest', [rotate('b', LATE), rotate('a', EARLY)], { at: LATE }],
-    ['of keys in other hands, who says so', [rotate('a', EARLY, true)], { at: EARLY, compromised: { at: EARLY, by: by('a') } }],
+    [
+      'of keys in other hands, who says so, and a time that no routine one of that second has',
+      [rotate('a', EARLY, true)],
+      { at: plus(EARLY, 1), compromised: { at: plus(EARLY, 1), by: by('a') } },
+    ],
+    [
+      'later with each that says so in the same second',
+      [rotate('b', EARLY, true), rotate('a', EARLY, true), rotate('c', EARLY)],
+      { at: plus(EARLY, 2), compromised: { at: plus(EARLY, 2), by: by('b') } },
+    ],
     [
       'a routine one after it gives up nothing more',
       [rotate('b', LATE), rotate('a', EARLY, true)],
-      { at: LATE, compromised: { at: EARLY, by: by('a') } },
+      { at: LATE, compromised: { at: plus(EARLY, 1), by: by('a') } },
     ],
   ])('is %s', (_name, views, expected) => expect(rotationOf(views)).toEqual(expected));
 
@@ -30,7 +40,7 @@ describe('what the Rotates on a Device come to', () => {
       fc.property(views, (some) => {
         const rotation = rotationOf(some);
         expect(rotationOf([...some].reverse())).toEqual(rotation);
-        expect((rotation?.compromised?.at ?? '') <= (rotation?.at ?? '')).toBe(true);
+        expect(Date.parse(rotation?.compromised?.at ?? '') > Date.parse(rotation?.at ?? '')).toBe(false);
       }),
     );
   });

@@ -2,7 +2,10 @@
 import type { DeviceStatus } from '../api/device.ts';
 import type { InterventionView } from './view.ts';
 
-/** `at`: creation of the newest, as the API server says it; `compromised`: of the newest that says so, with who asked. */
+/**
+ * `at`: creation of the newest, as the API server says it; `compromised`: of the newest that says so, with who asked. Times of objects are whole seconds, and a
+ * certificate may come after one Rotate and before another of the same second: of those that give keys up each makes the time a millisecond later.
+ */
 export type Rotation = { at: string; compromised?: { at: string; by: string } };
 
 export function rotationOf(rotates: Iterable<InterventionView>): Rotation | undefined {
@@ -10,10 +13,11 @@ export function rotationOf(rotates: Iterable<InterventionView>): Rotation | unde
   const newest = sorted.at(-1);
   if (newest === undefined) return undefined;
   const lost = sorted.findLast((view) => view.compromised);
-  return {
-    at: newest.createdAt,
-    ...(lost === undefined ? {} : { compromised: { at: lost.createdAt, by: `Intervention ${lost.name} of ${lost.requestedBy}` } }),
-  };
+  if (lost === undefined) return { at: newest.createdAt };
+  const alike = sorted.filter((view) => view.compromised && view.createdAt === lost.createdAt).length;
+  const at = new Date(Date.parse(lost.createdAt) + alike).toISOString();
+  const by = `Intervention ${lost.name} of ${lost.requestedBy}`;
+  return { at: Date.parse(at) > Date.parse(newest.createdAt) ? at : newest.createdAt, compromised: { at, by } };
 }
 
 /**
