@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { InterventionStatus } from '../api/intervention.ts';
 import { KubeError } from '../kube/errors.ts';
 import { FakeClock } from '../runtime/clock.ts';
-import { expiry, quarantine, revoke, waitMs } from './acts.ts';
+import { expiry, quarantine, revoke, rotate, waitMs } from './acts.ts';
 import { type Act, intervene } from './intervene.ts';
 import { release, releaseDevice, stillHeld } from './release.ts';
 import { ALICE, condition, FakeApi } from './testing/fake-api.ts';
@@ -75,6 +75,30 @@ describe('revoke and quarantine', () => {
     operatorSays(api, applied);
     await acted(api, { action: 'Quarantine', expires: '2026-12-01T00:00:00Z' });
     expect([...api.interventions.values()][0]?.spec).toMatchObject({ action: 'Quarantine', expires: '2026-12-01T00:00:00Z' });
+  });
+
+  it.each([
+    [false, undefined],
+    [true, true],
+  ])('a rotation says whether the key is in other hands (%s), and is done with the new certificate', async (compromised, expected) => {
+    const api = world();
+    const steps = [{ step: 'Certificate', at: '2026-11-25T10:00:00.480Z' }];
+    operatorSays(api, undefined, { conditions: [condition('Applied', 'True', 'Rotated')], steps });
+    const { code, out } = await acted(api, { action: 'Rotate', compromised });
+    expect(code).toBe(0);
+    expect([...api.interventions.values()][0]).toMatchObject({ metadata: { generateName: 'thermo-rotate-' }, spec: { action: 'Rotate' } });
+    expect([...api.interventions.values()][0]?.spec.compromised).toBe(expected);
+    expect(out).toMatch(/\n {2}Certificate +2026-11-25T10:00:00Z\ndone: the device has its new certificate \d+\.\d s after/);
+  });
+
+  it('a rotation that nobody looks at is no reason to shut the device out by hand, unless its key is in other hands', async () => {
+    for (const [compromised, says] of [
+      [false, false],
+      [true, true],
+    ] as const) {
+      const { code, err } = await acted(world(), { action: 'Rotate', compromised });
+      expect([code, err.includes('revoke-with-the-operator-down')]).toEqual([3, says]);
+    }
   });
 
   it('without waiting are done when it is asked for', async () => {
@@ -161,7 +185,7 @@ describe('what is typed', () => {
     expect([code, err]).toEqual([2, expect.stringContaining(complaint)]);
   });
 
-  it.each([revoke, quarantine, release])('every flag of $words is in its help', ({ flags, help }) => {
+  it.each([revoke, quarantine, release, rotate])('every flag of $words is in its help', ({ flags, help }) => {
     for (const flag of Object.keys(flags).filter((name) => name !== 'help')) expect(help).toContain(`--${flag}`);
   });
 

@@ -1,4 +1,4 @@
-// `kubectl hedgerow revoke` and `quarantine`: the two that shut a device out.
+// `kubectl hedgerow revoke`, `quarantine` and `rotate`: what a person asks for by an Intervention.
 import { durationMs } from '../api/duration.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { withCluster } from './cluster.ts';
@@ -53,10 +53,35 @@ ${EXITS}`,
   run: (values, output) => act('Quarantine', values, output),
 };
 
+export const rotate: Command = {
+  words: ['rotate'],
+  operand: 'DEVICE',
+  summary: 'a new key and certificate; with --compromised the old ones never work again',
+  help: `usage: kubectl hedgerow rotate DEVICE [--compromised] --reason TEXT [FLAG…]
+
+Makes an Intervention in your name and prints its steps. The renewal window of the device is open from then on: it renews by EST with the certificate that it
+has, or cert-manager makes a new one, and the old one stays valid until it ends. With --compromised the key is in other hands: every certificate that the
+device has is banned and revoked, and it needs a new key and a new proof of who it is ("kubectl hedgerow token", its factory certificate, or a new
+request in Git).
+
+It is done when the device has its new certificate, which is when the device next asks for one.
+
+  --reason TEXT                why, for the audit: what was seen, ticket number (required)
+  --compromised                the key is in other hands
+${WAIT_HELP}  --output, -o json            the Intervention as it stands at the end
+${CLUSTER_HELP}
+Your own rights are used: create on interventions; with get on them it can wait, with get on devices it knows a name that is mistyped.
+
+${EXITS}`,
+  flags: { reason: TEXT, compromised: { type: 'boolean' }, ...WAIT_FLAGS, ...OUTPUT_FLAG, ...CLUSTER_FLAGS },
+  run: (values, output) => act('Rotate', values, output),
+};
+
 async function act(action: Act['action'], values: Values, output: Parameters<Command['run']>[1]): Promise<number> {
   const asked = {
     ...{ action, reason: required(values, 'reason'), json: wantsJson(values), waitMs: waitMs(values) },
     expires: expiry(text(values, 'expires'), systemClock),
+    compromised: values.compromised === true,
   };
   return withCluster(values, (client, namespace) =>
     intervene({ client, clock: systemClock, output }, { ...asked, device: { name: required(values, 'DEVICE'), namespace } }),

@@ -16,11 +16,13 @@ import { CliError } from './errors.ts';
 export const NOT_SEEN = 3;
 
 export type Act = {
-  action: 'Revoke' | 'Quarantine';
+  action: 'Revoke' | 'Quarantine' | 'Rotate';
   device: ObjectRef & { namespace: string };
   reason: string;
   /** RFC 3339 */
   expires: string | undefined;
+  /** Rotate: the key is in other hands. */
+  compromised?: boolean;
   /** How long to wait for `Applied`; undefined: not at all. */
   waitMs: number | undefined;
   json: boolean;
@@ -63,7 +65,7 @@ async function whoAsks(client: Deps['client']): Promise<string> {
   return username;
 }
 
-function manifest({ action, device, reason, expires }: Act, requestedBy: string): Intervention {
+function manifest({ action, device, reason, expires, compromised }: Act, requestedBy: string): Intervention {
   return {
     apiVersion: API_VERSION,
     kind: INTERVENTIONS.kind,
@@ -72,6 +74,7 @@ function manifest({ action, device, reason, expires }: Act, requestedBy: string)
       target: { kind: 'Device', name: device.name },
       ...{ action, requestedBy, reason },
       ...(expires === undefined ? {} : { expires }),
+      ...(compromised === true ? { compromised } : {}),
     },
   };
 }
@@ -107,12 +110,18 @@ async function untilApplied({ client, clock, output }: Deps, made: Intervention,
 
 const LOOK_EVERY_MS = 200;
 
+const DONE: Record<Act['action'], string> = {
+  Revoke: 'ledger and broker show it',
+  Quarantine: 'ledger and broker show it',
+  Rotate: 'the device has its new certificate',
+};
+
 function conclude({ output }: Deps, act: Act, name: string, { last, end }: Seen, seconds: number): number {
   const { name: device, namespace } = act.device;
   const look = `kubectl get intervention ${name} -n ${namespace}`;
   switch (end) {
     case 'applied':
-      if (!act.json) output.out(`done: ledger and broker show it ${seconds.toFixed(1)} s after it was asked for\n`);
+      if (!act.json) output.out(`done: ${DONE[act.action]} ${seconds.toFixed(1)} s after it was asked for\n`);
       return 0;
     case 'not waited':
       if (!act.json) output.out(`not waited for; see ${look}\n`);
@@ -132,7 +141,7 @@ function conclude({ output }: Deps, act: Act, name: string, { last, end }: Seen,
       const applied = findCondition(last.status?.conditions, 'Applied');
       const why = applied === undefined ? 'no operator has looked at it: see whether one runs' : printable(applied.message);
       output.err(`Not done after ${seconds.toFixed(0)} s: ${why}. It stands and goes on by itself; see ${look}\n`);
-      if (applied === undefined)
+      if (applied === undefined && (act.action !== 'Rotate' || act.compromised === true))
         output.err('With no operator running, docs/guides/revoke-with-the-operator-down.md says how to shut the device out at once.\n');
       return NOT_SEEN;
     }

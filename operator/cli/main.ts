@@ -1,5 +1,5 @@
 // The process of `kubectl hedgerow`; nothing else lives here.
-import { quarantine, revoke } from './acts.ts';
+import { quarantine, revoke, rotate } from './acts.ts';
 import { adoptBroker } from './adopt-broker.ts';
 import { runCli } from './cli.ts';
 import { connections } from './connections.ts';
@@ -21,6 +21,7 @@ const commands = [
   revoke,
   quarantine,
   release,
+  rotate,
   adoptBroker,
   connections,
   importMud,
