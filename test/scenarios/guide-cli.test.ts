@@ -2,6 +2,8 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Device } from '../../operator/api/device.ts';
+import { DEVICES } from '../../operator/api/resources.ts';
 import { OpenSsl } from '../../operator/identity/testing/openssl.ts';
 import { runProcess } from '../controlplane/helm.ts';
 import { program } from '../controlplane/programs.ts';
@@ -110,7 +112,7 @@ function plain(text: string): string[] {
 }
 
 describe('the page has an example of', () => {
-  it.each(['devices', 'identity', 'why', 'token', 'import', 'revoke'])('%s', (name) => expect(examples.has(name)).toBe(true));
+  it.each(['devices', 'identity', 'why', 'token', 'import', 'revoke', 'rotate'])('%s', (name) => expect(examples.has(name)).toBe(true));
 });
 
 describe('its example of', () => {
@@ -161,6 +163,15 @@ describe('its example of', () => {
   it('import', async () => {
     const { code, lines, expected } = await typed('import');
     expect([code, lines]).toEqual([1, expected]);
+  });
+
+  it('rotate', async () => {
+    await untilDevice(scene, air.ref, { type: 'Ready', status: 'True' });
+    const before = (await scene.api.get<Device>(DEVICES, air.ref))?.status?.identity?.fingerprint;
+    const { code, lines, expected } = await typed('rotate');
+    expect([code, lines]).toEqual([0, expected]);
+    const after = (await scene.api.get<Device>(DEVICES, air.ref))?.status?.identity?.fingerprint;
+    expect([typeof after, after === before]).toEqual(['string', false]);
   });
 
   it('revoke', async () => {
