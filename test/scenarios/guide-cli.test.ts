@@ -162,7 +162,9 @@ describe('its example of', () => {
 
   it('import', async () => {
     const { code, lines, expected } = await typed('import');
-    expect([code, lines]).toEqual([1, expected]);
+    // How far it is, said every 5 s: on a machine that has other things to do.
+    const others = lines.filter((line) => !/^\d+ of \d+ rows (checked|brought in)$/.test(line));
+    expect([code, others]).toEqual([1, expected]);
   });
 
   it('rotate', async () => {
