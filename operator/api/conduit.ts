@@ -23,8 +23,6 @@ const port = object('One port.', {
   port: count('Port number, 1 to 65535.', { min: 1, max: 65535 }),
 });
 
-const portKeys = ['port', 'protocol'];
-
 const conduitTarget = object(
   'Where the conduit leads: exactly one of segment, workload and cidr.',
   {
@@ -57,7 +55,7 @@ const conduitTarget = object(
 export const conduit = object('One way out of the segment, in one direction, named after who initiates.', {
   name: label('Name of the conduit, unique in the policy.'),
   to: conduitTarget,
-  ports: list('Ports at the other end; at least one.', port, { max: 16, min: 1, keys: portKeys }),
+  ports: list('Ports at the other end; at least one.', port, { max: 16, min: 1 }),
   expires: Type.Optional(time('When the conduit closes by itself (RFC 3339). Required for maintenance. Default: never.')),
   justification: Type.Optional(
     text('Why it is needed. Required when trust rises other than to a gateway (trust 3). Default: empty.', { max: 512 }),
@@ -69,7 +67,7 @@ export const accepted = object(
   {
     namespace: Type.Optional(label("Namespace of the other segment. Default: the policy's own.")),
     segment: label('Name of the other SegmentPolicy.'),
-    ports: Type.Optional(list('Ports of this segment that it may reach. Default: none.', port, { max: 16, keys: portKeys })),
+    ports: Type.Optional(list('Ports of this segment that it may reach. Default: none.', port, { max: 16 })),
     topics: Type.Optional(
       list(
         'Topics of this segment that it may use. Default: none.',

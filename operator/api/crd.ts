@@ -90,13 +90,18 @@ export function objectSchema(kind: KindDefinition): Structural {
   return schema;
 }
 
-/** TypeBox's JSON schema as an API server takes it: defaulted properties are not required, patterns are CEL rules, `additionalProperties` only in maps. */
-export function structural(schema: TSchema): Structural {
+/**
+ * TypeBox's JSON schema as an API server takes it: defaulted properties are not required, patterns are CEL rules, `additionalProperties` only in maps.
+ * Inside a list a default stays out, and whoever reads the object fills it in: Argo CD compares lists as a whole (a JSON merge patch, RFC 7396), so what the
+ * API server adds to an item would look like somebody's change of it, for ever.
+ */
+export function structural(schema: TSchema, inList = false): Structural {
   const node = schema as Structural & { pattern?: string; 'x-cure'?: string };
   const properties = node.properties;
   const required = (node.required ?? []).filter((name) => properties?.[name]?.default === undefined);
   const rules = [...patternRule(node), ...((node[RULES] as Rule[] | undefined) ?? [])];
-  const rest = Object.fromEntries(KEYWORDS.filter((keyword) => node[keyword] !== undefined).map((keyword) => [keyword, node[keyword]]));
+  const kept = KEYWORDS.filter((keyword) => node[keyword] !== undefined && !(inList && keyword === 'default'));
+  const rest = Object.fromEntries(kept.map((keyword) => [keyword, node[keyword]]));
   return {
     ...(node.description === undefined ? {} : { description: node.description }),
     type: node.type,
@@ -104,10 +109,10 @@ export function structural(schema: TSchema): Structural {
     ...(required.length === 0 ? {} : { required }),
     ...(properties === undefined
       ? {}
-      : { properties: Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, structural(child)])) }),
-    ...(node.items === undefined ? {} : { items: structural(node.items) }),
+      : { properties: Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, structural(child, inList)])) }),
+    ...(node.items === undefined ? {} : { items: structural(node.items, true) }),
     ...(node.type === 'object' && properties === undefined && node.additionalProperties !== undefined
-      ? { additionalProperties: structural(node.additionalProperties) }
+      ? { additionalProperties: structural(node.additionalProperties, inList) }
       : {}),
     ...(rules.length === 0 ? {} : { [RULES]: rules }),
   };
