@@ -232,13 +232,12 @@ describe('defaults', () => {
   it('stay out of lists, which GitOps compares as a whole', async () => {
     const lists = {
       topics: { publish: [{ topic: 'dt/{segment}/{device}/x' }], subscribe: [{ topic: 'cmd/{segment}/{device}/x' }] },
-      networks: [{ cidr: '10.20.0.0/16' }],
       conduits: [{ name: 'up', to: { segment: 'gateways' }, ports: [{ port: 443 }] }],
       acceptFrom: [{ segment: 'gateways', ports: [{ port: 443 }] }],
     };
     const { object } = await api.dryRun(segment(lists));
-    const { topics, networks, conduits, acceptFrom } = object.spec as Record<string, unknown>;
-    expect({ topics, networks, conduits, acceptFrom }).toEqual(lists);
+    const { topics, conduits, acceptFrom } = object.spec as Record<string, unknown>;
+    expect({ topics, conduits, acceptFrom }).toEqual(lists);
   });
 });
 

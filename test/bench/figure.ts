@@ -16,7 +16,7 @@ export type Figure = {
 export type Bench = { name: string; about: string; run(args: BenchArgs): AsyncIterable<Figure> };
 
 /** What was said on the command line; each bench has its own defaults. */
-export type BenchArgs = { n?: number; rounds?: number; seed?: number; round?: number; progress: (line: string) => void };
+export type BenchArgs = { n?: number; clients?: number; rounds?: number; seed?: number; round?: number; progress: (line: string) => void };
 
 export function printFigure(bench: string, figure: Figure): void {
   const ratio =

@@ -5,10 +5,11 @@ import { crlBench } from './crl.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
+import { revokeBench } from './revoke.ts';
 import { rotateBench } from './rotate.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench, rotateBench];
-const USAGE = `usage: npm run bench -- NAME [--n N] [--rounds N] [--seed N] [--round K]
+const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench, rotateBench, revokeBench];
+const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 
 const { values, positionals } = parseArgs({
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     list: { type: 'boolean' },
     help: { type: 'boolean' },
     n: { type: 'string' },
+    clients: { type: 'string' },
     rounds: { type: 'string' },
     seed: { type: 'string' },
     round: { type: 'string' },
@@ -31,6 +33,7 @@ if (values.list === true) {
 } else {
   const numbers = {
     ...numberOf('n', values.n),
+    ...numberOf('clients', values.clients),
     ...numberOf('rounds', values.rounds),
     ...numberOf('seed', values.seed),
     ...numberOf('round', values.round),

@@ -13,7 +13,7 @@ import { findToolchain, type Toolchain } from './toolchain.ts';
 
 const run = promisify(execFile);
 
-export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool' | 'estclient';
+export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool' | 'estclient' | 'argocd';
 /** A compiled program and the files of its modules that go with it (charts, stages). */
 export type Program = { bin: string; assets: string };
 
@@ -64,6 +64,14 @@ const RECIPES: Record<ProgramName, Recipe> = {
     cgo: true,
     stamps: {},
     assets: [],
+  },
+  argocd: {
+    title: 'Argo CD 3.2.0 (application-controller and repo-server)',
+    coldMinutes: 3,
+    stamps: {},
+    assets: ['crds', 'base/config', 'base/application-controller-roles', 'base/repo-server', 'cluster-rbac/application-controller'].map(
+      (part) => ({ module: 'github.com/argoproj/argo-cd/v3', from: `manifests/${part}`, to: `manifests/${part}` }),
+    ),
   },
 };
 
