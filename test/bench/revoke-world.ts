@@ -14,7 +14,9 @@ export const SITE = 'revoke';
 const SEGMENT = 'sensors';
 const LISTENER = 'ssl:default';
 export const CONNECTIONS = 24;
-const CERTIFIED_WITHIN_MS = 3_600_000;
+const ENROL_FOR_MS = 900_000;
+const BATCH = 400;
+const BATCH_WITHIN_MS = 300_000;
 const DEVICES = `/apis/hedgerow.dev/v1alpha1/namespaces/${SITE}/devices`;
 
 type Say = (line: string) => void;
@@ -65,40 +67,46 @@ type Seen = {
   status?: { certificate?: string; conditions?: { type: string; status: string }[] };
 };
 
-/** Devices with requests of their own keys, all the way to Ready. */
+/** Devices with requests of their own keys, all the way to Ready: `count`, or as many as a slow machine makes in `ENROL_FOR_MS`. */
 export async function enrol({ admin }: World, count: number, say: Say): Promise<Member[]> {
   say(`making ${count} keys`);
   const fleet = await makeFleet({ count, namespace: SITE, segment: SEGMENT });
   const { metadata } = await admin.send<{ metadata: { resourceVersion: string } }>('GET', `${DEVICES}?limit=1`);
   const ready = new Map<string, string>();
   const stop = new AbortController();
-  const watching = watchReady(admin, metadata.resourceVersion, ready, stop.signal);
-  watching.catch(() => undefined);
+  watchReady(admin, metadata.resourceVersion, ready, stop.signal).catch(() => undefined);
+  const startedAt = performance.now();
+  const spentMs = (): number => performance.now() - startedAt;
+  let made = 0;
   try {
-    await parallel(fleet, CONNECTIONS, async ({ manifest }) => void (await admin.send('POST', DEVICES, manifest)));
-    const startedAt = performance.now();
-    let saidAt = startedAt;
-    await waitFor(
-      `${count} Devices to be Ready`,
-      () => {
-        if (performance.now() - saidAt > 15_000) {
-          saidAt = performance.now();
-          const perSecond = (ready.size * 1000) / (saidAt - startedAt);
-          say(`${ready.size} of ${count} Devices are Ready, about ${Math.round((count - ready.size) / perSecond)} s left`);
-        }
-        return ready.size >= count ? true : undefined;
-      },
-      { timeoutMs: CERTIFIED_WITHIN_MS, everyMs: 200, describe: () => `${ready.size} are` },
-    );
+    while (made < count && spentMs() < ENROL_FOR_MS) {
+      const batch = fleet.slice(made, made + BATCH);
+      made += batch.length;
+      await parallel(batch, CONNECTIONS, async ({ manifest }) => void (await admin.send('POST', DEVICES, manifest)));
+      // The next batch while this one is nearly done, so that the operator never waits for us.
+      const enough = made < count ? made - BATCH / 4 : made;
+      await untilReady(ready, enough);
+      say(
+        `${ready.size} of ${count} Devices are Ready, about ${Math.round(((count - ready.size) * spentMs()) / 1000 / ready.size)} s left`,
+      );
+    }
+    await untilReady(ready, made);
   } finally {
     stop.abort();
   }
-  return fleet.map((device) => ({
+  if (made < count) say(`${made} Devices in ${Math.round(spentMs() / 1000)} s have to do on this machine`);
+  return fleet.slice(0, made).map((device) => ({
     device,
     clientId: `${device.name}.${SITE}`,
     keyPem: device.key.privateKeyPem,
     certPem: ready.get(device.name) ?? '',
   }));
+}
+
+async function untilReady(ready: ReadonlyMap<string, string>, count: number): Promise<void> {
+  await waitFor(`${count} Devices to be Ready`, () => (ready.size >= count ? true : undefined), {
+    ...{ timeoutMs: BATCH_WITHIN_MS, everyMs: 100, describe: () => `${ready.size} are` },
+  });
 }
 
 /** One watch for all; when the server ends it, it goes on where it was. */
