@@ -74,7 +74,7 @@ export const ERRORS = {
   'HR-ID-022': {
     title: 'ApproverOpen',
     cause: 'an identity other than Hedgerow may approve requests to the issuer of the devices, so it could mint devices',
-    cure: "narrow cert-manager's approveSignerNames (or the ClusterRole named) so that it leaves this issuer out, or accept the identity with --accepted-approver",
+    cure: "narrow cert-manager's approveSignerNames (or the ClusterRole named) so that it leaves this issuer out, or accept the identity with --accept-approver",
   },
   'HR-ID-023': {
     title: 'RequestDenied',

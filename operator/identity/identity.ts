@@ -138,7 +138,7 @@ export type IdentityDeps = {
   /** A reflector of Devices, or what behaves like one. */
   devices: { readonly store: DeviceStore; subscribe(listener: (change: Change<DeviceFacts>) => void): void };
   defaultIssuer: IssuerRef;
-  /** Identities beside the operator and system:masters that may approve device requests (`--accepted-approver`). */
+  /** Identities beside the operator and system:masters that may approve device requests (`--accept-approver`). */
   acceptedApprovers?: string[];
   /** cert-manager's user name; only its requests are approved for Managed devices. */
   certManagerUser?: string;

@@ -26,6 +26,7 @@ export type ArgoCdOptions = {
   resyncSeconds: number;
 };
 
+/** `stop` also takes away the ClusterRole, which lets Argo CD do everything: no other test should meet it. */
 export type ArgoCd = { stop(): Promise<void> };
 
 const MANIFESTS = ['base/config', 'base/application-controller-roles', 'base/repo-server', 'cluster-rbac/application-controller'];
@@ -35,11 +36,7 @@ const GRACE_MS = 5_000;
 
 export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   const { bin, assets } = await program('argocd');
-  await install(options, join(assets, 'manifests'));
   const account = (name: string): Promise<string> => options.cluster.kubeconfigFor({ serviceAccount: `${ARGOCD_NAMESPACE}/${name}` });
-  const controllerKubeconfig = await account(CONTROLLER_ACCOUNT);
-  await registerCluster(options, controllerKubeconfig);
-
   const port = await freePorts(['redis', 'repo', 'repoMetrics', 'controller'], '127.0.0.1');
   const redis = `127.0.0.1:${port.redis}`;
   const processes: Handle[] = [];
@@ -58,10 +55,15 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   };
   const stopAll = async (): Promise<void> => {
     for (const handle of processes.toReversed()) await stop(handle, GRACE_MS);
+    const roles = ['clusterrole', 'clusterrolebinding'].map((kind) => `${kind}/${CONTROLLER_ACCOUNT}`);
+    await options.cluster.kubectl(['delete', '--ignore-not-found', ...roles]);
   };
   const common = { TMPDIR: join(options.dir, 'argocd-tmp'), ARGOCD_GPG_ENABLED: 'false', REDIS_PASSWORD: '' };
   mkdirSync(common.TMPDIR, { recursive: true });
   try {
+    await install(options, join(assets, 'manifests'));
+    const controllerKubeconfig = await account(CONTROLLER_ACCOUNT);
+    await registerCluster(options, controllerKubeconfig);
     await start('redis', ['--address', redis], {}, async () => true);
     await start(
       'repo-server',

@@ -35,7 +35,8 @@ const fleet = new Map<string, SimulatedDevice>();
 let revision: string;
 
 beforeAll(async () => {
-  scene = await startScene('argocd');
+  // Argo CD's own role lets it approve certificate requests too, as the page says.
+  scene = await startScene('argocd', { operatorArgs: ['--accept-approver', ARGOCD_USER] });
   ({ site } = scene);
   repository = await makeRepository(join(scene.dir, 'repository'));
   const sample = await sampleOf(site);
