@@ -73,6 +73,8 @@ async function sampleOf(namespace: string): Promise<KubeObject[]> {
     const device = await createDevice({ device: name, segment: object.spec.segment, namespace }, fleet.size);
     fleet.set(name, device);
     object.spec.identity.csr = device.key.csrPem;
+    // Argo CD heals what Git names, and nothing else.
+    object.spec.lifecycle = 'Active';
   }
   return objects;
 }
