@@ -29,6 +29,14 @@ const missing = (built: Model) => verdict(built).missing.map(({ code }) => reaso
 const refused = (built: Model, key?: string) => verdict(built, key).refused.map(({ code }) => reasonOf(code));
 
 describe('a flow exists only when both sides grant it', () => {
+  it('a port that is written twice, once without its protocol, is one port', () => {
+    // As the API server stores it: it fills in nothing inside lists.
+    const twice = [{ port: 8883 }, ...TLS] as typeof TLS;
+    const conduits = [{ name: 'to-gateway', to: { segment: 'gateways' }, ports: twice }];
+    const built = model([sensors({ conduits }), gateways({ acceptFrom: [{ segment: 'sensors', ports: twice }] })]);
+    expect(flows(built)).toEqual([['berlin/gateways', [8883]]]);
+  });
+
   const conduit = (change: object) => [{ name: 'to-gateway', to: { segment: 'gateways' }, ports: TLS, ...change }];
   it.each<[string, PolicyFacts[], unknown, string[]]>([
     ['the conduit of one and the acceptFrom of the other make a flow', [sensors(), gateways()], [['berlin/gateways', [8883]]], []],

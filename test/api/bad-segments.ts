@@ -127,12 +127,6 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
     ['spec.conduits[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "TCP", "UDP", "SCTP"'],
   ],
   [
-    'a port twice',
-    conduit({ ports: [{ port: 1 }, { port: 1, protocol: 'TCP' }] }),
-    ['spec.conduits[0].ports[1]: Duplicate value: {"port":1,"protocol":"TCP"}'],
-    'onlyServer',
-  ],
-  [
     'an address range with bits behind its prefix',
     conduit({ to: { cidr: '192.0.2.1/24' } }),
     [`spec.conduits[0].to.cidr: ${CIDR}`],
