@@ -23,6 +23,12 @@ const WAITING: IdentityResult = {
   certified: { status: 'False', reason: 'Issuing', message: 'cert-manager works' },
 };
 
+const OLD = {
+  ...{ id: 'old', device: 'thermo-1.berlin', deviceUid: 'u1', segment: 'office.berlin', issuer: 'Issuer/berlin/devices' },
+  ...{ serial: 'old', md5: 'old', sha256: 'old', spki: 'old', via: 'CSR' },
+  ...{ notBefore: '2026-11-01T00:00:00Z', notAfter: '2099-01-01T00:00:00Z' },
+} as LedgerEntry;
+
 function view(change: Partial<DeviceView> = {}): DeviceView {
   return {
     key: KEY,
@@ -54,6 +60,17 @@ function view(change: Partial<DeviceView> = {}): DeviceView {
   };
 }
 
+/** RFC 7396. */
+function merged(target: object, patch: object): object {
+  const result: Record<string, unknown> = { ...target };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name];
+    else if (typeof value === 'object' && !Array.isArray(value)) result[name] = merged((result[name] ?? {}) as object, value);
+    else result[name] = value;
+  }
+  return result;
+}
+
 /** A world of fakes around the one real controller; the cache shows a write as soon as it was made. */
 function scene() {
   const clock = new FakeClock();
@@ -74,6 +91,7 @@ function scene() {
     events: [] as EventNote[],
     wakes: [] as string[],
     by: [] as (string | undefined)[],
+    rotations: [] as (Rotation | undefined)[],
     cleaned: 0,
   };
   const cleanup = async (): Promise<void> => {
@@ -87,7 +105,7 @@ function scene() {
   const devices = createDevices({
     client: {
       mergePatch: async (_type: unknown, _ref: unknown, body: { status: DeviceStatus }) => {
-        const status = { ...store.get(KEY)?.status, ...body.status };
+        const status = merged(store.get(KEY)?.status ?? {}, body.status) as DeviceStatus;
         seen.writes.push(status);
         put({ status, certificate: status.certificate });
         return { metadata: { resourceVersion: String(version) } };
@@ -97,6 +115,7 @@ function scene() {
     identity: {
       ensure: async (_device, _lifecycle, context) => {
         seen.by.push(context.by);
+        seen.rotations.push(context.rotation);
         return { ...world.identity, cleanup };
       },
       ledger: {
@@ -219,6 +238,62 @@ describe('the Device controller', () => {
     s.put({});
     await s.settle();
     expect(s.seen.events).toEqual([]);
+  });
+
+  it('passes on what an Intervention asks for, and shows how far it has come', async () => {
+    const at = new Date(s.clock.now()).toISOString();
+    s.world.rotation = { at, compromised: { at, by: 'Intervention r1 of alice' } };
+    s.world.entries = [{ ...OLD, revoked: { at, reason: 'Compromised', by: 'Intervention r1 of alice' } }];
+    s.put({});
+    await s.settle();
+    expect(s.seen.rotations.at(-1)).toEqual(s.world.rotation);
+    expect(s.seen.writes.at(-1)?.rotation?.steps?.map(({ step }) => step)).toEqual(['Ledger']);
+    s.world.bannedCertificates.add(OLD.md5);
+    await s.reconcile();
+    expect(s.seen.writes.at(-1)?.rotation?.steps?.map(({ step }) => step)).toEqual(['Ledger', 'Broker']);
+  });
+
+  it('says by itself when a renewal becomes overdue, once, whatever the Device waits for', async () => {
+    const overdueAt = s.clock.now() + 60_000;
+    const outcome = { kind: 'stalled', reason: 'WeakKey', message: 'HR-ID-007' } as const;
+    s.world.identity = { ...ISSUED, outcome, renewal: { overdueAt, overdue: undefined } };
+    s.put({});
+    await s.settle();
+    const said = () => s.seen.writes.at(-1)?.conditions?.find(({ type }) => type === 'RenewalOverdue')?.status;
+    expect(said()).toBeUndefined();
+    s.world.identity = { ...ISSUED, outcome, renewal: { overdueAt, overdue: 'HR-ID-066: late. Cure: see' } };
+    await s.clock.advance(60_000);
+    await s.settle();
+    expect(said()).toBe('True');
+    await s.reconcile();
+    expect(s.seen.events.filter(({ reason }) => reason === 'RenewalOverdue')).toHaveLength(1);
+    s.world.identity = ISSUED;
+    await s.reconcile();
+    expect(said()).toBeUndefined();
+  });
+
+  it('reports a superseded certificate when its grace ends, and takes it back when the newest is used', async () => {
+    const from = s.clock.now();
+    const lived = (startMs: number, endMs: number) => ({
+      notBefore: new Date(from + startMs).toISOString(),
+      notAfter: new Date(from + endMs).toISOString(),
+    });
+    s.world.entries = [
+      { ...OLD, ...lived(-50_000, 90_000) },
+      { ...OLD, ...lived(0, 100_000), id: 'new', md5: 'new', serial: 'new' },
+    ];
+    s.world.inUse = OLD.md5;
+    s.put({});
+    await s.settle();
+    const said = () => s.seen.writes.at(-1)?.conditions?.find(({ type }) => type === 'SupersededCertificateUsed')?.status;
+    expect(said()).toBeUndefined();
+    await s.clock.advance(10_000);
+    await s.settle();
+    expect(said()).toBe('True');
+    expect(s.seen.events.map(({ reason }) => reason)).toContain('SupersededCertificateUsed');
+    s.world.inUse = 'new';
+    await s.reconcile();
+    expect(said()).toBeUndefined();
   });
 
   it('does not say what the broker should hold before the ledger was read', () => {

@@ -95,6 +95,11 @@ describe('a device whose key is in other hands', () => {
       input(certified, { rotation: lost, now: NOW + 800 * HOUR, entries: [recorded] }),
       'revoke',
     ],
+    [
+      'also of a revoked Device, an expired one too',
+      input(certified, { rotation: lost, lifecycle: 'Revoked', now: NOW + 800 * HOUR, entries: [recorded] }),
+      'revoke',
+    ],
     ['waits for a new key', input(certified, { rotation: lost, entries: [compromised(recorded)] }), 'stalled KeyRevoked'],
     [
       'has what was signed for the old key meanwhile recorded, so that it is revoked too',

@@ -96,9 +96,9 @@ export function decide(input: Input): Decision {
   const { device, ledger } = input;
   if (ledger.problem !== undefined) return stall(input, 'HR-ID-040', ledger.problem);
   if (!ledger.synced) return wait(input, 'HR-ID-041', 2_000);
-  if (input.lifecycle === 'Revoked') return decideRevoked(input);
   const lost = decideCompromised(input);
   if (lost !== undefined) return lost;
+  if (input.lifecycle === 'Revoked') return decideRevoked(input);
   const moved = decideMoved(input);
   if (moved !== undefined) return moved;
   if (input.openApprovers.length > 0) return decideOpenApprovers(input);
