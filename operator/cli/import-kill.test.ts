@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 
 // On a machine that has other things to do.
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const root = mkdtempSync(join(tmpdir(), 'import-kill-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -64,7 +64,8 @@ describe('an import', () => {
     }
     expect(killed).toBeGreaterThanOrEqual(3);
     const last = await importing(file, pieces);
-    expect([last.code, last.stderr]).toEqual([0, '']);
+    // On a machine that has other things to do it says how far it is.
+    expect([last.code, last.stderr.replaceAll(/^\d+ of 2000 rows (checked|brought in)\n/gm, '')]).toEqual([0, '']);
     expect(last.stdout).toMatch(/^2000 of 2000 rows in: \d+ new, [1-9]\d* were there already; 0 refused\n$/);
     expect(digest(pieces)).toBe(digest(whole));
   });
