@@ -18,6 +18,7 @@ import { createAuthorities, createIdentity, createRegistration, deviceProjection
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
+import { refOf } from './kube/object.ts';
 import { createReflector } from './kube/reflector.ts';
 import type { Options } from './options.ts';
 import { systemClock } from './runtime/clock.ts';
@@ -72,7 +73,11 @@ function compose(manager: Manager, parts: Parts): void {
     type: DEVICES,
     project: (device) => deviceView(projection(device), device),
     indexes: deviceIndexes,
-    onChange: (change) => devices.changed(change),
+    onChange: (change) => {
+      devices.changed(change);
+      const { before, after } = change;
+      if (before?.lifecycle !== after?.lifecycle) segments.shutChanged((after ?? before)?.namespace ?? '');
+    },
   });
   const { store } = deviceReflector;
 
@@ -104,6 +109,7 @@ function compose(manager: Manager, parts: Parts): void {
     recorder,
     devices: deviceReflector,
     enrollment: (segment) => registration.enrollment(segment),
+    shut: (home) => devices.shutIn(home),
     broker: { port: options.broker.port, peers: options.broker.peers },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
@@ -150,7 +156,10 @@ function compose(manager: Manager, parts: Parts): void {
       if (changed.issuers.has(status?.identity?.issuer ?? '')) devices.controller.queue.add(key, { band: 'background' });
   });
   authorities.onChange(() => broker.wake('the CAs of devices changed'));
-  interventions.onChange((key) => devices.controller.queue.add(key));
+  interventions.onChange((key) => {
+    devices.controller.queue.add(key);
+    segments.shutChanged(refOf(key).namespace ?? '');
+  });
   segments.onChange((changed) => {
     broker.wake(`${SEGMENT_POLICIES.plural} changed`);
     for (const segment of changed) for (const { key } of store.by('segment', segment)) devices.controller.queue.add(key);

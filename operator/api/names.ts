@@ -23,6 +23,9 @@ export const LABEL_SITE = 'hedgerow.dev/site';
 export const LABEL_MAX_TRUST = 'hedgerow.dev/max-trust';
 export const DEFAULT_MAX_TRUST = 3;
 
+/** On a pod that runs as a Device, by whoever writes its manifest: the name of the Device in its namespace. */
+export const LABEL_DEVICE = 'hedgerow.dev/device';
+
 /** On everything Hedgerow makes (the recommended labels of Kubernetes). */
 export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
 export const MANAGED_BY = 'hedgerow';

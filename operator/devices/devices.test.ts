@@ -80,6 +80,7 @@ function scene() {
     authorization: AUTHORIZED,
     effective: { lifecycle: 'Active' } as Effective,
     banned: false,
+    intervened: [] as string[],
     ledgerSynced: true,
     rotation: undefined as Rotation | undefined,
     bannedCertificates: new Set<string>(),
@@ -128,7 +129,7 @@ function scene() {
       } as never,
     },
     segments: { membership: () => ({ segmented: { status: 'True', reason: 'InSegment', message: '' } }), rights: () => [] },
-    interventions: { effective: () => world.effective, rotation: () => world.rotation },
+    interventions: { effective: () => world.effective, rotation: () => world.rotation, devicesIn: () => world.intervened },
     broker: {
       wake: (reason, urgent) => void seen.wakes.push(urgent === true ? `urgent: ${reason}` : reason),
       authorization: () => world.authorization,
@@ -173,6 +174,19 @@ describe('the Device controller', () => {
     expect(s.seen.cleaned).toBeGreaterThan(0);
     await s.reconcile();
     expect(s.seen.writes).toHaveLength(1);
+  });
+
+  it('names the Devices whose pods are shut: by the manifest or by an Intervention, and only those that are there and not Active', () => {
+    expect(s.devices.shutIn('berlin')).toEqual([]);
+    s.put({ lifecycle: 'Quarantined' });
+    s.world.effective = { lifecycle: 'Quarantined' };
+    expect([s.devices.shutIn('berlin'), s.devices.shutIn('paris')]).toEqual([['thermo-1'], []]);
+    s.put({ lifecycle: 'Active' });
+    expect(s.devices.shutIn('berlin')).toEqual([]);
+    s.world.intervened = ['thermo-1', 'gone'];
+    expect(s.devices.shutIn('berlin')).toEqual(['thermo-1']);
+    s.world.effective = { lifecycle: 'Active' };
+    expect(s.devices.shutIn('berlin')).toEqual([]);
   });
 
   it('says what it waits for once that takes longer', async () => {

@@ -32,6 +32,7 @@ import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
 import { type Lists, listed } from './revocation.ts';
 import { rotationStatus } from './rotation.ts';
+import { shutIn } from './shut.ts';
 import { type Lifecycle, type SummaryInput, summarise } from './summary.ts';
 import type { Sight, Watched } from './touch.ts';
 import { type TouchWatch, createTouchWatch as touchWatch } from './touch-watch.ts';
@@ -61,6 +62,7 @@ export type DevicesDeps = {
   interventions: {
     effective(namespace: string, device: string, spec: Lifecycle): Effective;
     rotation(namespace: string, device: string): Rotation | undefined;
+    devicesIn(namespace: string): string[];
   };
   broker: {
     wake(reason: string, urgent?: boolean, client?: string): void;
@@ -85,6 +87,8 @@ export type Devices = {
   changed(change: Change<DeviceView>): void;
   /** The broker was looked at: who was there. */
   looked(clients: ReadonlyMap<string, Sight>): void;
+  /** Names of the Devices of a namespace that are not Active, in one order. Throws before the Interventions were read. */
+  shutIn(namespace: string): string[];
   /** Throws while the ledger was not read completely: what it does not know it would let back in. */
   desired(): DesiredBroker;
   /** `<device>.<namespace>` of each that could connect by a certificate it holds, apart those that are OutOfTouch. Throws as `desired`. */
@@ -102,6 +106,7 @@ const QUIET_MS = 10_000;
 export const deviceIndexes: Indexes<DeviceView> = {
   ...identityIndexes,
   segment: (device) => [keyOfRef({ namespace: device.namespace, name: device.segment })],
+  shut: (device) => (device.lifecycle === 'Active' ? [] : [device.namespace]),
 };
 
 /** What the cache keeps of a Device, from the object and identity's facts about it. */
@@ -266,6 +271,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       const isOut = (name: string): boolean => deps.touch.touch(name) === 'out';
       return { inTouch: names.filter((name) => !isOut(name)), outOfTouch: names.filter(isOut) };
     },
+    shutIn: (namespace) => shutIn(namespace, store, deps.interventions),
     desired: () => ({
       ...desiredBroker({
         devices: brokerDevices(store, effectiveOf),

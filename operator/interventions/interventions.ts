@@ -49,6 +49,8 @@ export type Interventions = {
   effective(namespace: string, device: string, spec: Lifecycle): Effective;
   /** What the Rotates on its name come to. Throws before they were read: a key that was given up must not be certified in between. */
   rotation(namespace: string, device: string): Rotation | undefined;
+  /** Names of Devices of a namespace that an intervention speaks of, whether it still holds or not. */
+  devicesIn(namespace: string): string[];
   /** Called with `<namespace>/<device>` when an intervention on it came, went or ended. */
   onChange(listener: (device: Key) => void): void;
   /** To be filled before anything of this room runs. */
@@ -69,7 +71,7 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     ...{ client, clock, random, log, metrics },
     type: INTERVENTIONS,
     project: interventionView,
-    indexes: { device: (view) => [deviceKeyOf(view) ?? ''] },
+    indexes: { device: (view) => [deviceKeyOf(view) ?? ''], namespace: (view) => [view.namespace] },
     onChange: ({ key, before, after }) => {
       controller.queue.add(key);
       // The spec is immutable: only coming and going concern the Device.
@@ -138,6 +140,8 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
       );
     },
     rotation: (namespace, device) => rotationOf(viewsOf(namespace, device).filter(isRotate)),
+    devicesIn: (namespace) =>
+      store.by('namespace', namespace).flatMap((view) => (deviceKeyOf(view) === undefined ? [] : [view.target.name])),
     onChange: (listener) => void listeners.push(listener),
     reflectors: [reflector],
     controllers: [controller],

@@ -5,7 +5,15 @@ import type { KubeObject } from '../kube/object.ts';
 import { keyOf } from '../kube/object.ts';
 import type { Projected } from '../kube/store.ts';
 import { equalJson } from '../runtime/merge-patch.ts';
-import { LABEL_SEGMENT, NAME_PREFIX, type NetworkPolicy, type PolicySpec, type Role, SITE_DENY_NAME } from './networkpolicy.ts';
+import {
+  LABEL_SEGMENT,
+  NAME_PREFIX,
+  type NetworkPolicy,
+  type PolicySpec,
+  QUARANTINE_NAME,
+  type Role,
+  SITE_DENY_NAME,
+} from './networkpolicy.ts';
 
 export type LivePolicy = KubeObject & { spec?: PolicySpec };
 
@@ -28,7 +36,7 @@ export function actualPolicy(object: LivePolicy): ActualPolicy {
   const ours =
     labels[LABEL_MANAGED_BY] === MANAGED_BY &&
     (metadata.name ?? '').startsWith(NAME_PREFIX) &&
-    (segment !== undefined || metadata.name === SITE_DENY_NAME);
+    (segment !== undefined || metadata.name === SITE_DENY_NAME || metadata.name === QUARANTINE_NAME);
   const types = spec.policyTypes ?? ['Ingress', ...((spec.egress ?? []).length > 0 ? ['Egress'] : [])];
   return {
     key: keyOf(object),
@@ -85,5 +93,6 @@ function holds(wanted: Record<string, string> | undefined, actual: Record<string
 /** By the name, because a label may be edited and a name may not. */
 function roleOf(name: string): Role | 'unknown' {
   if (name === SITE_DENY_NAME) return 'site-deny';
+  if (name === QUARANTINE_NAME) return 'quarantine';
   return (['deny', 'allow-in', 'allow-out'] as const).find((role) => name.endsWith(`-${role}`)) ?? 'unknown';
 }

@@ -35,6 +35,8 @@ export type ControllerDeps = {
   model: () => Model;
   devices: (segment: Key) => number;
   enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
+  /** Devices of a namespace whose pods get nothing of a segment. */
+  shut: (namespace: string) => readonly string[];
   broker: BrokerAccess;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
@@ -68,7 +70,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
 
     const model = deps.model();
     const verdict = policy === undefined ? undefined : model.verdicts.get(key);
-    const desired = verdict === undefined ? [] : desiredOf(verdict, model, { name, namespace }, deps.broker);
+    const desired = verdict === undefined ? [] : desiredOf(verdict, model, { name, namespace }, deps);
     const plan = planNetworkPolicies({
       segment: { name, namespace },
       desired,
@@ -189,9 +191,9 @@ function desiredOf(
   verdict: Verdict,
   model: Model,
   { name, namespace }: { name: string; namespace: string },
-  broker: BrokerAccess,
+  { broker, shut }: Pick<ControllerDeps, 'broker' | 'shut'>,
 ): NetworkPolicy[] {
-  if (verdict.segment !== undefined) return networkPoliciesOf(verdict.segment, model, broker);
+  if (verdict.segment !== undefined) return networkPoliciesOf(verdict.segment, model, broker, shut(namespace));
   return verdict.shut.map((selector) => denyPolicy(namespace, name, selector));
 }
 

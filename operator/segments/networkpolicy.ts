@@ -2,7 +2,7 @@
 // NetworkPolicy only allows: a pod that a policy selects is closed in that direction but for what some policy allows.
 
 import type { ObjectMeta } from '../api/meta.ts';
-import { LABEL_MANAGED_BY, MANAGED_BY } from '../api/names.ts';
+import { LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY } from '../api/names.ts';
 import { apiVersionOf, NETWORK_POLICIES } from '../api/resources.ts';
 import type { LabelSelector } from '../api/segment-policy.ts';
 import type { Model, Port, Segment } from './model.ts';
@@ -23,7 +23,7 @@ export type NetworkPolicy = {
   spec: PolicySpec;
 };
 
-export type Role = 'deny' | 'allow-in' | 'allow-out' | 'site-deny';
+export type Role = 'deny' | 'allow-in' | 'allow-out' | 'site-deny' | 'quarantine';
 
 /** Where the broker is, for the egress of every segment. */
 export type BrokerPeer = { namespace: string; podLabels?: Record<string, string> } | { cidr: string };
@@ -35,17 +35,18 @@ export const LABEL_ROLE = 'hedgerow.dev/role';
 const ANNOTATION_SPEC_HASH = 'hedgerow.dev/spec-hash';
 export const NAME_PREFIX = 'hedgerow-';
 export const SITE_DENY_NAME = 'hedgerow-site-deny';
+export const QUARANTINE_NAME = 'hedgerow-quarantine';
 /** Set by every API server on every namespace since 1.22 (KEP-2161). */
 const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 
-/** Denies first, in the order in which they must be made: nothing is allowed before the rest is shut. */
-export function networkPoliciesOf(segment: Segment, model: Model, broker: BrokerAccess): NetworkPolicy[] {
+/** Denies first, in the order in which they must be made: nothing is allowed before the rest is shut. `shut`: Devices of the namespace whose pods get nothing of it. */
+export function networkPoliciesOf(segment: Segment, model: Model, broker: BrokerAccess, shut: readonly string[] = []): NetworkPolicy[] {
   const ingress = ingressOf(segment, model);
   const egress = egressOf(segment, model, broker);
   const denies = segment.workloads.map((selector) => denyPolicy(segment.namespace, segment.name, selector));
   const allows = segment.workloads.flatMap((selector) => [
-    ...(ingress.length === 0 ? [] : [policyFor(segment, selector, 'allow-in', { policyTypes: ['Ingress'], ingress, egress: [] })]),
-    policyFor(segment, selector, 'allow-out', { policyTypes: ['Egress'], ingress: [], egress }),
+    ...(ingress.length === 0 ? [] : [policyFor(segment, selector, 'allow-in', { policyTypes: ['Ingress'], ingress, egress: [] }, shut)]),
+    policyFor(segment, selector, 'allow-out', { policyTypes: ['Egress'], ingress: [], egress }, shut),
   ]);
   return [...denies, ...allows];
 }
@@ -65,6 +66,18 @@ export function siteDeny(namespace: string): NetworkPolicy {
   );
 }
 
+/** For the pods of Devices in quarantine: DNS and the broker, where they keep their recovery topics. What their segments allow excludes them; a sum has no other way to take away. */
+export function quarantinePolicy(namespace: string, devices: readonly string[], broker: BrokerAccess): NetworkPolicy {
+  const podSelector = { matchExpressions: [{ key: LABEL_DEVICE, operator: 'In' as const, values: [...devices] }] };
+  const egress = [DNS, ...brokerEgress(broker)];
+  return build(
+    namespace,
+    QUARANTINE_NAME,
+    { [LABEL_ROLE]: 'quarantine' },
+    { podSelector, policyTypes: ['Ingress', 'Egress'], ingress: [], egress },
+  );
+}
+
 export function nameOf(namespace: string, segment: string, selector: LabelSelector, role: Role): string {
   // 28 + 10 hex digits keep it within the 63 characters of a label, whatever the names are.
   return `${NAME_PREFIX}${segment.slice(0, 28)}-${digest([namespace, segment, selector], 10)}-${role}`;
@@ -75,9 +88,18 @@ function policyFor(
   selector: LabelSelector,
   role: Role,
   rest: Omit<PolicySpec, 'podSelector'>,
+  shut: readonly string[] = [],
 ): NetworkPolicy {
   const labels = { [LABEL_SEGMENT]: segment.name, [LABEL_ROLE]: role };
-  return build(segment.namespace, nameOf(segment.namespace, segment.name, selector, role), labels, { podSelector: selector, ...rest });
+  const podSelector = without(selector, shut);
+  return build(segment.namespace, nameOf(segment.namespace, segment.name, selector, role), labels, { podSelector, ...rest });
+}
+
+/** NotIn also selects what has no such label (apimachinery): pods that are no Device. */
+function without(selector: LabelSelector, devices: readonly string[]): LabelSelector {
+  if (devices.length === 0) return selector;
+  const exclusion = { key: LABEL_DEVICE, operator: 'NotIn' as const, values: [...devices] };
+  return { ...selector, matchExpressions: [...(selector.matchExpressions ?? []), exclusion] };
 }
 
 function build(namespace: string, name: string, labels: Record<string, string>, spec: PolicySpec): NetworkPolicy {

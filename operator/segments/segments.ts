@@ -21,6 +21,7 @@ import { buildModel, rightsOf } from './model.ts';
 import { createModelCache } from './model-cache.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
+import { createQuarantineController } from './quarantine.ts';
 import { createSiteController } from './site.ts';
 import { ENROLLMENT_OPEN, type EnrollmentView } from './summary.ts';
 import { type NamespaceView, namespaceView, type PolicyView, policyView } from './views.ts';
@@ -29,6 +30,8 @@ export type SegmentsDeps = {
   client: KubeClient;
   /** A reflector of Devices, or what behaves like one; only for the number of devices in the status. */
   devices: { subscribe(listener: (change: Change<DeviceOfSegment>) => void): void };
+  /** Devices of a namespace that are not Active, in one order; throws while that is not known. Their pods get nothing of a segment. */
+  shut(namespace: string): readonly string[];
   /** Where pods reach the broker. Without peers, pods of segments cannot reach it, and status.gaps says so. */
   broker: BrokerAccess;
   /** Who may come in by this policy without a manifest; `unknown` = not looked yet; undefined = nobody. */
@@ -49,6 +52,8 @@ export type Segments = {
   enrollmentChanged(segment: Key): void;
   /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
   onChange(listener: (segments: Key[]) => void): void;
+  /** `shut` may answer differently for this namespace now. */
+  shutChanged(namespace: string): void;
   /** To be filled before anything of this room runs. */
   reflectors: readonly Pick<Reflector<Projected>, 'kind' | 'store' | 'run' | 'whenSynced' | 'silentMs'>[];
   /** To be run while this process leads. */
@@ -84,6 +89,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     metadataOnly: true,
     project: namespaceView,
     onChange: ({ key, before, after }) => {
+      if (before === undefined) quarantineController.queue.add(key);
       if (before?.maxTrust !== after?.maxTrust) cache.invalidate();
       if (before?.site !== after?.site || before?.terminating !== after?.terminating) {
         siteController.queue.add(key);
@@ -119,6 +125,8 @@ export function createSegments(deps: SegmentsDeps): Segments {
     if (policy.ours?.role === 'site-deny') {
       siteController.queue.add(policy.namespace);
       wake(segmentController.orphansOf(policy.namespace));
+    } else if (policy.ours?.role === 'quarantine') {
+      quarantineController.queue.add(policy.namespace);
     } else if (policy.ours?.segment !== undefined) {
       wake([keyOfRef({ namespace: policy.namespace, name: policy.ours.segment })]);
     } else {
@@ -154,6 +162,11 @@ export function createSegments(deps: SegmentsDeps): Segments {
     devices: (segment) => counts.of(segment),
     enrollment: deps.enrollment ?? (() => undefined),
   });
+  const quarantineController = createQuarantineController({
+    ...{ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store },
+    shut: deps.shut,
+    broker: deps.broker,
+  });
   const siteController = createSiteController({ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store });
 
   return {
@@ -169,8 +182,12 @@ export function createSegments(deps: SegmentsDeps): Segments {
       wake([segment], flips ? 0 : COUNTS_AFTER_MS);
     },
     onChange: (listener) => void listeners.push(listener),
+    shutChanged(namespace) {
+      quarantineController.queue.add(namespace);
+      wake(policies.store.by('namespace', namespace).flatMap(({ key, spec }) => ((spec.workloads ?? []).length > 0 ? [key] : [])));
+    },
     reflectors,
-    controllers: [segmentController.controller, siteController],
+    controllers: [segmentController.controller, siteController, quarantineController],
   };
 }
 

@@ -81,7 +81,7 @@ export async function startRooms(cluster: Cluster): Promise<Rooms> {
   const events: Rooms['events'] = [];
   const recorder = { event: (about: { name: string }, note: EventNote) => void events.push({ ...note, name: about.name }) };
   const devices = createReflector<Device, DeviceView>({ ...shared, type: DEVICES, project: viewOf });
-  const segments = createSegments({ ...shared, recorder, devices, broker: { port: 8883, peers: [{ namespace: 'emqx' }] } });
+  const segments = createSegments({ ...shared, recorder, devices, shut: () => [], broker: { port: 8883, peers: [{ namespace: 'emqx' }] } });
   const interventions = createInterventions({ ...shared, recorder, devices });
   const [changedSegments, changedDevices]: Key[][] = [[], []];
   segments.onChange((keys) => void changedSegments?.push(...keys));
