@@ -93,8 +93,11 @@ export type Broker = {
   bannedCertificate(md5: string): boolean;
   /** Whether the broker was seen to hold rules for this client alone. */
   overridden(client: string): boolean;
-  /** Whether the broker was seen to hold rules of ours for this client alone, and with which certificate (MD5) such a client is connected. */
-  ownRules(client: string): { held: boolean; connectedWith: string | undefined };
+  /**
+   * Whether the broker holds rules of ours for this client alone (true as well while that is not known), whether what it holds is old enough to outlast a
+   * SIGKILL of EMQX, and with which certificate (MD5) such a client is connected.
+   */
+  ownRules(client: string): { held: boolean; durable: boolean; connectedWith: string | undefined };
   /** MD5 of the certificate that the client was connected with when it was seen last; undefined when it was away, or was not seen yet. */
   inUse(client: string): string | undefined;
   /** Whether the broker accepts certificates of this CA as far as anybody can tell: it was seen with it, or somebody else looks after what it trusts. */

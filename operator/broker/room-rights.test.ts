@@ -120,7 +120,9 @@ describe('the end of a move', () => {
     scene.placed.set(THERMO, LAB);
     scene.overrides = [{ client: THERMO, kind: 'moved', rules: [{ topic: fresh, permission: 'allow', action: 'subscribe' }] }];
     await scene.start();
-    expect(scene.room.ownRules(THERMO)).toEqual({ held: true, connectedWith: undefined });
+    expect(scene.room.ownRules(THERMO)).toEqual({ held: true, durable: false, connectedWith: undefined });
+    await advance(8_000);
+    expect(scene.room.ownRules(THERMO)).toEqual({ held: true, durable: true, connectedWith: undefined });
   });
 
   it('tells with which certificate the device is connected, when it changes', async () => {

@@ -40,6 +40,8 @@ export type RoomDeps = {
 const BATCH_MS = 100;
 const PASS_GAP_MS = 250;
 const URGENT_GAP_MS = 25;
+/** A SIGKILL of EMQX loses rules of the last 3 s (restart.json). */
+const DURABLE_MS = 5000;
 /** Everything is read again this often, whatever happened (promise 9). */
 const FULL_MS = 15_000;
 /** Somebody may be about to adopt it. */
@@ -84,8 +86,14 @@ export function createRoom(deps: RoomDeps): Broker {
     wanted: (key) => wanted.now?.bans.get(key),
     isDevice: (client) => notices.asked.has(client),
   });
+  /** When the rules of a client alone were written or taken away. */
+  const settling = new Map<string, number>();
   const records = createRecords({
     ...shared,
+    changed(client) {
+      settling.set(client, clock.elapsed());
+      notices.changed(client);
+    },
     clock,
     wanted: (client) => wanted.now?.records.get(client),
     segmentOf: (client) => wanted.now?.segmentOf(client),
@@ -173,9 +181,12 @@ export function createRoom(deps: RoomDeps): Broker {
       if (waitMs !== undefined) return waitMs;
       const startedAt = clock.elapsed();
       const full = knowledge.suspect || startedAt >= fullAt;
+      const first = !knowledge.complete;
       if (full) await pass.full();
       else if (mayWrite(knowledge)) await pass.incremental();
       if (full) fullAt = clock.elapsed() + jittered(mayWrite(knowledge) ? FULL_MS : FOREIGN_MS, 0.2, deps.random);
+      // What an operator before this one wrote may be as young.
+      if (first) for (const client of knowledge.records.keys()) settling.set(client, clock.elapsed());
       reach.succeeded();
       deps.brokerMetrics.passed(full, (clock.elapsed() - startedAt) / 1000);
       return Math.max(0, fullAt - clock.elapsed());
@@ -208,6 +219,11 @@ export function createRoom(deps: RoomDeps): Broker {
     // In the middle of a pass somebody may have been told what holds no more at its end, and nothing else of it shows.
     for (const [client, told] of answers) if (wordsOf(read(client, notices.asked.get(client) ?? '')) !== told) notices.changed(client);
     answers.clear();
+    for (const [client, at] of settling) {
+      if (clock.elapsed() - at < DURABLE_MS) continue;
+      settling.delete(client);
+      notices.changed(client);
+    }
     notices.publish();
     deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, knowledge.excluded.size);
     deps.brokerMetrics.unsafe(knowledge.findings.length);
@@ -240,7 +256,11 @@ export function createRoom(deps: RoomDeps): Broker {
     banned: bans.holds,
     bannedCertificate: bans.holdsCertificate,
     overridden: (client) => knowledge.records.get(client) !== undefined,
-    ownRules: (client) => ({ held: isOurs(client, knowledge.records.get(client) ?? []), connectedWith: presence.of(client) }),
+    ownRules: (client) => ({
+      held: !knowledge.complete || isOurs(client, knowledge.records.get(client) ?? []),
+      durable: knowledge.complete && !settling.has(client),
+      connectedWith: presence.of(client),
+    }),
     inUse: usage.inUse,
     trustsCa: (ca) => trustsCa(knowledge, ca),
     onChange: notices.onChange,

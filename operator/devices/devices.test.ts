@@ -135,7 +135,7 @@ function scene() {
       authorization: () => world.authorization,
       banned: () => world.banned,
       overridden: () => false,
-      ownRules: () => ({ held: false, connectedWith: undefined }),
+      ownRules: () => ({ held: false, durable: true, connectedWith: undefined }),
       bannedCertificate: (md5) => world.bannedCertificates.has(md5),
       inUse: () => world.inUse,
     },

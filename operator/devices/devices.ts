@@ -69,7 +69,7 @@ export type DevicesDeps = {
     authorization(client: string, segment: string): Authorization;
     banned(client: string): boolean;
     overridden(client: string): boolean;
-    ownRules(client: string): { held: boolean; connectedWith: string | undefined };
+    ownRules(client: string): { held: boolean; durable: boolean; connectedWith: string | undefined };
     bannedCertificate(md5: string): boolean;
     inUse(client: string): string | undefined;
   };
@@ -164,6 +164,7 @@ export function createDevices(deps: DevicesDeps): Devices {
         enrollment: device.enrollment,
         entries: deps.identity.ledger.byDevice(wireName),
         ownRules: deps.broker.ownRules(wireName),
+        banned: deps.broker.bannedCertificate,
         confirmed: authorization.state === 'ok',
         before: device.status,
         now: new Date(now).toISOString(),

@@ -32,7 +32,8 @@ function input(change: Partial<MoveInput>): MoveInput {
     lifecycle: 'Active',
     enrollment: 'CSR',
     entries: [certificate(OFFICE)],
-    ownRules: { held: true, connectedWith: OFFICE },
+    ownRules: { held: true, durable: true, connectedWith: OFFICE },
+    banned: () => true,
     confirmed: true,
     before: undefined,
     now: NOW,
@@ -56,7 +57,7 @@ function story(...changes: Partial<MoveInput>[]) {
 
 describe('what the status says of a segment move', () => {
   it('nothing about a Device that is where its certificates say', () => {
-    expect(moveOf(input({ segment: OFFICE, ownRules: { held: false, connectedWith: undefined } }))).toEqual({
+    expect(moveOf(input({ segment: OFFICE, ownRules: { held: false, durable: true, connectedWith: undefined } }))).toEqual({
       condition: undefined,
       move: undefined,
     });
@@ -65,15 +66,15 @@ describe('what the status says of a segment move', () => {
   it('the steps in their order, from the first rights to the end', () => {
     const both = [certificate(OFFICE), certificate(LAB)];
     const ended = [over(OFFICE), certificate(LAB)];
-    const inUse = { held: true, connectedWith: LAB };
+    const inUse = { held: true, durable: true, connectedWith: LAB };
     const told = story(
-      { confirmed: false, ownRules: { held: false, connectedWith: undefined } },
+      { confirmed: false, ownRules: { held: false, durable: true, connectedWith: undefined } },
       {},
       { entries: both },
       { entries: ended, ownRules: inUse },
-      { entries: ended, ownRules: { ...inUse, held: false }, confirmed: false },
-      { entries: ended, ownRules: { held: false, connectedWith: undefined } },
-      { entries: ended, ownRules: { held: false, connectedWith: undefined }, now: LATER },
+      { entries: ended, ownRules: { ...inUse, held: false, durable: false } },
+      { entries: ended, ownRules: { held: false, durable: true, connectedWith: undefined } },
+      { entries: ended, ownRules: { held: false, durable: true, connectedWith: undefined }, now: LATER },
     );
     expect(told.map(({ reason }) => reason)).toEqual([
       'CertificateAwaited',
@@ -101,13 +102,30 @@ describe('what the status says of a segment move', () => {
 
   it('a younger certificate of the old segment than the one in use is named', () => {
     const entries = [certificate(OFFICE), certificate(LAB)];
-    const { condition } = moveOf(input({ entries, ownRules: { held: true, connectedWith: LAB } }));
+    const { condition } = moveOf(input({ entries, ownRules: { held: true, durable: true, connectedWith: LAB } }));
     expect(condition).toMatchObject({ status: 'False', reason: 'YoungerCertificateOut' });
     expect(condition?.message).toContain(OFFICE);
   });
 
+  it('no step is reported that a broker which is killed would forget', () => {
+    const young = { held: true, durable: false, connectedWith: OFFICE };
+    expect(story({ ownRules: young }, {}).map(({ steps }) => steps)).toEqual([[], ['RightsMoved']]);
+  });
+
+  it('old certificates are over when the broker was seen to ban them, in quarantine too', () => {
+    const ended = { entries: [over(OFFICE), certificate(LAB)], lifecycle: 'Quarantined' as const };
+    const told = story({}, { ...ended, banned: () => false }, ended);
+    expect(told.map(({ reason }) => reason)).toEqual(['CertificateAwaited', 'OldCertificatesGoing', undefined]);
+    expect(told.map(({ steps }) => steps?.includes('OldCertificatesOver'))).toEqual([false, false, true]);
+  });
+
+  it('a policy that is missing does not keep a move from its end', () => {
+    const ended = { entries: [over(OFFICE), certificate(LAB)], confirmed: false };
+    expect(story({}, { ...ended, ownRules: { held: false, durable: true, connectedWith: undefined } }).at(-1)?.reason).toBeUndefined();
+  });
+
   it('moved back before anything was issued: over as soon as the rules of its own are gone', () => {
-    const told = story({}, { segment: OFFICE }, { segment: OFFICE, ownRules: { held: false, connectedWith: undefined } });
+    const told = story({}, { segment: OFFICE }, { segment: OFFICE, ownRules: { held: false, durable: true, connectedWith: undefined } });
     expect(told.map(({ reason }) => reason)).toEqual(['CertificateAwaited', 'OldCertificatesGoing', undefined]);
     expect(told.at(-1)).toMatchObject({ from: [LAB], to: OFFICE });
     expect(told.at(-1)?.steps?.at(-1)).toBe('Done');
@@ -119,8 +137,12 @@ describe('what the status says of a segment move', () => {
   });
 
   it('the same move a second time has times of its own', () => {
-    const done = { entries: [over(OFFICE), certificate(LAB)], ownRules: { held: false, connectedWith: undefined } };
-    const back = { segment: OFFICE, entries: [certificate(OFFICE, { id: 'new' })], ownRules: { held: false, connectedWith: undefined } };
+    const done = { entries: [over(OFFICE), certificate(LAB)], ownRules: { held: false, durable: true, connectedWith: undefined } };
+    const back = {
+      segment: OFFICE,
+      entries: [certificate(OFFICE, { id: 'new' })],
+      ownRules: { held: false, durable: true, connectedWith: undefined },
+    };
     const told = story({}, done, back, { now: LATER });
     expect(told.at(-1)?.move?.steps).toEqual([{ step: 'RightsMoved', at: LATER }]);
   });

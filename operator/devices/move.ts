@@ -10,7 +10,9 @@ export type MoveInput = Pick<BrokerDevice, 'uid' | 'segment' | 'lifecycle'> & {
   /** Of this Device's name. */
   entries: readonly LedgerEntry[];
   /** What the broker was seen to hold for this client alone, and with which certificate it is connected. */
-  ownRules: { held: boolean; connectedWith: string | undefined };
+  ownRules: { held: boolean; durable: boolean; connectedWith: string | undefined };
+  /** Whether the broker was seen to hold the ban of this certificate. */
+  banned(md5: string): boolean;
   /** The broker has confirmed what the manifest says: rules, caches and subscriptions. */
   confirmed: boolean;
   before: DeviceStatus | undefined;
@@ -30,13 +32,16 @@ export function moveOf(input: MoveInput): { condition: Verdict | undefined; move
   const others = ofOtherSegments(input, input.entries);
   if (input.lifecycle === 'Revoked' || (others.length === 0 && !said)) return { condition: undefined, move: input.before?.move };
   const own = input.entries.filter((entry) => isInForce(entry, input) && entry.segment === input.segment);
+  const over = others.length === 0 && input.entries.every((entry) => isBarred(entry, input));
+  const { held, durable, connectedWith } = input.ownRules;
   // What kept the old certificates from their rights goes last, when their bans were seen (broker/pass.ts). In quarantine other rules take its place.
-  const done = others.length === 0 && !(input.lifecycle === 'Active' && (input.ownRules.held || !input.confirmed));
+  const done = over && durable && !(input.lifecycle === 'Active' && held);
   const seen: Record<(typeof STEPS)[number], boolean> = {
-    RightsMoved: input.confirmed,
+    // Not earlier: a broker that is killed would forget it, and what was reported must hold.
+    RightsMoved: input.confirmed && durable,
     CertificateIssued: own.length > 0,
-    CertificateInUse: own.some((entry) => entry.md5 === input.ownRules.connectedWith),
-    OldCertificatesOver: others.length === 0,
+    CertificateInUse: own.some((entry) => entry.md5 === connectedWith),
+    OldCertificatesOver: over,
     Done: done,
   };
   const move = { ...ends(input, others, said), steps: steps(input, seen, said) };
@@ -46,7 +51,7 @@ export function moveOf(input: MoveInput): { condition: Verdict | undefined; move
 function next(input: MoveInput, others: readonly LedgerEntry[], seen: Record<(typeof STEPS)[number], boolean>): Omit<Verdict, 'status'> {
   const { segment } = input;
   const old = segmentsOf(others).join(', ');
-  if (seen.OldCertificatesOver)
+  if (others.length === 0)
     return {
       reason: 'OldCertificatesGoing',
       message: 'no certificate of another segment is left in force; the rules of its own go when the broker has shown the bans',
@@ -89,6 +94,11 @@ function steps({ segment, before, now }: MoveInput, seen: Readonly<Record<string
 }
 
 const segmentsOf = (entries: readonly LedgerEntry[]): string[] => [...new Set(entries.map((entry) => entry.segment))].sort();
+
+/** Another entry, or one that a move ended and that the broker turns away. */
+function isBarred({ md5, deviceUid, revoked, notAfter }: LedgerEntry, { uid, now, banned }: MoveInput): boolean {
+  return deviceUid !== uid || revoked?.reason !== 'Moved' || Date.parse(notAfter) <= Date.parse(now) || banned(md5);
+}
 
 function isInForce(entry: LedgerEntry, { uid, now }: MoveInput): boolean {
   return entry.deviceUid === uid && entry.revoked === undefined && Date.parse(entry.notAfter) > Date.parse(now);
