@@ -2,13 +2,14 @@
 import { parseArgs } from 'node:util';
 import { crashBench } from './crash.ts';
 import { crlBench } from './crl.ts';
+import { enrollBench } from './enroll.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rotateBench } from './rotate.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, crashBench, crlBench, rotateBench, revokeBench];
+const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 

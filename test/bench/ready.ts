@@ -2,32 +2,29 @@
 // The Devices exist before the starting shot in both: the floor does not need to be told, the operator is held by SIGSTOP while they are created.
 // Both have served a few devices before, as they and everything around them have when they run for longer than a bench.
 // The witness of both is the API server's audit log: the time runs until the answer to the last write, and every write is counted.
-import { type Cluster, startCluster } from '../controlplane/cluster.ts';
-import { tallyWrites } from '../harness/audit.ts';
 import { type AuditTail, tailAudit } from '../harness/audit-tail.ts';
-import { type FleetDevice, makeFleet } from '../harness/fleet.ts';
-import { segmentManifest } from '../harness/manifests.ts';
-import { parallel } from '../harness/parallel.ts';
-import { connectPlainly, type PlainApi } from '../harness/plain-api.ts';
-import { OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, type System, startSystem } from '../harness/system.ts';
 import { waitFor } from '../harness/wait.ts';
-import { cpuSeconds, spent } from './cpu.ts';
 import type { Bench, Figure } from './figure.ts';
-import { runFloor } from './floor.ts';
+import {
+  atBroker,
+  createDevices,
+  type Fleet,
+  fleetFor,
+  floorRound,
+  insistAllReady,
+  measure,
+  OPERATOR_USER,
+  type Round,
+  SEGMENT,
+  startWorld,
+  stopWorld,
+  WARM_UP,
+  type World,
+} from './world.ts';
 
 const FLEET = 500;
-const WARM_UP = 100;
 const ROUNDS = 2;
-/** Requests in flight, the same for both (operator/kube/transport.ts has as many connections). */
-const CONNECTIONS = 24;
-const SEGMENT = 'sensors';
-const OPERATOR_USER = `system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`;
 const ROUND_LIMIT_MS = 180_000;
-
-type Say = (line: string) => void;
-type World = { cluster: Cluster; system: System; admin: PlainApi; script: PlainApi; say: Say };
-type Fleet = { namespace: string; warmUp: FleetDevice[]; measured: FleetDevice[] };
-type Round = { seconds: number; writes: Record<string, number> };
 
 export const readyBench: Bench = {
   name: 'ready',
@@ -54,43 +51,6 @@ export const readyBench: Bench = {
   },
 };
 
-async function fleetFor(namespace: string, count: number): Promise<Fleet> {
-  const common = { namespace, segment: SEGMENT };
-  return {
-    namespace,
-    warmUp: await makeFleet({ ...common, count: WARM_UP, prefix: 'warm-up' }),
-    measured: await makeFleet({ ...common, count }),
-  };
-}
-
-async function startWorld(sites: string[], say: Say): Promise<World> {
-  const features = ['controller-manager', 'cert-manager'] as const;
-  const cluster = await startCluster({ name: `bench-${process.pid}`, with: features, auditLog: true, freshData: true, say });
-  // One replica: a held process cannot renew a Lease.
-  const system = await startSystem({ cluster, sites, startOperator: false, operatorArgs: ['--leader-elect', 'false'], say });
-  await system.apply(sites.map((site) => segmentManifest(SEGMENT, site)));
-  const admin = await connectPlainly(cluster.adminKubeconfig, CONNECTIONS);
-  // The floor has the operator's identity, so that the same roles and admission policies are evaluated for it.
-  const identity = await cluster.kubeconfigFor({ serviceAccount: `${OPERATOR_NAMESPACE}/${OPERATOR_ACCOUNT}` });
-  return { cluster, system, admin, script: await connectPlainly(identity, CONNECTIONS), say };
-}
-
-async function stopWorld({ cluster, system, admin, script }: World): Promise<void> {
-  await Promise.all([admin.close(), script.close()]);
-  await system.stop();
-  await cluster.down();
-}
-
-async function floorRound(world: World, { namespace, warmUp, measured }: Fleet): Promise<Round> {
-  const run = (fleet: FleetDevice[]): Promise<void> => runFloor(world.script, fleet, { namespace, lanes: CONNECTIONS });
-  await createDevices(world.admin, [...warmUp, ...measured]);
-  await run(warmUp);
-  const round = await measure(world, namespace, { script: process.pid }, () => run(measured));
-  // The operator of the next round must not find Devices that it would have to serve.
-  await world.system.kubectl('delete', 'namespace', namespace, '--wait=true', '--timeout=120s');
-  return round;
-}
-
 async function operatorRound(world: World, { namespace, warmUp, measured }: Fleet): Promise<Round> {
   const operator = await world.system.startOperator();
   await world.system.kubectl('wait', '--for=condition=Ready', `segmentpolicy/${SEGMENT}`, '-n', namespace, '--timeout=60s');
@@ -114,14 +74,6 @@ async function operatorRound(world: World, { namespace, warmUp, measured }: Flee
   return round;
 }
 
-/** The segment's rights stand in the broker's text before the first Device: what a site has long before its next delivery of devices. */
-async function atBroker(system: System, namespace: string): Promise<void> {
-  await waitFor("the segment's rights at the broker", async () => {
-    const { text } = await system.standIn().request('GET', '/authorization/sources/file');
-    return text.includes(namespace) || undefined;
-  });
-}
-
 /** Deleting its request is the last thing that is done for a Device. */
 async function reaches(deletions: AuditTail, count: number): Promise<void> {
   await waitFor(`${count} requests to be made, used and deleted`, () => deletions.count() >= count || undefined, {
@@ -129,38 +81,6 @@ async function reaches(deletions: AuditTail, count: number): Promise<void> {
     everyMs: 100,
     describe: () => `${deletions.count()} were deleted`,
   });
-}
-
-async function measure(world: World, name: string, pids: Record<string, number>, run: () => Promise<void>): Promise<Round> {
-  const { cluster } = world;
-  const processes = { ...Object.fromEntries(cluster.components.map((component) => [component, cluster.pid(component)])), ...pids };
-  const before = cpuSeconds(processes);
-  const startMs = Date.now();
-  await run();
-  const endMs = Date.now();
-  const after = cpuSeconds(processes);
-  const { writes, lastMs } = await tallyWrites(cluster.auditLogFile, OPERATOR_USER, (event) => {
-    const answeredMs = Date.parse(event.stageTimestamp);
-    return answeredMs >= startMs && answeredMs <= endMs;
-  });
-  const seconds = (lastMs - startMs) / 1000;
-  world.say(`${name}: ${seconds.toFixed(2)} s; CPU: ${spent(before, after)}; writes: ${JSON.stringify(writes)}`);
-  return { seconds, writes };
-}
-
-async function createDevices(admin: PlainApi, fleet: readonly FleetDevice[]): Promise<void> {
-  await parallel(fleet, CONNECTIONS, async ({ namespace, manifest }) => {
-    await admin.send('POST', `/apis/hedgerow.dev/v1alpha1/namespaces/${namespace}/devices`, manifest);
-  });
-}
-
-type DeviceList = { items: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[] };
-
-/** A figure of Devices that are not Ready would be a lie. */
-async function insistAllReady(admin: PlainApi, namespace: string, count: number): Promise<void> {
-  const { items } = await admin.send<DeviceList>('GET', `/apis/hedgerow.dev/v1alpha1/namespaces/${namespace}/devices`);
-  const ready = items.filter(({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'));
-  if (ready.length !== count) throw new Error(`${ready.length} of ${count} Devices are Ready`);
 }
 
 function* figures(n: number, floor: readonly Round[], operator: readonly Round[]): Iterable<Figure> {
