@@ -16,6 +16,7 @@ import { judgeOwnCertificate } from './authenticate.ts';
 import { pemOfBody } from './body.ts';
 import { type EstCode, type Refusal, refuse } from './errors.ts';
 import type { Limiter } from './limits.ts';
+import { createLine } from './line.ts';
 import { createManufacturer } from './manufacturer.ts';
 import type { Secrets } from './store.ts';
 import { type Credentials, readBasic, type TokenVerdict } from './token.ts';
@@ -47,12 +48,16 @@ const { isSignedByOneOf } = factoryCertificates;
 
 /** Requests of one Device that may be under way: a rollback and its retry, not a way to fill the API server. */
 const MOST_UNDER_WAY = 3;
+/** Of this server, all devices together. */
+const MOST_UNJUDGED = 4;
+const JUDGED_MS = 2_000;
 const RETRY_SECONDS = 5;
 const OBJECTS_LIMIT_RETRY_SECONDS = 30;
 
 export function createEnrol(deps: EnrolDeps) {
   const { enrolment, secrets, clock } = deps;
   const manufacturer = createManufacturer(deps);
+  const line = createLine(MOST_UNJUDGED, clock);
 
   async function enrol(client: Client, body: Buffer, again: boolean, signal: AbortSignal): Promise<Enrolled | Refusal> {
     const problem = enrolment.problem();
@@ -81,8 +86,7 @@ export function createEnrol(deps: EnrolDeps) {
     }
     const { certificate } = client;
     if (certificate === undefined) return refuse('HR-EST-001');
-    // A stranger's bytes may be no certificate that reads; then it is in no ledger either.
-    const known = enrolment.certificate(readCertificate(certificate.toString())?.sha256 ?? '')?.via === 'Existing';
+    const known = enrolment.certificate(factoryCertificates.fingerprintOf(certificate))?.via === 'Existing';
     if (known || isSignedByOneOf(certificate, deps.authorities(), clock.now())) return byOwnCertificate(client);
     return await manufacturer.prove({ certificate, sent: client.sent }, pem, signal);
   }
@@ -117,8 +121,24 @@ export function createEnrol(deps: EnrolDeps) {
       const refusal = refusalOf(await secrets.useToken({ name: credentials.device, namespace }, token, csr.hash, signal));
       if (refusal !== undefined) return refusal;
     }
-    if (enrolment.progress(device, csr).state === 'none') await enrolment.request(device, csr, proof, evidence, signal);
+    if (enrolment.progress(device, csr).state === 'none') {
+      const leave = await line.enter(deps.waitMs, signal);
+      if (leave === undefined) return refuse('HR-EST-041', undefined, RETRY_SECONDS);
+      await enrolment.request(device, csr, proof, evidence, signal).finally(() => void judged(device, csr, signal).finally(leave));
+    }
     return await outcome(device, csr, signal);
+  }
+
+  /** Until the operator has judged the request. Never rejects; nobody holds a place in the line for long. */
+  async function judged(device: EstDevice, csr: GoodCsr, signal: AbortSignal): Promise<void> {
+    const until = clock.elapsed() + JUDGED_MS;
+    for (;;) {
+      const { state } = enrolment.progress(device, csr);
+      const leftMs = until - clock.elapsed();
+      if ((state !== 'none' && state !== 'asked') || leftMs <= 0) return;
+      const gone = await nextChange(device, leftMs, signal).catch(() => 'gone');
+      if (gone !== undefined) return;
+    }
   }
 
   async function outcome(device: EstDevice, csr: GoodCsr, signal: AbortSignal): Promise<Enrolled | Refusal> {
@@ -129,14 +149,14 @@ export function createEnrol(deps: EnrolDeps) {
       if (progress.state === 'refused') return passedOn('HR-EST-042', progress.message);
       const leftMs = until - clock.elapsed();
       if (leftMs <= 0) return refuse('HR-EST-041', undefined, RETRY_SECONDS);
-      await nextChange(leftMs, signal);
+      await nextChange(device, leftMs, signal);
     }
   }
 
   /** Until something changed, or the time is over. */
-  async function nextChange(leftMs: number, signal: AbortSignal): Promise<void> {
+  async function nextChange(device: EstDevice, leftMs: number, signal: AbortSignal): Promise<void> {
     const woken = Promise.withResolvers<void>();
-    const stop = enrolment.onChange(woken.resolve);
+    const stop = enrolment.onChange(device.key, woken.resolve);
     const timer = clock.setTimer(leftMs, woken.resolve);
     const abort = (): void => woken.reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });

@@ -22,6 +22,10 @@ export const MAX_CSR_CHARS = 8192;
 
 /** Checks a PEM request against the subject that Hedgerow dictates. Never throws, whatever the bytes. */
 export function verifyCsr(pem: string | undefined, subject: Subject): CsrVerdict {
+  return lately.of(`${subject.organizationalUnit} ${subject.commonName} ${pem ?? ''}`, pem, () => judge(pem, subject));
+}
+
+function judge(pem: string | undefined, subject: Subject): CsrVerdict {
   const der = decodePem(pem);
   if (!Buffer.isBuffer(der)) return refused(der, subject);
   const request = parse(der);
@@ -38,6 +42,29 @@ export function verifyCsr(pem: string | undefined, subject: Subject): CsrVerdict
 
 /** sha256 of the SubjectPublicKeyInfo of a request whose signature nobody looked at; undefined when it does not read. */
 export function keyOfCsr(pem: string): string | undefined {
+  return keysLately.of(pem, pem, () => readKeyOf(pem));
+}
+
+/** A request is looked at in each of its states, and before each step: an answer is remembered for that long. Reading costs about a millisecond. */
+const lately = memory<CsrVerdict>();
+const keysLately = memory<string | undefined>();
+const MOST_REMEMBERED = 512;
+
+function memory<V>() {
+  const known = new Map<string, V>();
+  return {
+    of(key: string, pem: string | undefined, read: () => V): V {
+      const found = known.get(key);
+      if (found !== undefined || (pem?.length ?? 0) > MAX_CSR_CHARS) return found ?? read();
+      const value = read();
+      if (known.size >= MOST_REMEMBERED) known.clear();
+      known.set(key, value);
+      return value;
+    },
+  };
+}
+
+function readKeyOf(pem: string): string | undefined {
   const der = decodePem(pem);
   const request = Buffer.isBuffer(der) ? parse(der) : undefined;
   return request === undefined ? undefined : sha256(Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)));

@@ -11,6 +11,7 @@ import {
   latest,
   stall,
   valid,
+  wait,
   windowOf,
   withoutCertificate,
 } from './decide.ts';
@@ -23,6 +24,7 @@ import { certificateProblem, readCertificate } from './x509.ts';
 
 /** So long the EST server finds the answer to a request, and a client that lost it may ask again. */
 const KEPT_MS = 600_000;
+const ISSUING_MS = 5_000;
 
 /** The next step for a request of the EST server for this Device, however the Device enrols; undefined = none is due. */
 export function decideEstRequests(input: Input): Decision | undefined {
@@ -57,6 +59,9 @@ export function decideEst(input: Input): Decision {
   if (foreign !== undefined && !isRecorded(input, foreign)) return notAsAsked(input, foreign);
   if (input.firstWithSerial !== undefined)
     return stall(input, 'HR-ID-030', `Device ${input.firstWithSerial} has the same serial number and was first`);
+  // It goes on when cert-manager has signed; for that moment a status that says "awaiting enrolment" would be one more write.
+  if (estRequests(input).some(({ state }) => state === 'new' || state === 'approved'))
+    return wait(input, undefined, ISSUING_MS, 'the certificate is being made', 'Issuing');
   const mine = input.ofDevice.filter((entry) => entry.deviceUid === input.device.uid);
   const expired = latest(mine.filter((entry) => entry.revoked === undefined));
   const code =

@@ -5,7 +5,7 @@ import { CERTIFICATE_LEDGERS, CERTIFICATE_REQUESTS, DEVICES, SEGMENT_POLICIES } 
 import type { SegmentPolicy } from '../api/segment-policy.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists } from '../kube/errors.ts';
-import { keyOfRef } from '../kube/object.ts';
+import { type Key, keyOfRef } from '../kube/object.ts';
 import type { KubeMetrics, Random } from '../kube/ports.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Change, Projected } from '../kube/store.ts';
@@ -25,6 +25,7 @@ import { type FactoryIdentity, registeredDevice, registeredName } from './regist
 import { renewAt } from './renewal.ts';
 import {
   type CertificateRequest,
+  deviceKeyOf,
   type EstProof,
   estRequestName,
   issuerKey,
@@ -49,8 +50,11 @@ export type EstDevice = DeviceFacts & {
 
 export type GoodCsr = Extract<CsrVerdict, { ok: true }>;
 
-/** `issued`: PEM of the leaf. `refused`: what the operator or cert-manager said. */
-export type Progress = { state: 'none' | 'pending' } | { state: 'issued'; certificate: string } | { state: 'refused'; message: string };
+/** `asked`: nobody has judged it yet. `issued`: PEM of the leaf. `refused`: what the operator or cert-manager said. */
+export type Progress =
+  | { state: 'none' | 'asked' | 'pending' }
+  | { state: 'issued'; certificate: string }
+  | { state: 'refused'; message: string };
 
 export type EnrolmentDeps = {
   client: KubeClient;
@@ -86,16 +90,17 @@ export interface Enrolment {
   progress(device: EstDevice, csr: GoodCsr): Progress;
   /** Makes the request unless it is there. With evidence it is one that is to make the Device. */
   request(device: EstDevice, csr: GoodCsr, proof: EstProof, evidence: Evidence | undefined, signal?: AbortSignal): Promise<void>;
-  /** Called after anything changed that progress depends on. Gives the way to stop it. */
-  onChange(listener: () => void): () => void;
+  /** Called after anything changed that the progress of this Device, `<namespace>/<name>`, depends on. Gives the way to stop it. */
+  onChange(device: Key, listener: () => void): () => void;
 }
 
 export function createEnrolment(deps: EnrolmentDeps): Enrolment {
   const { client } = deps;
   const shared = { client, clock: deps.clock, random: deps.random, log: deps.log, metrics: deps.metrics };
-  const listeners = new Set<() => void>();
-  const changed = (): void => {
-    for (const listener of [...listeners]) listener();
+  const listeners = new Map<() => void, Key>();
+  /** Without a Device: it may be any. */
+  const changed = (device?: Key): void => {
+    for (const [listener, waitsFor] of [...listeners]) if (device === undefined || device === waitsFor) listener();
   };
   const project = projectDevice();
   const devices = createReflector<Device, EstDevice>({
@@ -103,9 +108,9 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
     type: DEVICES,
     project,
     indexes: DEVICE_INDEXES,
-    onChange: ({ before, after }) => {
-      // Our own status writes come by here too, and nobody waits for those but of the certificate.
-      if (before?.uid !== after?.uid || before?.handedOut !== after?.handedOut) changed();
+    onChange: ({ key, before, after }) => {
+      // The operator's status writes come by here too, and nobody waits for those but of the certificate.
+      if (before?.uid !== after?.uid || before?.handedOut !== after?.handedOut) changed(key);
     },
   });
   const policies = createReflector<SegmentPolicy, EnrollmentPolicy>({
@@ -114,7 +119,7 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
     project: enrollmentPolicy,
     indexes: { justInTime: ({ justInTime }) => (justInTime === undefined ? [] : ['yes']) },
   });
-  const requests = createRequests(shared, changed);
+  const requests = createRequests(shared, (request) => changed(deviceKeyOf(request)));
   const index = new LedgerIndex();
   const ledger = createReflector<CertificateLedger, LedgerPage>({
     ...shared,
@@ -217,6 +222,7 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
       if (request === undefined) return fromStatus(goodLeaf(device, csr, device.certificate), device, deps.clock.now());
       if (request.state === 'denied' || request.state === 'failed')
         return { state: 'refused', message: request.message || `CertificateRequest ${request.name} was ${request.state}` };
+      if (request.state === 'new') return { state: 'asked' };
       const leaf = request.state === 'issued' ? goodLeaf(device, csr, request.certificate) : undefined;
       return leaf === undefined ? { state: 'pending' } : { state: 'issued', certificate: leaf.pem };
     },
@@ -231,8 +237,8 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
         if (!isAlreadyExists(error)) throw error;
       }
     },
-    onChange(listener) {
-      listeners.add(listener);
+    onChange(device, listener) {
+      listeners.set(listener, device);
       return () => void listeners.delete(listener);
     },
   };
