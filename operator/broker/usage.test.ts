@@ -164,7 +164,7 @@ describe('two certificates of one device', () => {
             expect(changes.filter((at) => t.clock.elapsed() - at <= 60_000).length).toBeGreaterThanOrEqual(5);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 500 },
     );
   });
 });

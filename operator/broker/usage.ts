@@ -84,8 +84,8 @@ export function createUsage(deps: UsageDeps) {
     suspects.set(client, known);
     if (row?.connected !== true || !deps.isGood(client, row.username)) return;
     saw(client, row.username);
-    const { takeovers } = suspects.get(client) ?? known;
-    if (takeovers.length < TAKEOVERS) return;
+    const lately = (suspects.get(client) ?? known).takeovers.filter(({ at }) => clock.elapsed() - at <= WINDOW_MS);
+    if (lately.length < TAKEOVERS) return;
     const md5s = [...(used.get(client)?.seen.keys() ?? [])].filter((md5) => deps.isGood(client, md5));
     await report({ kind: 'copied', client, md5s });
     suspects.delete(client);
