@@ -231,7 +231,7 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     usages: (object.spec.usages ?? []).join(','),
     attempt: wholeNumber(object.metadata.annotations?.[ATTEMPT]) ?? 1,
     est,
-    registers: est === undefined || owner !== undefined ? undefined : readEvidence(object.metadata.annotations),
+    registers: est === undefined || owner !== undefined ? undefined : evidenceIn(object, state),
     spki: est === undefined ? undefined : keyOfCsr(pem),
     revision: wholeNumber(object.metadata.annotations?.[REVISION]) ?? 0,
     state,
@@ -240,6 +240,12 @@ export function requestFacts(object: CertificateRequest): RequestFacts {
     certificate: state === 'issued' ? Buffer.from(object.status?.certificate ?? '', 'base64').toString('latin1') : undefined,
     ca: state === 'issued' && object.status?.ca !== undefined ? Buffer.from(object.status.ca, 'base64').toString('latin1') : undefined,
   };
+}
+
+/** The certificates are looked at once, while nobody has judged the request; for the ten minutes after that they need not be held in memory. */
+function evidenceIn(object: CertificateRequest, state: RequestState): Evidence | undefined {
+  const evidence = readEvidence(object.metadata.annotations);
+  return evidence === undefined || state === 'new' ? evidence : { ...evidence, path: '' };
 }
 
 function stateOf(object: CertificateRequest): { state: RequestState; message: string } {
