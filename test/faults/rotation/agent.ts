@@ -3,9 +3,10 @@
 import type mqtt from 'mqtt';
 import type { FleetDevice } from '../../harness/fleet.ts';
 import { pause } from '../../harness/wait.ts';
+import { ANCHORS_TOPIC, AnchorStore, confirmedTopic } from '../../simulator/anchors.ts';
 import { connectOptions, open } from '../../simulator/device.ts';
 import { makeDeviceKey } from '../../simulator/key.ts';
-import { type Credentials, type EstAnswer, reenrol } from './est-client.ts';
+import { type Credentials, type EstAnswer, reenrol, toldAnchors } from './est-client.ts';
 import type { RotationWorld } from './world.ts';
 
 export type Refusal = { at: number; certificate: 'newest' | 'older'; why: string };
@@ -14,6 +15,8 @@ export type Agent = {
   readonly device: FleetDevice;
   readonly name: string;
   connected(): boolean;
+  /** How many CAs it knows the broker by. */
+  anchors(): number;
   /** Certificates it holds, the newest first. */
   held(): readonly Credentials[];
   /** Each CONNECT that got through, ms of `performance.now()`. */
@@ -36,7 +39,11 @@ const AGAIN_MS = 300;
 /** Right after its start the broker knows neither text nor bans of the last seconds; a busy machine is slow. */
 const AFTER_DOWN_MS = 1_000;
 
-export function startAgent(world: RotationWorld, device: FleetDevice, certificatePem: string): Agent {
+/** `message`: the signed message about the broker's CAs that it got together with its certificate. */
+export function startAgent(world: RotationWorld, device: FleetDevice, certificatePem: string, message: string): Agent {
+  const name = `${device.name}.${device.namespace}`;
+  const store = new AnchorStore();
+  store.accept(message, { now: Date.now(), trusted: true });
   let held: Credentials[] = [{ privateKeyPem: device.key.privateKeyPem, certificatePem }];
   let client: mqtt.MqttClient | undefined;
   let wanted = true;
@@ -51,11 +58,18 @@ export function startAgent(world: RotationWorld, device: FleetDevice, certificat
     for (const [index, one] of tried.entries()) {
       const at = performance.now();
       try {
-        const opened = await open(connectOptions(world.broker, one, one.certificatePem));
+        const opened = await open(connectOptions({ ...world.broker, caPem: store.caPem() }, one, one.certificatePem));
         opened.on('error', () => undefined);
+        follow(opened, name, store);
         return opened;
       } catch (error) {
         const why = error instanceof Error ? `${error.message} ${'code' in error ? String(error.code) : ''}` : String(error);
+        // The broker has another CA: the message comes from the EST server as well (docs/guides/rotate-server-ca.md).
+        if (isStranger(error)) {
+          const told = await toldAnchors(world.est).catch(() => undefined);
+          if (told !== undefined) store.accept(told, { now: Date.now() });
+          return undefined;
+        }
         // Nobody was asked, or nobody could answer.
         if (/timeout|ECONNREFUSED/i.test(why) || wasDown(world, at, performance.now())) return undefined;
         agent.refusals.push({ at: performance.now(), certificate: index === 0 ? 'newest' : 'older', why });
@@ -95,7 +109,8 @@ export function startAgent(world: RotationWorld, device: FleetDevice, certificat
 
   return {
     device,
-    name: `${device.name}.${device.namespace}`,
+    name,
+    anchors: () => store.anchors.length,
     ...agent,
     connected: () => client?.connected === true,
     held: () => held,
@@ -122,6 +137,20 @@ export function startAgent(world: RotationWorld, device: FleetDevice, certificat
       await living;
     },
   };
+}
+
+const isStranger = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_SIGNATURE/.test(String(error.code));
+
+/** Takes what the operator says of the broker's CAs, and confirms it (docs/reference/trust-message.md). */
+function follow(client: mqtt.MqttClient, name: string, store: AnchorStore): void {
+  const confirm = (): void =>
+    void client.publishAsync(confirmedTopic(name), store.confirmation(), { qos: 1, retain: true }).catch(() => undefined);
+  client.on('message', (topic, payload) => {
+    if (topic === ANCHORS_TOPIC && store.accept(payload.toString(), { now: Date.now() }) === 'taken') confirm();
+  });
+  client.subscribeAsync(ANCHORS_TOPIC, { qos: 1 }).catch(() => undefined);
+  confirm();
 }
 
 function ended(client: mqtt.MqttClient): Promise<void> {

@@ -33,6 +33,30 @@ function post(est: EstAddress, by: Credentials, body: string): Promise<{ status:
   });
 }
 
+/** The signed message about the broker's CAs; who gives it need not be known, since it is signed. */
+export function toldAnchors(est: EstAddress): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: '127.0.0.1',
+      port: est.port,
+      path: '/.well-known/hedgerow/anchors',
+      rejectUnauthorized: false,
+      agent: false,
+      timeout: 10_000,
+    };
+    const asking = request(options, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () =>
+        answer.statusCode === 200 ? resolve(Buffer.concat(chunks).toString()) : reject(new Error(String(answer.statusCode))),
+      );
+      answer.on('error', reject);
+    });
+    asking.on('timeout', () => asking.destroy(new Error('no answer in time')));
+    asking.on('error', reject).end();
+  });
+}
+
 /** By a program that nobody here wrote. */
 function leafOf(base64: string): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-// The issuing CA of a site changes under a fleet that works: some devices are away, some were revoked, and processes are killed all the while.
+// The issuing CA of a site and the CA of the broker's certificate change under a fleet that works: some devices are away, some were revoked, and processes are killed all the while.
 import { API_VERSION } from '../../../operator/api/resources.ts';
 import { makeFleet } from '../../harness/fleet.ts';
 import { segmentManifest } from '../../harness/manifests.ts';
@@ -26,6 +26,9 @@ export type RotationReport = {
   longestGapSeconds: number;
   /** Devices of the new CA while the old one was still in use. */
   renewed: number;
+  /** Devices that were there and know both CAs of the broker; devices that were away and learned the new one. */
+  knowBoth: number;
+  cameBack: number;
   /** Connections of revoked devices, by their own word and by the broker's; certificates that EST gave them. */
   revokedConnections: number;
   revokedRenewals: number;
@@ -42,7 +45,7 @@ const LANES = 8;
 const SHARE_AWAY = 20;
 const SHARE_REVOKED = 20;
 
-export async function rotateIssuingCa(options: RotationOptions): Promise<RotationReport> {
+export async function rotateBothCas(options: RotationOptions): Promise<RotationReport> {
   const world = await startRotationWorld('rotation');
   const agents: Agent[] = [];
   try {
@@ -80,7 +83,13 @@ async function play(world: RotationWorld, options: RotationOptions, agents: Agen
   });
   const casDuring = (await trusted(world, [before, after])).length;
   await allConnected(there);
-  say(`${there.length} devices renewed and connected; ${away.length} come back with certificates of the old CA`);
+  say(`${there.length} devices renewed and connected; the CA of the broker's own certificate changes`);
+  await world.rotateServer();
+  await allConnected(there);
+  const knowBoth = there.filter((agent) => agent.anchors() === 2).length;
+  say(
+    `${knowBoth} devices know both CAs of the broker; ${away.length} come back with certificates of the old CA and without the new anchor`,
+  );
   for (const agent of away) agent.comeBack();
   await allConnected(away);
   await parallel(away, LANES, (agent) => agent.renew());
@@ -103,6 +112,8 @@ async function play(world: RotationWorld, options: RotationOptions, agents: Agen
     examples: refusals.slice(0, 10),
     longestGapSeconds: Math.max(...blameless.map((agent) => agent.longestGapMs())) / 1_000,
     renewed: there.length + away.length,
+    knowBoth,
+    cameBack: away.filter((agent) => agent.anchors() === 2).length,
     revokedRenewals: (await revokedRenewals).filter(Boolean).length,
     oldCaLeftAfterSeconds: leftAfter,
   };
@@ -117,6 +128,7 @@ async function enrol(world: RotationWorld, { count, durationSeconds, say }: Rota
     await world.admin.send('POST', collection, { ...manifest, spec: { ...manifest.spec, identity } });
   });
   say(`${count} devices were applied`);
+  const message = await world.anchors();
   const started = new Set<string>();
   await waitFor(
     'every device to have its first certificate',
@@ -126,7 +138,7 @@ async function enrol(world: RotationWorld, { count, durationSeconds, say }: Rota
         const device = fleet.find(({ name }) => name === metadata.name);
         if (device === undefined || status?.certificate === undefined || started.has(metadata.name)) continue;
         started.add(metadata.name);
-        agents.push(startAgent(world, device, status.certificate));
+        agents.push(startAgent(world, device, status.certificate, message));
       }
       return started.size === count ? true : undefined;
     },

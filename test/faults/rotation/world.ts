@@ -11,6 +11,7 @@ import { OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, type System, startSystem } from '
 import { pause, waitFor } from '../../harness/wait.ts';
 import type { BrokerAddress } from '../../simulator/device.ts';
 import { type Supervised, supervise } from './process.ts';
+import { makeServerTrust } from './server.ts';
 
 export const VICTIMS = ['operator', 'est', 'crl', 'kube-apiserver', 'broker'] as const;
 export type Victim = (typeof VICTIMS)[number];
@@ -19,7 +20,7 @@ export type RotationWorld = {
   readonly system: System;
   readonly site: string;
   readonly admin: PlainApi;
-  readonly broker: BrokerAddress;
+  readonly broker: Omit<BrokerAddress, 'caPem'>;
   readonly est: { port: number; caPem: string };
   /** When the broker was down, ms of `performance.now()`; the last one may still last. */
   readonly brokerDowntimes: { from: number; to: number }[];
@@ -31,6 +32,10 @@ export type RotationWorld = {
   /** Renews the Secret of the site's CA with a new key, as its administrator would. Gives the new certificate. */
   rotateIssuer(): Promise<string>;
   issuerCa(): Promise<string>;
+  /** The signed message about the CAs of the broker. */
+  anchors(): Promise<string>;
+  /** Another CA for the broker's own certificate: told to the devices first, then in force. */
+  rotateServer(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -48,11 +53,14 @@ export async function startRotationWorld(name: string): Promise<RotationWorld> {
 
 async function assemble(cluster: Cluster): Promise<RotationWorld> {
   const account = (part: string) => `${OPERATOR_ACCOUNT}-${part}`;
+  const trust = await makeServerTrust(cluster, SITE);
   const system = await startSystem({
     cluster,
     sites: [SITE],
     startOperator: false,
-    operatorArgs: ['--leader-elect', 'false', '--est-account', `${OPERATOR_NAMESPACE}/${account('est')}`],
+    operatorArgs: ['--leader-elect', 'false', '--est-account', `${OPERATOR_NAMESPACE}/${account('est')}`, ...trust.operatorArgs],
+    serverCertificate: trust.certificate,
+    chartValues: trust.chartValues,
   });
   await system.apply(await rights(cluster));
   const admin = await connectPlainly(cluster.adminKubeconfig, 8);
@@ -77,7 +85,7 @@ async function assemble(cluster: Cluster): Promise<RotationWorld> {
         kubeconfig: estConfig,
         tls: { certFile: file('tls.crt'), keyFile: file('tls.key') },
         deviceCaFile: file('devices.crt'),
-        extraArgs: ['--more-device-cas-file', file('bundle.crt'), '--wait', '5', '--address-burst', '100000'],
+        extraArgs: ['--more-device-cas-file', file('bundle.crt'), '--wait', '5', '--address-burst', '100000', ...trust.estArgs],
         port: estPort,
         logFile: join(cluster.dir, 'est.log'),
       }),
@@ -98,22 +106,33 @@ async function assemble(cluster: Cluster): Promise<RotationWorld> {
     const path = `/api/v1/namespaces/${OPERATOR_NAMESPACE}/configmaps/hedgerow-ca-bundle`;
     return certificatesIn((await admin.send<{ data: Record<string, string> }>('GET', path)).data['ca.crt'] ?? '');
   };
-  const mounting = mount(bundle, file('bundle.crt'));
+  const mounting = mount(async () => {
+    writeFileSync(file('bundle.crt'), (await bundle()).join(''));
+    await trust.mount(admin);
+  });
   const brokerDowntimes: { from: number; to: number }[] = [];
+  /** One at a time: the kills, and the restart with a new certificate. */
+  let restarting: Promise<void> = Promise.resolve();
+  const restarted = (before: () => Promise<void>): Promise<void> => {
+    restarting = restarting.then(async () => {
+      const down = { from: performance.now(), to: Number.POSITIVE_INFINITY };
+      brokerDowntimes.push(down);
+      await before();
+      await system.standIn().restart();
+      down.to = performance.now();
+    });
+    return restarting;
+  };
   return {
     ...{ system, site: SITE, admin, brokerDowntimes, bundle, issuerCa },
-    broker: { host: '127.0.0.1', port: system.standIn().mqttPort, caPem: system.brokerCaPem },
+    broker: { host: '127.0.0.1', port: system.standIn().mqttPort },
     est: { port: estPort, caPem: server.caPem },
     async kill(victim) {
       if (victim === 'kube-apiserver') {
         await cluster.kill(victim);
         await cluster.start(victim);
       } else if (victim === 'broker') {
-        const down = { from: performance.now(), to: Number.POSITIVE_INFINITY };
-        brokerDowntimes.push(down);
-        await system.standIn().kill();
-        await system.standIn().restart();
-        down.to = performance.now();
+        await restarted(() => system.standIn().kill());
       } else {
         await processes[victim].kill();
         await processes[victim].running();
@@ -128,8 +147,11 @@ async function assemble(cluster: Cluster): Promise<RotationWorld> {
       await admin.send('DELETE', SECRET);
       return waitFor('cert-manager to make a new CA', async () => differs(await issuerCa(), before), { timeoutMs: 120_000 });
     },
+    anchors: () => trust.message(admin),
+    rotateServer: () => trust.rotate(admin, system, () => restarted(() => system.standIn().stop())),
     async stop() {
       mounting.stop();
+      trust.end();
       await Promise.all(Object.values(processes).map((one) => one.stop()));
       await Promise.all([admin.close(), system.standIn().stop()]);
       await cluster.down();
@@ -160,13 +182,12 @@ async function rights(cluster: Cluster): Promise<object[]> {
   );
 }
 
-/** The kubelet's part: the ConfigMap as a file in the EST server's pod. */
-function mount(bundle: () => Promise<string[]>, file: string): { stop(): void } {
+/** The kubelet's part: ConfigMaps as files in the EST server's pod. */
+function mount(write: () => Promise<void>): { stop(): void } {
   let stopped = false;
   void (async () => {
     while (!stopped) {
-      const pems = await bundle().catch(() => undefined);
-      if (pems !== undefined) writeFileSync(file, pems.join(''));
+      await write().catch(() => undefined);
       await pause(1_000);
     }
   })();
