@@ -140,7 +140,7 @@ function ledgerLines(certificate: Certificate | undefined, ledger: readonly Ledg
   ];
 }
 
-function entryText({ via, segment, notAfter, pending, revoked }: LedgerLine): string {
+function entryText({ via, segment, notAfter, pending, revoked, ca }: LedgerLine): string {
   const until = notAfter === undefined ? '' : ` until ${inSeconds(notAfter)}`;
   const state =
     revoked === undefined
@@ -148,5 +148,5 @@ function entryText({ via, segment, notAfter, pending, revoked }: LedgerLine): st
         ? 'approved, not seen yet'
         : 'in force'
       : `revoked ${inSeconds(revoked.at ?? '')}, ${revoked.reason ?? ''} by ${revoked.by ?? ''}`;
-  return `${state}; for ${segment ?? 'no segment'}, by ${via ?? 'nobody knows what'}${until}`;
+  return `${state}; for ${segment ?? 'no segment'}, by ${via ?? 'nobody knows what'}${until}${ca === undefined ? '' : `, signed by CA ${ca}`}`;
 }

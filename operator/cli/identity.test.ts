@@ -67,6 +67,13 @@ describe('the certificate of a device', () => {
       NOW - 2 * DAY,
       { valid: expect.stringMatching(/not begun by the clock of this machine$/) as string },
     ],
+    [
+      'of a CA that is known',
+      device,
+      () => [line({ ca: 'c'.repeat(32) })],
+      NOW,
+      { ledger: expect.stringMatching(/, signed by CA c{32}$/) as string },
+    ],
     ['that nobody recorded', device, () => [line({ sha256: 'other', serial: '2' })], NOW, { ledger: 'does not hold this certificate' }],
     ['with a ledger that may not be read', device, () => undefined, NOW, { ledger: 'not readable with your rights' }],
     [

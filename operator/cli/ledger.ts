@@ -23,7 +23,7 @@ function lineOf(entry: string): LedgerLine[] {
   return [line as LedgerLine];
 }
 
-const TEXTS = ['segment', 'issuer', 'serial', 'md5', 'sha256', 'notBefore', 'notAfter', 'via'] as const;
+const TEXTS = ['segment', 'issuer', 'serial', 'md5', 'sha256', 'notBefore', 'notAfter', 'via', 'ca'] as const;
 
 const texts = (value: unknown): object => Object.fromEntries(Object.entries(value ?? {}).filter(([, field]) => typeof field === 'string'));
 
