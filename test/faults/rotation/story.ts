@@ -199,13 +199,13 @@ function watchRevoked(world: RotationWorld, agents: readonly Agent[]): { stop():
   };
 }
 
-/** One victim every two to six seconds, until it is stopped; each at least once. */
+/** One victim every four to twelve seconds, until it is stopped; each at least once. The operator looks at confirmations every quarter of a minute: it must have time to. */
 function killAtRandom(world: RotationWorld, random: () => number, say: RotationOptions['say']) {
   const kills: Record<string, number> = Object.fromEntries(VICTIMS.map((victim) => [victim, 0]));
   let stopped = false;
   const killing = (async () => {
     for (let first = 0; !stopped || first < VICTIMS.length; first++) {
-      await pause(2_000 + random() * 4_000);
+      await pause(4_000 + random() * 8_000);
       const victim =
         VICTIMS[first < VICTIMS.length ? (first * 3 + 1) % VICTIMS.length : Math.floor(random() * VICTIMS.length)] ?? 'operator';
       say(`SIGKILL: ${victim}`);
