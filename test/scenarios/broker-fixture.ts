@@ -27,6 +27,7 @@ export type Wish = {
   bans: Ban[];
   overrides: Override[];
   verdicts: Map<string, ReturnType<DesiredBroker['judge']>>;
+  trust?: DesiredBroker['trust'];
 };
 
 export type RoomWorld = World & {
@@ -63,6 +64,7 @@ export async function startRoomWorld(): Promise<RoomWorld> {
           segments: [...wish.segments],
           bans: [...wish.bans],
           overrides: [...wish.overrides],
+          trust: wish.trust,
           segmentOf: () => undefined,
           judge: (client, md5) => wish.verdicts.get(md5) ?? wish.verdicts.get(client) ?? 'ok',
         }),

@@ -3,6 +3,7 @@
 import 'reflect-metadata';
 import { createHash, webcrypto } from 'node:crypto';
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   CRLDistributionPointsExtension,
   ExtendedKeyUsageExtension,
@@ -10,6 +11,7 @@ import {
   KeyUsagesExtension,
   Name,
   PemConverter,
+  SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
   X509CrlGenerator,
@@ -50,6 +52,8 @@ export async function makeDeviceCa(name: string): Promise<DeviceCa> {
       extensions: [
         new BasicConstraintsExtension(true, 1, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        // As cert-manager's CAs have it: by it OpenSSL, and so the stand-in, tells two CAs of one name apart. OTP tries the signature.
+        await SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
       ],
     },
     webcrypto,
@@ -100,6 +104,7 @@ async function issue(
 ): Promise<Identity> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const extensions = [
+    await AuthorityKeyIdentifierExtension.create(ca.publicKey, false, webcrypto),
     ...(usages.length > 0 ? [new ExtendedKeyUsageExtension(usages)] : []),
     ...(crl === undefined ? [] : [new CRLDistributionPointsExtension([crl])]),
     ...(isCa === true ? [new BasicConstraintsExtension(true, 0, true)] : []),
