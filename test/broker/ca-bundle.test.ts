@@ -35,6 +35,8 @@ const enters = async (who: Identity): Promise<boolean> => (await world.attempt(w
 
 it('before the rotation only certificates of the old CA get through, though the new one has its name', async () => {
   await untilTrusted('old');
+  // Whoever connects before the rights are there is sent to connect again.
+  await waitFor('the rights to be in force', () => (room.authorization('old.berlin', OFFICE).state === 'ok' ? true : undefined), PATIENT);
   const attempt = await world.attempt(old);
   if (!attempt.ok) throw new Error(attempt.error);
   oldDevice = attempt.device;
