@@ -3,14 +3,14 @@ import { rotateBothCas } from '../faults/rotation/story.ts';
 import type { Bench } from './figure.ts';
 
 const FLEET = 500;
-/** The old CA leaves with its last certificate, so this is what the bench waits for in the end. */
-const DURATION_SECONDS = 540;
+/** Nobody may run out of it on a slow machine. That the old CA leaves in the end is what the test shows. */
+const DURATION_SECONDS = 3_600;
 
 export const rotateBench: Bench = {
   name: 'rotate',
   about: `issuing CA and server CA of ${FLEET} devices change, 5 % of them are away, 5 % revoked, and operator, EST, CRL, API server and broker are killed`,
   async *run({ n = FLEET, seed = Date.now() % 1_000_000, progress }) {
-    const report = await rotateBothCas({ count: n, seed, durationSeconds: DURATION_SECONDS, say: progress });
+    const report = await rotateBothCas({ count: n, seed, durationSeconds: DURATION_SECONDS, toTheEnd: false, say: progress });
     for (const example of report.examples) progress(example);
     yield { figure: `kills-of-seed-${seed}`, value: Object.values(report.kills).reduce((sum, one) => sum + one, 0), unit: 'SIGKILLs', n };
     yield { figure: 'rounds-without-a-way-in', value: report.lockedOut, unit: 'rounds', n };

@@ -13,6 +13,8 @@ export type RotationOptions = {
   seed: number;
   /** How long a certificate is valid; long enough for everybody to renew, since the old CA leaves with the last one. */
   durationSeconds: number;
+  /** Wait until the last certificate of the old CA has expired, and the CA has left. */
+  toTheEnd: boolean;
   say: (line: string) => void;
 };
 
@@ -63,59 +65,78 @@ async function play(world: RotationWorld, options: RotationOptions, agents: Agen
   const before = await world.issuerCa();
   const casBefore = (await trusted(world, [before])).length;
   say(`${count} devices are connected; the broker trusts ${casBefore} CA`);
-
-  const revoked = agents.filter((_, index) => index % SHARE_REVOKED === 1);
-  const away = agents.filter((_, index) => index % SHARE_AWAY === 2);
-  const there = agents.filter((agent) => !revoked.includes(agent) && !away.includes(agent));
-  await revoke(world, revoked);
-  const guard = watchRevoked(world, revoked);
-  for (const agent of away) agent.goOffline();
+  const fleet = groupsOf(agents);
+  await revoke(world, fleet.revoked);
+  const guard = watchRevoked(world, fleet.revoked);
+  for (const agent of fleet.away) agent.goOffline();
   // The stand-in writes bans down every three seconds, as EMQX does; what it has then survives a SIGKILL.
   await pause(5_000);
 
   const killing = killAtRandom(world, random, say);
+  const revokedRenewals = Promise.all(fleet.revoked.map(async (agent) => (await agent.tryToRenew())?.status === 200));
   const after = await world.rotateIssuer();
+  const casDuring = await change(world, fleet, { before, after, random, say });
+  const kills = await killing.stop();
+  const renewedAt = performance.now();
+  say(
+    `all renewed after kills of ${Object.entries(kills)
+      .map(([who, times]) => `${who} ${times}`)
+      .join(', ')}`,
+  );
+  const casAfter = options.toTheEnd ? await trusted(world, [after], options.durationSeconds * 1_000 + 120_000) : await world.brokerCas();
+  await allConnected(fleet.good);
+  return {
+    ...{ devices: count, kills, casBefore, casDuring, casAfter: casAfter.length },
+    ...accountOf(fleet),
+    revokedConnections: await guard.stop(),
+    revokedRenewals: (await revokedRenewals).filter(Boolean).length,
+    oldCaLeftAfterSeconds: (performance.now() - renewedAt) / 1_000,
+  };
+}
+
+type Fleet = { revoked: Agent[]; away: Agent[]; there: Agent[] /** There and away. */; good: Agent[] };
+
+function groupsOf(agents: readonly Agent[]): Fleet {
+  const revoked = agents.filter((_, index) => index % SHARE_REVOKED === 1);
+  const away = agents.filter((_, index) => index % SHARE_AWAY === 2);
+  const good = agents.filter((agent) => !revoked.includes(agent));
+  return { revoked, away, good, there: good.filter((agent) => !away.includes(agent)) };
+}
+
+/** Everybody who is there renews, then the broker has another CA, then those who were away come back and renew. Gives how many CAs the broker trusted meanwhile. */
+async function change(
+  world: RotationWorld,
+  { there, away, good }: Fleet,
+  { before, after, random, say }: { before: string; after: string; random: () => number; say: RotationOptions['say'] },
+): Promise<number> {
   say('the CA has a new key; the devices renew');
-  const revokedRenewals = Promise.all(revoked.map(async (agent) => (await agent.tryToRenew())?.status === 200));
   await parallel(there, LANES, async (agent) => {
     await pause(random() * 1_000);
     await agent.renew();
   });
-  const casDuring = (await trusted(world, [before, after])).length;
+  const casDuring = await trusted(world, [before, after]);
   await allConnected(there);
   say(`${there.length} devices renewed and connected; the CA of the broker's own certificate changes`);
   await world.rotateServer();
   await allConnected(there);
-  const knowBoth = there.filter((agent) => agent.anchors() === 2).length;
-  say(
-    `${knowBoth} devices know both CAs of the broker; ${away.length} come back with certificates of the old CA and without the new anchor`,
-  );
+  say(`${away.length} devices come back with certificates of the old CA and without the new anchor`);
   for (const agent of away) agent.comeBack();
   await allConnected(away);
   await parallel(away, LANES, (agent) => agent.renew());
-  await allConnected(agents.filter((agent) => !revoked.includes(agent)));
-  const kills = await killing.stop();
-  const renewedAt = performance.now();
-  say(
-    `all renewed after ${Object.entries(kills).map(([who, times]) => `${times} x ${who}`)}; the old CA has to leave with its last certificate`,
-  );
-  const casAfter = (await trusted(world, [after], options.durationSeconds * 1_000 + 120_000)).length;
-  const leftAfter = (performance.now() - renewedAt) / 1_000;
-  await allConnected(agents.filter((agent) => !revoked.includes(agent)));
-  const revokedConnections = await guard.stop();
-  const blameless = agents.filter((agent) => !revoked.includes(agent));
-  const refusals = blameless.flatMap((agent) => agent.refusals.map(({ certificate, why }) => `${agent.name}, its ${certificate}: ${why}`));
+  await allConnected(good);
+  return casDuring.length;
+}
+
+function accountOf({ there, away, good }: Fleet) {
+  const refusals = good.flatMap((agent) => agent.refusals.map(({ certificate, why }) => `${agent.name}, its ${certificate}: ${why}`));
   return {
-    ...{ devices: count, kills, casBefore, casDuring, casAfter, revokedConnections },
-    lockedOut: sum(blameless.map((agent) => agent.lockedOut.length)),
+    lockedOut: sum(good.map((agent) => agent.lockedOut.length)),
     refusals: refusals.length,
     examples: refusals.slice(0, 10),
-    longestGapSeconds: Math.max(...blameless.map((agent) => agent.longestGapMs())) / 1_000,
-    renewed: there.length + away.length,
-    knowBoth,
+    longestGapSeconds: Math.max(...good.map((agent) => agent.longestGapMs())) / 1_000,
+    renewed: good.filter((agent) => agent.held().length > 1).length,
+    knowBoth: there.filter((agent) => agent.anchors() === 2).length,
     cameBack: away.filter((agent) => agent.anchors() === 2).length,
-    revokedRenewals: (await revokedRenewals).filter(Boolean).length,
-    oldCaLeftAfterSeconds: leftAfter,
   };
 }
 
