@@ -1,10 +1,10 @@
 // The CAs of devices at the listener of the stand-in, written by the operator's own room over the real REST API: what handshakes and live connections make of it.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Broker } from '../../operator/broker/broker.ts';
+import type { Device } from '../broker/testing/device.ts';
+import { type DeviceCa, type Identity, makeDeviceCa, subject } from '../broker/testing/pki.ts';
 import { waitFor } from '../harness/wait.ts';
-import { OFFICE, type RoomWorld, startRoomWorld } from '../scenarios/broker-fixture.ts';
-import type { Device } from './testing/device.ts';
-import { type DeviceCa, type Identity, makeDeviceCa, subject } from './testing/pki.ts';
+import { OFFICE, type RoomWorld, startRoomWorld } from './broker-fixture.ts';
 
 const PATIENT = { timeoutMs: 40_000 };
 let world: RoomWorld;
