@@ -28,7 +28,7 @@ export function verifyCsr(pem: string | undefined, subject: Subject): CsrVerdict
 function judge(pem: string | undefined, subject: Subject): CsrVerdict {
   const der = decodePem(pem);
   if (!Buffer.isBuffer(der)) return refused(der, subject);
-  const request = parse(der);
+  const request = parsed(pem ?? '', der);
   if (request === undefined) return refused({ code: 'HR-ID-004' }, subject);
   const key = readKey(Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)));
   if ('code' in key) return refused(key, subject);
@@ -46,18 +46,19 @@ export function keyOfCsr(pem: string): string | undefined {
 }
 
 /** A request is looked at in each of its states, and before each step: an answer is remembered for that long. Reading costs about a millisecond. */
-const lately = memory<CsrVerdict>();
-const keysLately = memory<string | undefined>();
-const MOST_REMEMBERED = 512;
+const lately = memory<CsrVerdict>(512);
+const keysLately = memory<string | undefined>(512);
+/** The server of strangers asks for the names first and for everything else a moment later. These are large. */
+const requestsLately = memory<CertificationRequest | undefined>(64);
 
-function memory<V>() {
+function memory<V>(most: number) {
   const known = new Map<string, V>();
   return {
     of(key: string, pem: string | undefined, read: () => V): V {
       const found = known.get(key);
       if (found !== undefined || (pem?.length ?? 0) > MAX_CSR_CHARS) return found ?? read();
       const value = read();
-      if (known.size >= MOST_REMEMBERED) known.clear();
+      if (known.size >= most) known.clear();
       known.set(key, value);
       return value;
     },
@@ -66,7 +67,7 @@ function memory<V>() {
 
 function readKeyOf(pem: string): string | undefined {
   const der = decodePem(pem);
-  const request = Buffer.isBuffer(der) ? parse(der) : undefined;
+  const request = Buffer.isBuffer(der) ? parsed(pem, der) : undefined;
   return request === undefined ? undefined : sha256(Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)));
 }
 
@@ -82,7 +83,7 @@ export function organizationalUnitOfCsr(pem: string): string | undefined {
 
 function onlyName(pem: string, type: string): string | undefined {
   const der = decodePem(pem);
-  const request = Buffer.isBuffer(der) ? parse(der) : undefined;
+  const request = Buffer.isBuffer(der) ? parsed(pem, der) : undefined;
   const names = [...(request?.certificationRequestInfo.subject ?? [])].flatMap((values) => [...values]).filter((v) => v.type === type);
   const value = names[0]?.value;
   return names.length === 1 ? (value?.utf8String ?? value?.printableString) : undefined;
@@ -111,6 +112,10 @@ function sha256(bytes: Buffer): string {
 function encodePem(der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join('\n')}\n-----END CERTIFICATE REQUEST-----\n`;
+}
+
+function parsed(pem: string, der: Buffer): CertificationRequest | undefined {
+  return requestsLately.of(pem, pem, () => parse(der));
 }
 
 /** The library reads BER generously; only what it writes back byte for byte is DER, so no other parser can see another meaning in it. */
