@@ -162,7 +162,9 @@ async function goOffline(actor: Actor): Promise<void> {
 }
 
 describe('a device is moved to another segment', () => {
-  it('online, offline, or hanging: nothing of the old segment after the step is reported, with the old certificate and with the new', async () => {
+  it('online, offline, or hanging: nothing of the old segment after the step is reported, with the old certificate and with the new', {
+    timeout: 400_000,
+  }, async () => {
     const [online, offline] = (await enrol(['online', 'offline'])) as [Actor, Actor];
     const [hanging] = (await enrol(['hanging'], { hangs: true })) as [Actor];
     const all = [online, offline, hanging];
