@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 export type Counts = { passed: number; failed: number; skipped: number };
 export type SuiteResult = Counts & { name: string; seconds: number };
@@ -10,28 +11,37 @@ export type SuiteResult = Counts & { name: string; seconds: number };
 /** The Vitest projects in the order they run: quickest first, so that a slip shows early. */
 export const SUITES = ['unit', 'broker', 'system'] as const;
 
+/** The files of `system` mostly wait: for a minute to pass, for a certificate to expire. So a whole run of it has three processes, each with a control plane of its own. */
+const SHARDS: Readonly<Record<string, number>> = { system: 3 };
+
 /** Runs one Vitest project, optionally only the files whose path matches one of `patterns`. A run that dies without a report counts as one failure. */
 export async function runSuite(name: string, patterns: readonly string[]): Promise<SuiteResult> {
+  const count = patterns.length > 0 ? 1 : (SHARDS[name] ?? 1);
+  const startedAt = performance.now();
+  const shards = Array.from({ length: count }, (_, at) => (count === 1 ? [] : [`--shard=${at + 1}/${count}`]));
+  const counts = sum(await Promise.all(shards.map((shard) => runVitest(name, [...shard, ...patterns], count > 1))));
+  return { name, seconds: Math.round((performance.now() - startedAt) / 100) / 10, ...counts };
+}
+
+async function runVitest(project: string, more: readonly string[], shared: boolean): Promise<Counts> {
   const dir = await mkdtemp(join(tmpdir(), 'hedgerow-report-'));
   const report = join(dir, 'report.json');
-  const startedAt = performance.now();
   const args = [
     'run',
     '--project',
-    name,
+    project,
     '--passWithNoTests',
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${report}`,
-    ...patterns,
+    ...more,
   ];
-  const code = await exitCode('node_modules/vitest/vitest.mjs', args);
+  const code = await exitCode('node_modules/vitest/vitest.mjs', args, shared);
   const counts = await readCounts(report);
   await rm(dir, { recursive: true, force: true });
-  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
   // Vitest exits non-zero also for unhandled errors and failing set-up, which its test counts do not show.
   const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
-  return { name, seconds, passed: counts.passed, failed, skipped: counts.skipped };
+  return { ...counts, failed };
 }
 
 export function sum(results: readonly Counts[]): Counts {
@@ -74,9 +84,16 @@ async function readCounts(report: string): Promise<Counts> {
   }
 }
 
-function exitCode(script: string, args: readonly string[]): Promise<number> {
+/** Where several write to one terminal, each writes whole lines. */
+function exitCode(script: string, args: readonly string[], shared: boolean): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });
+    const child = spawn(process.execPath, [script, ...args], { stdio: shared ? ['ignore', 'pipe', 'pipe'] : 'inherit' });
+    for (const [from, to] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ] as const) {
+      if (from !== null) createInterface({ input: from }).on('line', (line) => to.write(`${line}\n`));
+    }
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
   });
