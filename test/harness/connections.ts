@@ -9,7 +9,7 @@ export type Connection = {
   connected(): boolean;
   /** How often the broker let it in so far. */
   accepted(): number;
-  /** How often the broker answered CONNECT with a refusal. */
+  /** How often the broker answered CONNECT with a refusal, or ended the handshake before it with a TLS alert (RFC 8446 §6.2). */
   refused(): number;
   close(): Promise<void>;
 };
@@ -36,7 +36,8 @@ export function keepConnected(
   });
   client.on('error', (error) => {
     // ErrorWithReasonCode of a CONNACK carries its code as a number; network and TLS errors have a text or none.
-    if ('code' in error && typeof error.code === 'number') refused += 1;
+    const code: unknown = 'code' in error ? error.code : undefined;
+    if (typeof code === 'number' || (typeof code === 'string' && code.includes('ALERT'))) refused += 1;
   });
   return {
     name: `${device.name}.${device.namespace}`,

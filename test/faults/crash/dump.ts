@@ -29,7 +29,9 @@ export async function dumpRound(world: CrashWorld, round: Round): Promise<string
     devices: devices.filter((one) => belongs(one, round)).map((device) => deviceState(device, round.fleet)),
     interventions: (await list(world, 'interventions')).filter((one) => belongs(one, round)).map(plainState),
     segmentPolicies: segmentStates(await list(world, 'segmentpolicies'), devices),
-    networkPolicies: (await listPath(world, `/apis/networking.k8s.io/v1/namespaces/${world.site}/networkpolicies`)).map(withoutGeneration),
+    networkPolicies: (await listPath(world, `/apis/networking.k8s.io/v1/namespaces/${world.site}/networkpolicies`)).map((one) =>
+      withoutOthers(withoutGeneration(one), round),
+    ),
     requests: (await listPath(world, `/apis/cert-manager.io/v1/namespaces/${world.site}/certificaterequests`))
       .filter((one) => belongs(one, round))
       .map(({ metadata }) => metadata.name),
@@ -45,6 +47,14 @@ export async function dumpRound(world: CrashWorld, round: Round): Promise<string
     broker: await brokerState(world, round, holders),
   };
   return withoutAccidents(JSON.stringify(seen, sortedKeys, 1), round);
+}
+
+/** Devices that were shut in earlier rounds are named in the policies of the site too. */
+function withoutOthers<T>(value: T, { prefix }: Round): T {
+  const kept: unknown = JSON.parse(JSON.stringify(value), (_key, inner: unknown) =>
+    Array.isArray(inner) ? inner.filter((one) => typeof one !== 'string' || !/^r\d+-/.test(one) || one.startsWith(`${prefix}-`)) : inner,
+  );
+  return kept as T;
 }
 
 const belongs = ({ metadata }: Thing, { prefix }: Round): boolean => metadata.name.startsWith(`${prefix}-`);

@@ -159,12 +159,21 @@ function incomplete(dump: string, { fleet, connections }: Round): string[] {
       .filter(({ type, status: is }) => type === 'Reconciling' && is === 'True')
       .map(({ reason, message }) => `${name} is being reconciled: ${reason}, ${message}`),
   );
-  return [...sockets, ...busy];
+  // The step is reported when it has stood for some seconds: before that the world holds still, and is not at its end.
+  const moving = seen.devices
+    .filter(({ status }) => status.move !== undefined && !(status.move.steps ?? []).some(({ step }) => step === 'RightsMoved'))
+    .map(({ name }) => `${name} is on its way to another segment and has not got its rights`);
+  return [...sockets, ...busy, ...moving];
 }
+
+type DeviceSeen = {
+  conditions?: { type: string; status: string; reason: string; message: string }[];
+  move?: { steps?: { step: string }[] };
+};
 
 type Dump = {
   broker: { connected: { clientid: string }[] };
-  devices: { name: string; status: { conditions?: { type: string; status: string; reason: string; message: string }[] } }[];
+  devices: { name: string; status: DeviceSeen }[];
 };
 
 function differences(wanted: string | undefined, seen: string, round: Round): string {
