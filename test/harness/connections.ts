@@ -9,8 +9,10 @@ export type Connection = {
   connected(): boolean;
   /** How often the broker let it in so far. */
   accepted(): number;
-  /** How often the broker answered CONNECT with a refusal, or ended the handshake before it with a TLS alert (RFC 8446 §6.2). */
+  /** How often the broker answered CONNECT with a refusal. */
   refused(): number;
+  /** How often a connection ended: refused, broken off in the handshake, or closed. */
+  ended(): number;
   close(): Promise<void>;
 };
 
@@ -30,20 +32,24 @@ export function keepConnected(
   });
   let accepted = 0;
   let refused = 0;
+  let ended = 0;
+  client.on('close', () => {
+    ended += 1;
+  });
   client.on('connect', () => {
     accepted += 1;
     options.onConnected?.(client);
   });
   client.on('error', (error) => {
     // ErrorWithReasonCode of a CONNACK carries its code as a number; network and TLS errors have a text or none.
-    const code: unknown = 'code' in error ? error.code : undefined;
-    if (typeof code === 'number' || (typeof code === 'string' && code.includes('ALERT'))) refused += 1;
+    if ('code' in error && typeof error.code === 'number') refused += 1;
   });
   return {
     name: `${device.name}.${device.namespace}`,
     connected: () => client.connected,
     accepted: () => accepted,
     refused: () => refused,
+    ended: () => ended,
     close: () => client.endAsync(true).catch(() => undefined),
   };
 }
