@@ -51,7 +51,7 @@ const VERIFY_EVERY_MS = 300_000;
 const RETRY_LOAD_MS = 5_000;
 const MOST_WAITING = 256;
 /** As long as others keep coming the first of a group waits this many times `lingerMs`, and no longer. */
-const MOST_LINGERS = 5;
+const MOST_LINGERS = 2;
 
 export class CertificateLedgerLog implements Ledger {
   readonly #index = new LedgerIndex();
