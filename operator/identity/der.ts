@@ -1,17 +1,22 @@
-// As much of DER (X.690) as the answers of EST need to be written, and as HardwareModuleName needs to be read.
+// As much of DER (X.690) as the answers of EST and the lists of revocations need to be written, and as HardwareModuleName needs to be read.
 
 export const TAG = { integer: 0x02, octetString: 0x04, oid: 0x06, sequence: 0x30, set: 0x31, explicit0: 0xa0 } as const;
 
-export function tlv(tag: number, ...content: Uint8Array[]): Buffer {
-  const body = Buffer.concat(content);
-  return Buffer.concat([Buffer.from([tag]), lengthOf(body.length), body]);
+export function tlv(tag: number, ...content: readonly Uint8Array[]): Buffer {
+  return sequenceLike(tag, content);
 }
 
-function lengthOf(length: number): Buffer {
-  if (length < 0x80) return Buffer.from([length]);
+/** The same for many parts: a call takes no hundred thousand arguments. */
+export function sequenceLike(tag: number, content: readonly Uint8Array[]): Buffer {
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  return Buffer.concat([Buffer.from([tag, ...lengthOf(length)]), ...content]);
+}
+
+function lengthOf(length: number): number[] {
+  if (length < 0x80) return [length];
   const bytes: number[] = [];
   for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
-  return Buffer.from([0x80 | bytes.length, ...bytes]);
+  return [0x80 | bytes.length, ...bytes];
 }
 
 /** `1.2.840.113549.1.7.2` as OBJECT IDENTIFIER. */

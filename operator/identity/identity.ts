@@ -14,7 +14,7 @@ import { commonNameOfCsr as commonNameOf, organizationalUnitOfCsr as organizatio
 import type { Lifecycle, Verdict } from './decide.ts';
 import { isFactoryOf } from './decide-est.ts';
 import type { Renewal } from './decide-rotation.ts';
-import { oid, TAG, tlv } from './der.ts';
+import { oid, sequenceLike, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
 import { type EnrollmentPolicy as EnrollmentPolicyPart, matchesAnyPattern } from './enrollment-policy.ts';
 import {
@@ -74,8 +74,8 @@ export const explainIdentity = explain;
 export type Subject = DictatedSubject;
 /** The names of a subject, in order. */
 export const subjectNames = relativeNames;
-/** As much of DER as EST writes. */
-export const der = { oid, TAG, tlv };
+/** As much of DER as EST and CRL servers write. */
+export const der = { oid, sequenceLike, TAG, tlv };
 
 export const commonNameOfCsr = commonNameOf;
 

@@ -13,6 +13,9 @@ export type Pods = {
   hostNetwork: boolean;
 };
 
+/** What the API server lets through as a name, and nothing that a terminal or a list would take for something else. */
+export const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(text);
+
 /** Where the pod template of a kind stands. */
 const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   Deployment: ['spec', 'template'],
@@ -50,7 +53,7 @@ function controllerOf(metadata: unknown): Pods['owner'] | undefined {
   const references = isObject(metadata) && Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences : [];
   const controller: unknown = references.find((one: unknown) => isObject(one) && one.controller === true);
   if (!isObject(controller) || typeof controller.name !== 'string' || controller.kind === 'Node') return undefined;
-  if (!/^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(controller.name)) return undefined;
+  if (!isName(controller.name)) return undefined;
   return {
     kind: typeof controller.kind === 'string' && /^[A-Za-z0-9]+$/.test(controller.kind) ? controller.kind : 'Pod',
     name: controller.name,

@@ -1,7 +1,7 @@
 // Manifests as the evaluator sees them: namespaces, pods and NetworkPolicies. What could not be read is said, never left out in silence.
 import { isObject, type Labels } from './label-selector.ts';
 import { type NetworkPolicy, readPolicy } from './network-policy.ts';
-import { isWorkloadKind, type Pods, readLabels, readPods } from './workload.ts';
+import { isName, isWorkloadKind, type Pods, readLabels, readPods } from './workload.ts';
 
 export type World = {
   /** Of namespaces that have an object of their own; every other has its name as its only label. */
@@ -16,8 +16,6 @@ export type Manifest = { source: string; object: unknown };
 
 /** KEP-2161: the API server sets it on every namespace. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
-/** What the API server lets through, and nothing that a terminal or a list would take for something else. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const POLICY_GROUPS = /^(policy\.networking\.k8s\.io|cilium\.io|crd\.projectcalico\.org|projectcalico\.org)\//;
 
 export function readWorld(manifests: Iterable<Manifest>): World {
@@ -37,7 +35,7 @@ export function readWorld(manifests: Iterable<Manifest>): World {
       if (typeof labels === 'string') leaveOut(labels);
       else namespaces.set(name, new Map([...labels, [NAME_LABEL, name]]));
     } else if (isWorkloadKind(kind)) {
-      const read = NAME.test(name) && NAME.test(namespace) ? readPods(kind, namespace, name, object) : 'it has no proper name';
+      const read = isName(name) && isName(namespace) ? readPods(kind, namespace, name, object) : 'it has no proper name';
       if (typeof read === 'string') leaveOut(read);
       else pods.push(read);
     } else if (kind === 'NetworkPolicy' && (apiVersion === '' || apiVersion === 'networking.k8s.io/v1')) {
