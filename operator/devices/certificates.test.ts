@@ -31,6 +31,8 @@ function certificate(name: string, age: number, change: Partial<LedgerEntry> = {
 const old = certificate('old', 21);
 const fresh = certificate('new', 1);
 const settled = certificate('new', 5);
+const rotated = (name: string, age: number, rotateAge: number): LedgerEntry =>
+  certificate(name, age, { afterRotation: iso(NOW - rotateAge * DAY) });
 const revoked = (entry: LedgerEntry, by = 'alice'): LedgerEntry => ({ ...entry, revoked: { at: iso(NOW), reason: 'Compromised', by } });
 const said: Condition = {
   type: 'SupersededCertificateUsed',
@@ -58,6 +60,7 @@ describe('use of a superseded certificate', () => {
     ['is over when the old one has expired', sight([certificate('old', 31), settled], undefined, [said]), undefined],
     ['is not told of a device that nobody has seen', sight([old, settled], undefined), undefined],
     ['is none of two that were made in one second', sight([settled, certificate('twin', 5)], 'md5-twin'), undefined],
+    ['is told of two of one second when a Rotate lies between', sight([settled, rotated('again', 5, 5)], 'md5-new'), 'serial-new'],
   ])('%s', (_name, from, expected) => {
     const { superseded } = certificatesInUse(from);
     if (expected === undefined) expect(superseded).toBeUndefined();
@@ -91,6 +94,19 @@ describe('what goes when two push each other off', () => {
     ['is nothing when one of the two is not of this Device', copied('md5-other', 'md5-new'), [old, fresh], []],
     ['is nothing more when the older was revoked meanwhile', copied('md5-old', 'md5-new'), [revoked(old), fresh], []],
     ['is nothing of two that were made in one second', copied('md5-new', 'md5-twin'), [settled, certificate('twin', 5)], []],
+    [
+      'is the one before the Rotate of two that were made in one second',
+      copied('md5-new', 'md5-again'),
+      [rotated('again', 5, 5), settled],
+      [settled],
+    ],
+    [
+      'is the one before the later Rotate',
+      copied('md5-again', 'md5-more'),
+      [rotated('again', 5, 6), rotated('more', 5, 5)],
+      [rotated('again', 5, 6)],
+    ],
+    ['by a flapping record is the one before the Rotate', flapping('md5-again'), [settled, rotated('again', 5, 5)], [settled]],
     ['by a flapping record is every one that is not the newest', flapping('md5-new'), [oldest, old, fresh], [oldest, old]],
     ['by a flapping record is nothing while the newest was not seen: it may be installed nowhere', flapping('md5-old'), [old, fresh], []],
     ['by a flapping record is nothing when there is only one', flapping('md5-new'), [fresh], []],

@@ -46,15 +46,20 @@ export function isValid(entry: LedgerEntry, now: number): boolean {
   return entry.revoked === undefined && Date.parse(entry.notAfter) > now;
 }
 
-/** Of two in one second neither is the newer: certificates begin at whole seconds. */
 export function newestOf(entries: Iterable<LedgerEntry>): LedgerEntry | undefined {
   let newest: LedgerEntry | undefined;
   for (const entry of entries) if (newest === undefined || isNewer(entry, newest)) newest = entry;
   return newest;
 }
 
+/** Certificates begin at whole seconds. Of two in one second it is the one that came after a later Rotate; without one neither is. */
 export function isNewer(a: LedgerEntry, b: LedgerEntry): boolean {
-  return Date.parse(a.notBefore) > Date.parse(b.notBefore);
+  const laterMs = Date.parse(a.notBefore) - Date.parse(b.notBefore);
+  return laterMs === 0 ? rotatedAt(a) > rotatedAt(b) : laterMs > 0;
+}
+
+function rotatedAt({ afterRotation }: LedgerEntry): number {
+  return afterRotation === undefined ? 0 : Date.parse(afterRotation);
 }
 
 /** A Device that is away keeps what was said of it: the state has not changed, only nobody sees it. */

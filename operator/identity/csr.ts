@@ -2,7 +2,7 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { CertificationRequest } from '@peculiar/asn1-csr';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { type Attribute, ExtendedKeyUsage, Extensions, KeyUsage, type Name } from '@peculiar/asn1-x509';
+import { type Attribute, Extensions, type Name } from '@peculiar/asn1-x509';
 import { explain, type IdentityCode } from './errors.ts';
 import { opensslCommand, relativeNames, type Subject } from './subject.ts';
 
@@ -221,7 +221,6 @@ function valueText(value: { utf8String?: string; printableString?: string }): st
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 const KEY_USAGE = '2.5.29.15';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 function checkAttributes(attributes: Attribute[]): Refusal | undefined {
   const [attribute, ...others] = attributes;
@@ -253,11 +252,13 @@ function checkExtensions(der: Buffer): Refusal | undefined {
   }
 }
 
-/** The value of a KeyUsage or ExtendedKeyUsage extension is exactly what Hedgerow asks for. Throws on what does not parse. */
+/** digitalSignature is bit 0: BIT STRING with 7 unused bits; and the SEQUENCE of clientAuth alone. RFC 5280 §4.2.1.3 and §4.2.1.12, of DER there is one form each. */
+const DICTATED: ReadonlyMap<string, Buffer> = new Map([
+  [KEY_USAGE, Buffer.from('03020780', 'hex')],
+  [EXTENDED_KEY_USAGE, Buffer.from('300a06082b06010505070302', 'hex')],
+]);
+
+/** The value of a KeyUsage or ExtendedKeyUsage extension is exactly what Hedgerow asks for. */
 export function isDictatedUsage(oid: string, value: Buffer): boolean {
-  // digitalSignature is bit 0: BIT STRING with 7 unused bits, RFC 5280 §4.2.1.3.
-  if (oid === KEY_USAGE) return value.equals(Buffer.from('03020780', 'hex')) && AsnConvert.parse(value, KeyUsage).toNumber() === 1;
-  if (oid !== EXTENDED_KEY_USAGE) return false;
-  const usages = AsnConvert.parse(value, ExtendedKeyUsage);
-  return usages.length === 1 && usages[0] === CLIENT_AUTH && Buffer.from(AsnConvert.serialize(usages)).equals(value);
+  return DICTATED.get(oid)?.equals(value) === true;
 }
