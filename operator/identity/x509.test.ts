@@ -87,11 +87,19 @@ describe('reading a certificate', () => {
         bytes[at] = (bytes[at] ?? 0) ^ change;
         const facts = readCertificate(`-----BEGIN CERTIFICATE-----\n${bytes.toString('base64')}\n-----END CERTIFICATE-----\n`);
         if (facts === undefined) return;
-        const { tbsCertificate } = AsnConvert.parse(bytes, Certificate);
-        const ids = (tbsCertificate.extensions ?? []).map(({ extnID }) => extnID);
-        if (facts.dictatedUsages) expect(ids).toEqual(expect.arrayContaining(['2.5.29.15', '2.5.29.37']));
+        const ids = idsByLibrary(bytes);
+        if (facts.dictatedUsages && ids !== undefined) expect(ids).toEqual(expect.arrayContaining(['2.5.29.15', '2.5.29.37']));
       }),
       { numRuns: 2_000 },
     );
   });
 });
+
+/** undefined where the library does not read what OpenSSL read. */
+function idsByLibrary(der: Buffer): string[] | undefined {
+  try {
+    return (AsnConvert.parse(der, Certificate).tbsCertificate.extensions ?? []).map(({ extnID }) => extnID);
+  } catch {
+    return undefined;
+  }
+}
