@@ -1,8 +1,12 @@
 // What a stranger's certificate says of its hardware, and the DER beneath it: right for what is right, and never a crash for anything else.
+import { X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { Certificate } from '@peculiar/asn1-x509';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { elements, oid, TAG, tlv } from './der.ts';
 import { factoryFacts, readModuleName } from './factory.ts';
+import { createMaker } from './testing/maker.ts';
 
 // On a machine that has other things to do.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -53,6 +57,28 @@ describe('a factory certificate', () => {
     ['two of them', Buffer.concat([moduleName(type, serial('A')), moduleName(type, serial('B'))]), undefined],
   ])('with %s', (_name, der, expected) => expect(readModuleName(der)).toBe(expected));
 
+  it('says the serial number of its subject and of its module, which may differ', async () => {
+    const maker = await createMaker();
+    const facts = async (moduleSerial: string) => factoryFacts(new X509Certificate((await maker.device('A1B2', { moduleSerial })).cert));
+    expect(await facts('A1B2')).toEqual({ serialNumber: 'A1B2', hardwareSerial: 'A1B2' });
+    expect(await facts('Z9')).toEqual({ serialNumber: 'A1B2', hardwareSerial: 'Z9' });
+    expect(factoryFacts(new X509Certificate(maker.caPem))).toEqual({ serialNumber: undefined, hardwareSerial: undefined });
+  });
+
+  it('never names another serial number than a library reads, whatever byte is changed', async () => {
+    const der = new X509Certificate((await (await createMaker()).device('A1B2')).cert).raw;
+    fc.assert(
+      fc.property(fc.nat({ max: der.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        const raw = Buffer.from(der);
+        raw[at] = (raw[at] ?? 0) ^ change;
+        const { serialNumber } = factoryFacts({ raw });
+        const byLibrary = serialByLibrary(raw);
+        if (serialNumber !== undefined && byLibrary !== undefined) expect(serialNumber).toBe(byLibrary);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it('of any bytes says nothing and does not throw', () => {
     fc.assert(
       fc.property(bytes, (raw) => {
@@ -63,3 +89,13 @@ describe('a factory certificate', () => {
     );
   });
 });
+
+function serialByLibrary(der: Buffer): string | undefined {
+  try {
+    const names = [...AsnConvert.parse(der, Certificate).tbsCertificate.subject].flatMap((values) => [...values]);
+    const value = names.find(({ type }) => type === '2.5.4.5')?.value;
+    return value?.printableString ?? value?.utf8String;
+  } catch {
+    return undefined;
+  }
+}

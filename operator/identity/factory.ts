@@ -1,7 +1,6 @@
 // What a factory certificate (IDevID, IEEE 802.1AR) says of the hardware. Pure; it reads what strangers send.
 import type { X509Certificate } from 'node:crypto';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { Certificate, SubjectAlternativeName } from '@peculiar/asn1-x509';
+import { certificateParts, inside } from './certificate-der.ts';
 import { elements, TAG } from './der.ts';
 
 export type FactoryFacts = {
@@ -11,31 +10,51 @@ export type FactoryFacts = {
   hardwareSerial: string | undefined;
 };
 
-const SERIAL_NUMBER = '2.5.4.5';
-const ALTERNATIVE_NAME = '2.5.29.17';
-const HARDWARE_MODULE_NAME = '1.3.6.1.5.5.7.8.4';
+/** Contents of the OBJECT IDENTIFIERs 2.5.4.5, 2.5.29.17 and 1.3.6.1.5.5.7.8.4, hex. */
+const SERIAL_NUMBER = '550405';
+const ALTERNATIVE_NAME = '551d11';
+const HARDWARE_MODULE_NAME = '2b06010505070804';
+const PRINTABLE_STRING = 0x13;
+const UTF8_STRING = 0x0c;
+const OTHER_NAME = TAG.explicit0;
 
 /** Never throws. */
 export function factoryFacts(certificate: Pick<X509Certificate, 'raw'>): FactoryFacts {
   try {
-    const { tbsCertificate } = AsnConvert.parse(certificate.raw, Certificate);
-    const serials = [...tbsCertificate.subject].flatMap((names) => [...names]).filter((name) => name.type === SERIAL_NUMBER);
-    const value = serials[0]?.value;
-    const alternatives = [...(tbsCertificate.extensions ?? [])].filter((extension) => extension.extnID === ALTERNATIVE_NAME);
+    const { subject, extensions } = certificateParts(certificate.raw);
+    const serials = inside(subject)
+      .flatMap((names) => inside(names.content))
+      .map((name) => inside(name.content))
+      .filter(([type]) => type?.content.toString('hex') === SERIAL_NUMBER);
+    const alternatives = extensions.filter(({ oid }) => oid === ALTERNATIVE_NAME);
     return {
-      serialNumber: serials.length === 1 ? (value?.printableString ?? value?.utf8String) : undefined,
-      hardwareSerial:
-        alternatives.length === 1 ? hardwareSerialOf(Buffer.from(alternatives[0]?.extnValue.buffer ?? new ArrayBuffer(0))) : undefined,
+      serialNumber: serials.length === 1 ? textOf(serials[0]?.[1]) : undefined,
+      hardwareSerial: alternatives.length === 1 ? hardwareSerialOf(alternatives[0]?.value) : undefined,
     };
   } catch {
     return { serialNumber: undefined, hardwareSerial: undefined };
   }
 }
 
-function hardwareSerialOf(extension: Buffer): string | undefined {
-  const names = [...AsnConvert.parse(extension, SubjectAlternativeName)].flatMap((name) => name.otherName ?? []);
-  const modules = names.filter((name) => name.typeId === HARDWARE_MODULE_NAME);
-  return modules.length === 1 ? readModuleName(Buffer.from(modules[0]?.value ?? new ArrayBuffer(0))) : undefined;
+function textOf(value: { tag: number; content: Buffer } | undefined): string | undefined {
+  return value?.tag === PRINTABLE_STRING || value?.tag === UTF8_STRING ? ascii(value.content) : undefined;
+}
+
+function ascii(bytes: Buffer): string | undefined {
+  const text = bytes.toString('latin1');
+  return /^[\x20-\x7e]+$/.test(text) ? text : undefined;
+}
+
+function hardwareSerialOf(extension: Buffer | undefined): string | undefined {
+  const [names, ...after] = inside(extension);
+  if (after.length > 0) return undefined;
+  // OtherName ::= SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }, under the tag of the choice.
+  const modules = inside(names?.content)
+    .filter(({ tag }) => tag === OTHER_NAME)
+    .map(({ content }) => inside(content))
+    .filter(([type]) => type?.content.toString('hex') === HARDWARE_MODULE_NAME);
+  const value = modules[0]?.[1];
+  return modules.length === 1 && value?.tag === TAG.explicit0 ? readModuleName(value.content) : undefined;
 }
 
 /** HardwareModuleName ::= SEQUENCE { hwType OBJECT IDENTIFIER, hwSerialNum OCTET STRING } */
@@ -44,6 +63,5 @@ export function readModuleName(der: Buffer): string | undefined {
   if (sequence?.tag !== TAG.sequence || after.length > 0) return undefined;
   const [type, serial, ...more] = elements(sequence.content) ?? [];
   if (type?.tag !== TAG.oid || serial?.tag !== TAG.octetString || more.length > 0) return undefined;
-  const text = serial.content.toString('latin1');
-  return /^[\x20-\x7e]+$/.test(text) ? text : undefined;
+  return ascii(serial.content);
 }

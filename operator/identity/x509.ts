@@ -1,7 +1,7 @@
 // What a signed certificate says, read once when it arrives, and whether it is what was asked for.
 import { createHash, X509Certificate } from 'node:crypto';
+import { type CertificateParts, certificateParts, inside } from './certificate-der.ts';
 import { isDictatedUsage } from './csr.ts';
-import { elements, TAG, tlv } from './der.ts';
 import { relativeNames, type Subject } from './subject.ts';
 
 export type CertificateFacts = {
@@ -45,7 +45,7 @@ const MOST_REMEMBERED = 512;
 function read(pemChain: string): CertificateFacts | undefined {
   try {
     const leaf = new X509Certificate(pemChain);
-    const { spki, extensions } = partsOf(leaf.raw);
+    const { spki, extensions } = certificateParts(leaf.raw);
     return {
       serial: leaf.serialNumber.toLowerCase(),
       md5: digest('md5', leaf.raw),
@@ -86,36 +86,9 @@ export function certificateProblem(
   return undefined;
 }
 
-type FoundExtension = { oid: string; value: Buffer };
+type FoundExtension = CertificateParts['extensions'][number];
 
-const VERSION = TAG.explicit0;
-const EXTENSIONS = 0xa3;
 const BOOLEAN = 0x01;
-
-/**
- * SubjectPublicKeyInfo and extensions of TBSCertificate, RFC 5280 §4.1. `node:crypto` shows the extended usages but not the bits of KeyUsage, and asks a key to
- * be written anew. Throws when the bytes are not DER.
- */
-function partsOf(der: Buffer): { spki: Buffer; extensions: FoundExtension[] } {
-  const [tbs] = inside(inside(der)[0]?.content);
-  const fields = inside(tbs?.content);
-  // version is left out for version 1; serialNumber, signature, issuer, validity, subject and the key follow.
-  const key = fields[fields[0]?.tag === VERSION ? 6 : 5];
-  if (key?.tag !== TAG.sequence) throw new Error('no SubjectPublicKeyInfo where one has to be');
-  const [list] = inside(fields.find(({ tag }) => tag === EXTENSIONS)?.content ?? Buffer.alloc(0));
-  const extensions = inside(list?.content ?? Buffer.alloc(0)).map(({ content }) => {
-    const parts = inside(content);
-    return { oid: parts[0]?.content.toString('hex') ?? '', value: parts.at(-1)?.content ?? Buffer.alloc(0) };
-  });
-  return { spki: tlv(key.tag, key.content), extensions };
-}
-
-function inside(bytes: Buffer | undefined): { tag: number; content: Buffer }[] {
-  const found = bytes === undefined ? undefined : elements(bytes);
-  if (found === undefined) throw new Error('this is not DER');
-  return found;
-}
-
 /** Contents of the OBJECT IDENTIFIERs 2.5.29.15, 2.5.29.37 and 2.5.29.19, hex. */
 const KEY_USAGE = '551d0f';
 const EXTENDED_KEY_USAGE = '551d25';
