@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import { label, labelSelector } from './fields.ts';
 import { choice, count, list, object, rule, text, time } from './schema.ts';
-import { MAX_TOPIC_LENGTH } from './topic.ts';
+import { grantRules, MAX_TOPIC_LENGTH } from './topic.ts';
 
 export function cidr(description: string) {
   return text(description, {
@@ -70,11 +70,18 @@ export const accepted = object(
     ports: Type.Optional(list('Ports of this segment that it may reach. Default: none.', port, { max: 16 })),
     topics: Type.Optional(
       list(
-        'Topics of this segment that it may use. Default: none.',
-        object('One right.', {
-          topic: text("MQTT topic filter inside this segment's own prefix.", { max: MAX_TOPIC_LENGTH, min: 1 }),
-          action: choice(['publish', 'subscribe'], 'publish or subscribe.'),
-        }),
+        'Topics of this segment that its devices may use, as far as its own spec.topics asks for them. Default: none.',
+        object(
+          'One right.',
+          {
+            topic: text(
+              'MQTT topic filter of this segment, for example dt/{segment}/+/temperature. {segment} stands for this segment, {device} for the device of the other one that uses it.',
+              { max: MAX_TOPIC_LENGTH, min: 1 },
+            ),
+            action: choice(['publish', 'subscribe'], 'What the other segment may do: publish or subscribe.'),
+          },
+          { rules: grantRules() },
+        ),
         { max: 16, keys: ['topic', 'action'] },
       ),
     ),
@@ -84,7 +91,7 @@ export const accepted = object(
       rule(
         'HR-API-009',
         '(has(self.ports) && self.ports.size() > 0) || (has(self.topics) && self.topics.size() > 0)',
-        'this acceptFrom entry grants nothing: name ports, or remove the entry',
+        'this acceptFrom entry grants nothing: name ports or topics, or remove the entry',
       ),
     ],
   },

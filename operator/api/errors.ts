@@ -19,8 +19,8 @@ export const ERRORS = {
   },
   'HR-API-004': {
     title: 'TopicOutOfReach',
-    cause: 'a topic filter reaches beyond what a policy may grant its own devices',
-    cure: 'begin with <word>/{segment}/ and put {device} before the first wildcard',
+    cause: 'a topic filter reaches beyond what a policy may grant its own devices, or may ask of other segments',
+    cure: 'begin with <word>/{segment}/ and put {device} before the first wildcard; of another segment ask for <word>/<segment>.<namespace>/…, <word>/+/… or <word>/#',
   },
   'HR-API-005': {
     title: 'PrivateKeyInManifest',

@@ -41,8 +41,13 @@ const qosMax = Type.Unsafe<0 | 1 | 2>({
   default: 1,
 });
 
+const justification = text(
+  'Why the topics of a segment of higher trust that is no gateway (trust 3) are needed; required for those. Default: empty.',
+  { max: 512 },
+);
+
 const publish = object('One right to publish.', {
-  topic: text('MQTT topic filter, at most 8 levels, for example dt/{segment}/{device}/#.', {
+  topic: text('MQTT topic filter, at most 8 levels, for example dt/{segment}/{device}/#. Topics of other segments need their acceptFrom.', {
     max: MAX_TOPIC_LENGTH,
     min: 1,
     pattern: topicPattern('publish'),
@@ -50,16 +55,21 @@ const publish = object('One right to publish.', {
   }),
   qosMax,
   retain: flag('Whether it may publish retained messages. Default: false.', { default: false }),
+  justification: Type.Optional(justification),
 });
 
 const subscribe = object('One right to subscribe.', {
-  topic: text('MQTT topic filter, at most 8 levels, for example cmd/{segment}/{device}/#.', {
-    max: MAX_TOPIC_LENGTH,
-    min: 1,
-    pattern: topicPattern('subscribe'),
-    rules: topicRules('subscribe'),
-  }),
+  topic: text(
+    'MQTT topic filter, at most 8 levels, for example cmd/{segment}/{device}/#. Topics of other segments need their acceptFrom.',
+    {
+      max: MAX_TOPIC_LENGTH,
+      min: 1,
+      pattern: topicPattern('subscribe'),
+      rules: topicRules('subscribe'),
+    },
+  ),
   qosMax,
+  justification: Type.Optional(justification),
 });
 
 const topics = object(

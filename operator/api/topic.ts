@@ -12,6 +12,8 @@ export const MAX_TOPIC_LEVELS = 8;
 type Check = { code: ApiCode; pattern: string; not?: true; only?: TopicAction; cure: string };
 
 const WORD = '[A-Za-z0-9._:@~=-]+';
+/** `<segment>.<namespace>` */
+const SEGMENT = '[a-z0-9-]+[.][a-z0-9-]+';
 const SAFE_LAST_LEVEL = `(${WORD}|[{]device[}]|[{]segment[}])`;
 const LEVEL = `(${WORD}|[{]device[}]|[{]segment[}]|[+])`;
 
@@ -60,6 +62,14 @@ const CHECKS: readonly Check[] = [
     cure: 'a subscription may not end in +: at the broker it would admit # at that level; end it in # or in a word',
   },
   {
+    code: 'HR-API-003',
+    // And one that ends in +/# lets # through a level higher. Behind the segment only: what stands for the segment is never granted as it is written.
+    pattern: '^[^/]*/[^/]*/(.*/)?[+]/#$',
+    not: true,
+    only: 'subscribe',
+    cure: 'a subscription may not end in +/#: at the broker it would admit # in the place of the +; end it in # or in a word',
+  },
+  {
     code: 'HR-API-004',
     pattern: '^(ota|recovery)(/|$)',
     not: true,
@@ -67,11 +77,20 @@ const CHECKS: readonly Check[] = [
   },
   {
     code: 'HR-API-004',
-    // Without {segment} a device named like a segment would fall into that segment's topics; agg/ and alert/ are bound to the namespace by admission.
-    pattern: '^([A-Za-z0-9._:@~=-]+/[{]segment[}]|agg/[a-z0-9-]+|alert/[a-z0-9-]+)/.',
-    cure: 'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/: anything else reaches topics of other segments, for which acceptFrom.topics is not supported yet',
+    pattern: '^(agg|alert)/[+#]',
+    not: true,
+    cure: 'topics under agg/ and alert/ belong to one site each: name the namespace',
+  },
+  {
+    code: 'HR-API-004',
+    // The second level says whose topic it is. A name without a dot is nobody's; agg/ and alert/ are bound to the namespace by admission.
+    pattern: `^(${WORD}/([{]segment[}]|${SEGMENT}|[+])/.|${WORD}/#$|(agg|alert)/[a-z0-9-]+/.)`,
+    cure: 'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics',
   },
 ];
+
+/** What stands in the second level of another segment's topics. */
+const OWN_PREFIX = `^${WORD}/[{]segment[}]/.`;
 
 /** What is wrong with a topic filter, first finding first; undefined when it may be granted. */
 export function topicProblem(filter: string, action: TopicAction): { code: ApiCode; message: string } | undefined {
@@ -91,7 +110,26 @@ export function topicRules(action: TopicAction): Rule[] {
 /** The same language as one JavaScript pattern, for ajv. That it is the same is a property test. */
 export function topicPattern(action: TopicAction): string {
   const last = action === 'publish' ? LEVEL : SAFE_LAST_LEVEL;
-  return `^(?!(ota|recovery)/)(${WORD}/[{]segment[}]|agg/[a-z0-9-]+|alert/[a-z0-9-]+)(/${LEVEL}){0,${MAX_TOPIC_LEVELS - 3}}/(${last}|#)$`;
+  const owned = `(${WORD}/([{]segment[}]|${SEGMENT}|[+])|(agg|alert)/[a-z0-9-]+)(/${LEVEL}){0,${MAX_TOPIC_LEVELS - 3}}/(${last}|#)`;
+  const wider = action === 'subscribe' ? '(?![^/]*/[^/]*/(.*/)?[+]/#$)' : '';
+  return `^(?!(ota|recovery)/)(?!(agg|alert)/[+#])${wider}(${WORD}/#|${owned})$`;
+}
+
+/** What a segment may let others have: topics of its own, and nothing that the broker would read wider. */
+export function grantProblem(filter: string, action: TopicAction): string | undefined {
+  return topicProblem(filter, action)?.message ?? (new RegExp(OWN_PREFIX).test(filter) ? undefined : GRANT_CURE);
+}
+
+const GRANT_CURE = 'a segment lets others have topics of its own only: begin with <word>/{segment}/';
+
+/** The same as CEL rules on one item of spec.acceptFrom[].topics. */
+export function grantRules(): Rule[] {
+  const own = CHECKS.slice(0, -1).map((check) => {
+    const holds = `${check.not ? '!' : ''}self.topic.matches('${check.pattern}')`;
+    const expression = check.only === undefined ? holds : `self.action != '${check.only}' || ${holds}`;
+    return rule(check.code, expression, `topic of spec.acceptFrom: ${check.cure}`, '.topic');
+  });
+  return [...own, rule('HR-API-004', `self.topic.matches('${OWN_PREFIX}')`, `topic of spec.acceptFrom: ${GRANT_CURE}`, '.topic')];
 }
 
 function checksOf(action: TopicAction): Check[] {

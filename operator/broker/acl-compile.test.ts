@@ -155,8 +155,11 @@ describe('what must not get into the text', () => {
 
   it.each([
     ['a subscription that ends in +', 'subscribe', 'cmd/{segment}/{device}/+'],
+    ['a subscription that ends in +/#', 'subscribe', 'cmd/{segment}/{device}/+/#'],
     ['everything', 'publish', '#'],
     ['everything of one level', 'publish', '+/x'],
+    ['a wildcard in the place of the segment', 'subscribe', 'dt/+/x'],
+    ['everything under a word', 'publish', 'dt/#'],
     ['topics of the broker', 'subscribe', '$SYS/#'],
     ['a shared subscription', 'subscribe', '$share/g/x'],
     ['a # in the middle', 'subscribe', 'a/#/b'],

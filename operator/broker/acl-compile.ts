@@ -6,6 +6,11 @@ import { BROKER_DEVICE, BROKER_SEGMENT, unsafeTopic, WIRE_NAME } from './topic.t
 
 /** 5.8.9 copies the whole text at every uncached check, 0.6 KB a rule: 100 rules cost a connection about 0.7 MB (emqx-profile.md, A1). */
 export const RULE_BUDGET = 100;
+/**
+ * Topics of other segments are literal and are copied with the text, about 26 words each: a third of a rule. At 19,000 of them 5.8.9 would cut every connection off, as it
+ * does at 6,300 rules (emqx-profile.md, A3).
+ */
+export const LITERAL_BUDGET = 4_000;
 /** 500 names of 64 characters pass PCRE's limit of 64 KB compiled, 700 do not (emqx-profile.md, A5). */
 const NAMES_PER_RULE = 500;
 
@@ -19,6 +24,7 @@ export type CompileInput = {
   /** `owned`: everything else is denied. `guest`: only clients of ours are fenced in, other people's rules follow. */
   mode: 'owned' | 'guest';
   budget?: number;
+  literals?: number;
 };
 export type Compiled = {
   rules: Term[];
@@ -48,14 +54,18 @@ export function compileAcl(input: CompileInput): Compiled {
   const included = new Map<string, string>();
   // The end, the base rules, and room for the rules that deny what is excluded.
   let left = (input.budget ?? RULE_BUDGET) - base.length - 1 - Math.max(1, Math.ceil(excluded.size / NAMES_PER_RULE));
+  let literalsLeft = input.literals ?? LITERAL_BUDGET;
   for (const rights of byAge) {
     const own = readingOf(rights).rules;
-    const cost = own.filter(([key]) => (shared.get(key)?.segments.length ?? 0) % NAMES_PER_RULE === 0).length;
-    if (cost > left) {
-      excluded.set(rights.segment, { code: 'HR-BRK-031', found: `${rights.segment} would need ${cost} more rules than the budget leaves` });
+    const added = own.filter(([key]) => (shared.get(key)?.segments.length ?? 0) % NAMES_PER_RULE === 0);
+    const literals = added.reduce((sum, [, rule]) => sum + literalsOf(rule), 0);
+    if (added.length > left || literals > literalsLeft) {
+      const needs = added.length > left ? `${added.length} rules` : `${literals} topics of other segments`;
+      excluded.set(rights.segment, { code: 'HR-BRK-031', found: `${rights.segment} would need ${needs} more than the budget leaves` });
       continue;
     }
-    left -= cost;
+    left -= added.length;
+    literalsLeft -= literals;
     for (const [key, rule] of own) {
       const known = shared.get(key) ?? { ...rule, segments: [] };
       known.segments.push(rights.segment);
@@ -118,12 +128,12 @@ function sharedRules(rights: SegmentRights): [key: string, rule: Shared][] {
     .sort(([a], [b]) => compare(a, b));
 }
 
-/** Rights of one action with the same options are one rule with all their topics. */
+/** Rights of one action with the same options are one rule with all their topics; those of other segments stand apart, or nobody else would share the rule. */
 function groups(rights: readonly TopicRight[], action: 'publish' | 'subscribe'): { action: Term; topics: string[] }[] {
   const byOptions = new Map<string, { options: Term[]; topics: Set<string> }>();
   for (const right of rights) {
     const options = optionsOf(right, action);
-    const key = JSON.stringify(options);
+    const key = JSON.stringify([options, isLiteral(right.topic)]);
     const group = byOptions.get(key) ?? { options, topics: new Set<string>() };
     group.topics.add(placeholders(right.topic));
     byOptions.set(key, group);
@@ -135,6 +145,10 @@ function groups(rights: readonly TopicRight[], action: 'publish' | 'subscribe'):
       topics: [...topics].sort(compare),
     }));
 }
+
+/** Another segment's topic names its owner in the second level. */
+const isLiteral = (topic: string): boolean => WIRE_NAME.test(topic.split('/')[1] ?? '');
+const literalsOf = ({ topics }: Shared): number => topics.filter(isLiteral).length;
 
 /** Absent `qosMax` or 2 means any; `retain: false` refuses a retained publish, anything else allows both. */
 function optionsOf(right: TopicRight, action: 'publish' | 'subscribe'): Term[] {

@@ -55,6 +55,8 @@ describe('a rule that widens is found even when it was meant', () => {
     ['an attribute that does not exist', `{allow, ${WHO}, publish, ["x/$\{client_attrs.nope}"]}.`],
     ['a user name in a topic', `{allow, ${WHO}, publish, ["x/%u"]}.`],
     ['a subscription that ends in +', `{allow, ${WHO}, subscribe, ["x/+"]}.`],
+    ['a wildcard in the place of the segment', `{allow, ${WHO}, subscribe, ["dt/+/x"]}.`],
+    ['a subscription that widens', `{allow, ${WHO}, subscribe, ["dt/a/+/#"]}.`],
     ['a wildcard in front', `{allow, ${WHO}, subscribe, ["+/#"]}.`],
     ['half a deny', `{deny, ${WHO}}.`],
     ['a deny of one topic', `{deny, ${WHO}, all, ["x"]}.`],

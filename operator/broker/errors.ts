@@ -111,8 +111,8 @@ export const ERRORS = {
   'HR-BRK-031': {
     title: 'RuleBudgetSpent',
     cause:
-      'the ACL text has as many rules as the broker bears (each connection copies them all); the newest segments that need more are left out',
-    cure: 'give segments the same topics with {segment} and {device} so that they share a rule, or remove policies',
+      'the ACL text has as many rules, or as many topics of other segments by name, as the broker bears (each connection copies them all); the newest segments that need more are left out',
+    cure: 'give segments the same topics with {segment} and {device} so that they share a rule, let fewer services read other segments, or remove policies',
   },
   'HR-BRK-032': {
     title: 'TopicUnsafe',

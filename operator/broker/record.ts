@@ -2,7 +2,7 @@
 import { baseRules } from './base-rights.ts';
 import type { ClientRule, Override } from './broker.ts';
 import type { RecordRule } from './emqx.ts';
-import { WIRE_NAME } from './topic.ts';
+import { WIDENS, WIRE_NAME } from './topic.ts';
 
 /** EMQX's default of `max_rules` for one client. */
 const MAX_RULES = 100;
@@ -67,7 +67,7 @@ function isSafe(rule: ClientRule): boolean {
   return (
     levels.every(
       (level, i) => /^[A-Za-z0-9._:@~=-]+$/.test(level) || level === '+' || (level === '#' && i === levels.length - 1 && i > 0),
-    ) && !(rule.action !== 'publish' && levels.at(-1) === '+')
+    ) && !(rule.action !== 'publish' && WIDENS.test(rule.topic))
   );
 }
 

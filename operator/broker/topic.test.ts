@@ -63,7 +63,7 @@ describe('subscriptions that rights do not cover', () => {
 });
 
 describe('topics that may be granted', () => {
-  it.each(['dt/{segment}/{device}/#', 'cmd/{segment}/+/x', 'agg/berlin/#', 'a', 'a.b:c@d~e=f-g_h/#'])('%s', (topic) =>
+  it.each(['dt/{segment}/{device}/#', 'cmd/{segment}/+/x', 'agg/berlin/#', 'a', 'a.b:c@d~e=f-g_h/x/#'])('%s', (topic) =>
     expect(unsafeTopic(topic, 'subscribe')).toBeUndefined(),
   );
 });

@@ -9,18 +9,21 @@ export const BROKER_SEGMENT = '$' + '{client_attrs.seg}';
 
 const MAX_LENGTH = 512;
 const WORD = /^[A-Za-z0-9._:@~=-]+$/;
+/** emqx_topic:match/2 takes the # of a filter for a word, and what follows a + may be nothing: x/+ and x/+/# both match x/#. */
+export const WIDENS = /(^|[/])[+]([/]#)?$/;
 const PLACEHOLDER = /^[{](?:device|segment)[}]$/;
 
 /**
  * Why a topic with `{device}` and `{segment}` must not reach the broker, or undefined. Narrower than MQTT: whatever could be read in another way there is outside.
- * A subscription that ends in + would admit # at that level; topics of the broker begin with $ (emqx.md §2, trap b; emqx-profile.md, 14).
+ * A subscription that ends in + or in +/# would admit # at that level; topics of the broker begin with $ (emqx.md §2, trap b; emqx-profile.md, 14).
  */
 export function unsafeTopic(topic: string, action: 'publish' | 'subscribe'): string | undefined {
   const levels = topic.split('/');
-  const last = levels.at(-1);
   if (topic.length > MAX_LENGTH) return `is longer than ${MAX_LENGTH} characters`;
   if (!WORD.test(levels[0] ?? '')) return 'does not begin with a word';
-  if (action === 'subscribe' && last === '+') return 'ends in +, which would admit # at that level';
+  // The second level says whose topics these are: with a wildcard there they are everybody's.
+  if (levels[1] === '+' || levels[1] === '#') return 'has a wildcard where the segment stands';
+  if (action === 'subscribe' && WIDENS.test(topic)) return 'ends in + or +/#, which would admit # at that level';
   const odd = levels.findIndex(
     (level, i) => !WORD.test(level) && !PLACEHOLDER.test(level) && level !== '+' && !(level === '#' && i === levels.length - 1),
   );

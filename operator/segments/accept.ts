@@ -3,37 +3,50 @@
 import { isIP } from 'node:net';
 import { segmentName } from '../api/names.ts';
 import type { SegmentPolicySpec } from '../api/segment-policy.ts';
-import { type TopicAction, topicProblem } from '../api/topic.ts';
+import { grantProblem, type TopicAction, topicProblem } from '../api/topic.ts';
 import type { TopicRight } from '../broker/broker.ts';
+import { type Key, keyOfRef } from '../kube/object.ts';
 import type { Finding } from './errors.ts';
 import { selectsEverything } from './selector.ts';
 
 export type PolicyText = { name: string; namespace: string; spec: SegmentPolicySpec };
 
 /** Topics with `{segment}` where the policy's own name stood, so that policies of one shape are alike. */
-export type Accepted = { publish: TopicRight[]; subscribe: TopicRight[] };
+export type Accepted = {
+  publish: TopicRight[];
+  subscribe: TopicRight[];
+  /** Topics of other segments that its devices should have. */
+  asks: Ask[];
+  /** Topics of its own that it lets others have. */
+  grants: Grant[];
+};
+
+/** `owner` is undefined for a wildcard in the place of the segment: everybody's. */
+export type Ask = { action: TopicAction; right: TopicRight; owner: Key | undefined; justification: string; path: string };
+/** `topic` names its owner literally; {device} is the device that uses it. */
+export type Grant = { to: Key; action: TopicAction; topic: string };
 
 /** `maxTrust`: highest trust that the namespace allows; `undefined` while the namespace is not known. */
 export function accept(policy: PolicyText, maxTrust: number | undefined): { accepted: Accepted } | { refused: Finding[] } {
   const { spec } = policy;
-  const publish = (spec.topics?.publish ?? []).map((right, i) => topicOf(policy, 'publish', i, right.topic));
-  const subscribe = (spec.topics?.subscribe ?? []).map((right, i) => topicOf(policy, 'subscribe', i, right.topic));
+  const topics = topicsOf(policy);
+  const grants = grantsOf(policy);
   const refused = [
     ...trust(spec, maxTrust),
     ...workloads(spec),
     ...unsupported(spec),
     ...cidrs(spec),
-    ...[...publish, ...subscribe].flatMap(({ finding }) => (finding === undefined ? [] : [finding])),
+    ...[...topics, ...grants].flatMap(({ finding }) => (finding === undefined ? [] : [finding])),
   ];
   if (refused.length > 0) return { refused };
+  const asks = topics.map(({ ask }) => ask);
+  const own = (action: TopicAction): TopicRight[] => asks.flatMap((ask) => (ask.action === action && isOwn(ask) ? [ask.right] : []));
   return {
     accepted: {
-      publish: (spec.topics?.publish ?? []).map((right, i) => ({
-        topic: publish[i]?.topic ?? '',
-        qosMax: right.qosMax ?? 1,
-        retain: right.retain ?? false,
-      })),
-      subscribe: (spec.topics?.subscribe ?? []).map((right, i) => ({ topic: subscribe[i]?.topic ?? '', qosMax: right.qosMax ?? 1 })),
+      publish: own('publish'),
+      subscribe: own('subscribe'),
+      asks: asks.filter((ask) => !isOwn(ask)),
+      grants: grants.map(({ grant }) => grant),
     },
   };
 }
@@ -84,20 +97,63 @@ function isCidr(text: string): boolean {
 const BEFORE_DEVICE = /[{]segment[}]\/([^{]*\/)?[+#]/;
 const SITE_WORDS = ['agg', 'alert'];
 
-function topicOf(policy: PolicyText, action: TopicAction, i: number, written: string): { topic: string; finding?: Finding } {
-  const { name, namespace, spec } = policy;
-  const levels = written.split('/');
-  const own = levels[1] === segmentName(name, namespace);
-  const topic = own ? levels.with(1, '{segment}').join('/') : written;
-  const refuse = (found: string): { topic: string; finding: Finding } => ({
-    topic,
-    finding: { code: 'HR-SEG-002', path: `spec.topics.${action}[${i}].topic`, found: `${JSON.stringify(written)}: ${found}` },
+type Written = { ask: Ask; finding?: Finding };
+
+function topicsOf(policy: PolicyText): Written[] {
+  const { publish = [], subscribe = [] } = policy.spec.topics ?? {};
+  return [
+    ...publish.map(({ topic, qosMax = 1, retain = false, justification = '' }, i) =>
+      topicOf(policy, { action: 'publish', right: { topic, qosMax, retain }, justification, path: `spec.topics.publish[${i}].topic` }),
+    ),
+    ...subscribe.map(({ topic, qosMax = 1, justification = '' }, i) =>
+      topicOf(policy, { action: 'subscribe', right: { topic, qosMax }, justification, path: `spec.topics.subscribe[${i}].topic` }),
+    ),
+  ];
+}
+
+function topicOf(policy: PolicyText, written: Omit<Ask, 'owner'>): Written {
+  const { namespace, spec } = policy;
+  const topic = withPlaceholder(policy, written.right.topic);
+  const levels = topic.split('/');
+  const ask: Ask = { ...written, right: { ...written.right, topic }, owner: ownerOf(levels[1] ?? '') };
+  const refuse = (found: string): Written => ({
+    ask,
+    finding: { code: 'HR-SEG-002', path: written.path, found: `${JSON.stringify(written.right.topic)}: ${found}` },
   });
-  const problem = topicProblem(topic, action);
+  const problem = topicProblem(topic, written.action);
   if (problem !== undefined) return refuse(problem.message);
   if (SITE_WORDS.includes(levels[0] ?? '') && levels[1] !== '{segment}' && levels[1] !== namespace)
     return refuse(`topics under ${levels[0]}/ belong to one site each: begin with ${levels[0]}/${namespace}/`);
   if ((spec.intraSegment ?? 'Isolated') === 'Isolated' && BEFORE_DEVICE.test(topic))
     return refuse('a wildcard stands where {device} would: put {device} before it, or set intraSegment: Allow');
-  return { topic };
+  return { ask };
 }
+
+function grantsOf(policy: PolicyText): { grant: Grant; finding?: Finding }[] {
+  const { name, namespace, spec } = policy;
+  return (spec.acceptFrom ?? []).flatMap((entry, i) =>
+    (entry.topics ?? []).map(({ topic: written, action }, j) => {
+      const topic = withPlaceholder(policy, written);
+      const to = keyOfRef({ namespace: entry.namespace ?? namespace, name: entry.segment });
+      const grant: Grant = { to, action, topic: topic.replaceAll('{segment}', segmentName(name, namespace)) };
+      const problem = grantProblem(topic, action);
+      if (problem === undefined) return { grant };
+      const path = `spec.acceptFrom[${i}].topics[${j}].topic`;
+      return { grant, finding: { code: 'HR-SEG-002', path, found: `${JSON.stringify(written)}: ${problem}` } };
+    }),
+  );
+}
+
+function withPlaceholder({ name, namespace }: PolicyText, topic: string): string {
+  const levels = topic.split('/');
+  return levels[1] === segmentName(name, namespace) ? levels.with(1, '{segment}').join('/') : topic;
+}
+
+/** Whose topics these are, by the second level. */
+function ownerOf(level: string): Key | undefined {
+  const [name = '', namespace = '', ...rest] = level.split('.');
+  return namespace === '' || rest.length > 0 ? undefined : keyOfRef({ namespace, name });
+}
+
+/** By placeholder, or of its site. */
+const isOwn = ({ right: { topic } }: Ask): boolean => topic.split('/')[1] === '{segment}' || SITE_WORDS.includes(topic.split('/')[0] ?? '');

@@ -9,7 +9,7 @@ export const ERRORS = {
   'HR-SEG-002': {
     title: 'TopicOutOfReach',
     cause: "a topic filter reaches outside the policy's own prefix, or is not in the grammar that can be granted safely",
-    cure: "begin with <word>/{segment}/ and put {device} before the first wildcard; the topics of another segment are granted by that segment's acceptFrom.topics, which is not supported yet",
+    cure: 'begin with <word>/{segment}/ and put {device} before the first wildcard; of another segment ask for <word>/<segment>.<namespace>/…, <word>/+/… or <word>/#, which its owner has to accept',
   },
   'HR-SEG-003': {
     title: 'SelectorTooWide',
@@ -28,8 +28,8 @@ export const ERRORS = {
   },
   'HR-SEG-010': {
     title: 'PeerNotFound',
-    cause: 'the conduit leads to a SegmentPolicy that does not exist',
-    cure: 'create it, or correct spec.conduits[].to; the conduit opens by itself once both sides grant it',
+    cause: 'the conduit or the topic leads to a SegmentPolicy that does not exist',
+    cure: 'create it, or correct spec.conduits[].to or the topic; it opens by itself once both sides grant it',
   },
   'HR-SEG-011': {
     title: 'NotAccepted',
@@ -38,23 +38,28 @@ export const ERRORS = {
   },
   'HR-SEG-012': {
     title: 'PeerRefused',
-    cause: 'the SegmentPolicy at the other end is not accepted, so nothing may lead there',
-    cure: 'see the conditions of that SegmentPolicy; the conduit opens by itself',
+    cause: 'the SegmentPolicy at the other end is not in force, so nothing may lead there',
+    cure: 'see the conditions of that SegmentPolicy; it opens by itself',
   },
   'HR-SEG-013': {
     title: 'IntoQuarantine',
     cause: 'nobody initiates into a segment of trust 0',
-    cure: 'remove the conduit; what is in quarantine is repaired by its ota/ and recovery/ topics',
+    cure: 'remove the conduit or the topic; what is in quarantine is repaired by its ota/ and recovery/ topics',
   },
   'HR-SEG-014': {
     title: 'JustificationMissing',
-    cause: 'the conduit leads to a segment of higher trust that is no gateway (trust 3), and says no reason',
-    cure: 'write spec.conduits[].justification, or lead the conduit to a gateway',
+    cause: 'the conduit or the topic leads to a segment of higher trust that is no gateway (trust 3), and says no reason',
+    cure: 'write the justification of that conduit or topic, or lead it to a gateway',
   },
   'HR-SEG-015': {
     title: 'Conflicted',
     cause: 'a pod belongs to two segments; NetworkPolicies would add up what both allow',
     cure: 'change the labels of the pod or spec.workloads[].podSelector so that each pod belongs to one segment; until then neither has conduits in the network',
+  },
+  'HR-SEG-016': {
+    title: 'TopicNotAccepted',
+    cause: 'the topics of another segment are used only when both sides grant it, and its owner does not',
+    cure: 'ask the owner of that segment for an entry in its spec.acceptFrom with this topic and action; the rest of the policy is in force, and this too as soon as it is accepted',
   },
   'HR-SEG-020': {
     title: 'NetworkPolicyRefused',

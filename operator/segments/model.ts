@@ -7,6 +7,7 @@ import { type Accepted, accept } from './accept.ts';
 import type { Finding } from './errors.ts';
 import { canonicalJson, canonicalSelector, type Labels, selectsEverything } from './selector.ts';
 import { sharedPods } from './shared-pods.ts';
+import { type Borrowed, borrow, marketOf, type Owner, rises, type TopicMarket } from './topics.ts';
 
 export type PolicyFacts = {
   key: Key;
@@ -56,8 +57,10 @@ export type Verdict = {
   refused: Finding[];
   /** The current spec, or the last good one, or nothing: then the segment has no rights and no flows. */
   segment?: Segment;
-  /** Conduits that are written and not, or not wholly, in force. */
+  /** Conduits and topics of other segments that are written and not, or not wholly, in force. */
   missing: Finding[];
+  /** Topics of all segments that only some of their owners grant: a sentence each. */
+  partly: string[];
   /** Names of conduits whose time is over. */
   expired: string[];
   conflictsWith: Key[];
@@ -75,7 +78,9 @@ export type Model = {
 export function buildModel(input: ModelInput): Model {
   const standings = new Map<Key, Standing>();
   for (const policy of [...input.policies].sort(byKey)) standings.set(policy.key, standingOf(policy, input.maxTrust(policy.namespace)));
-  const all: All = { standings, conflicts: conflictsOf(standings, input), now: input.now };
+  const owners = [...standings.values()].flatMap(ownerOf);
+  const market = marketOf(owners, (key) => standings.has(key));
+  const all: All = { standings, conflicts: conflictsOf(standings, input), market, now: input.now };
   const verdicts = new Map<Key, Verdict>();
   for (const standing of standings.values()) verdicts.set(standing.key, verdictOf(standing, all));
   for (const verdict of verdicts.values())
@@ -99,7 +104,7 @@ type Standing = {
   shut: LabelSelector[];
 };
 type InForce = { generation: number; spec: SegmentPolicySpec; accepted: Accepted; trust: number; workloads: LabelSelector[] };
-type All = { standings: ReadonlyMap<Key, Standing>; conflicts: ReadonlyMap<Key, Key[]>; now: number };
+type All = { standings: ReadonlyMap<Key, Standing>; conflicts: ReadonlyMap<Key, Key[]>; market: TopicMarket; now: number };
 
 function standingOf(policy: PolicyFacts, maxTrust: number | undefined): Standing {
   const { key, name, namespace } = policy;
@@ -139,7 +144,7 @@ function conflictsOf(standings: ReadonlyMap<Key, Standing>, input: ModelInput): 
 function verdictOf(standing: Standing, all: All): Verdict {
   const { key, refused, inForce, shut } = standing;
   const conflictsWith = all.conflicts.get(key) ?? [];
-  const verdict: Verdict = { key, refused, missing: [], expired: [], conflictsWith, shut };
+  const verdict: Verdict = { key, refused, missing: [], partly: [], expired: [], conflictsWith, shut };
   if (inForce === undefined) return verdict;
   const segment = emptySegment(standing, inForce, conflictsWith.length > 0);
   for (const [i, conduit] of sortedConduits(inForce.spec)) {
@@ -155,7 +160,23 @@ function verdictOf(standing: Standing, all: All): Verdict {
     if (flow !== undefined) segment.outgoing.push(flow);
     if (outside !== undefined) segment.outside.push(outside);
   }
+  const owner = all.market.owners.get(key);
+  if (owner !== undefined) borrowInto(segment.rights, verdict, borrow(owner, all.market));
   return { ...verdict, segment };
+}
+
+/** A pod in two segments takes nothing from their topics: at the broker a certificate names one segment, whatever labels a pod has. */
+function borrowInto(rights: SegmentRights, verdict: Verdict, { publish, subscribe, missing, partly }: Borrowed): void {
+  rights.publish.push(...publish);
+  rights.subscribe.push(...subscribe);
+  verdict.missing.push(...missing);
+  verdict.partly.push(...partly);
+}
+
+function ownerOf({ key, name, namespace, inForce }: Standing): Owner[] {
+  if (inForce === undefined) return [];
+  const { publish, subscribe, asks, grants } = inForce.accepted;
+  return [{ key, wireName: segmentName(name, namespace), trust: inForce.trust, own: { publish, subscribe }, asks, grants }];
 }
 
 type Granted = { flow?: Flow; outside?: OutsideFlow; finding?: Finding };
@@ -187,10 +208,6 @@ function grant(conduit: Conduit, path: string, { standing, inForce }: Initiator,
   };
 }
 
-/** Trust 3 is where gateways stand: leading there is what conduits are for. */
-const GATEWAY = 3;
-const rises = (from: number, to: number): boolean => to > from && to !== GATEWAY;
-
 function acceptedPorts(peer: Standing, initiator: Standing): Set<string> {
   const isInitiator = (entry: AcceptFrom): boolean =>
     (entry.namespace ?? peer.namespace) === initiator.namespace && entry.segment === initiator.name;
@@ -210,7 +227,7 @@ function emptySegment(standing: Standing, inForce: InForce, conflicted: boolean)
     workloads: inForce.workloads,
     // Nobody initiates into trust 0, its own members included.
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
-    rights: { segment: wireName, publish: accepted.publish, subscribe: accepted.subscribe },
+    rights: { segment: wireName, publish: [...accepted.publish], subscribe: [...accepted.subscribe] },
     outgoing: [],
     incoming: [],
     outside: [],

@@ -73,12 +73,16 @@ function accepted({ verdict }: SummaryInput): Said {
 }
 
 function compiled({ verdict }: SummaryInput): Said {
-  const { segment, missing, expired } = verdict;
+  const { segment, missing, expired, partly } = verdict;
   if (segment === undefined) return no(firstReason(verdict.refused), 'there is nothing to compile');
   const [first] = missing;
   if (first !== undefined) return no(reasonOf(first.code), allOf(missing));
   const over = expired.length === 0 ? '' : `; expired: ${expired.join(', ')}`;
-  return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}`);
+  const some = partly
+    .slice(0, MOST)
+    .map((sentence) => `; ${sentence}`)
+    .join('');
+  return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}${some}`);
 }
 
 function enforced({ verdict, network, gaps }: SummaryInput): Said {

@@ -12,13 +12,16 @@ const EMPTY_SELECTOR =
 const VALUES = 'HR-API-015: In and NotIn need values, Exists and DoesNotExist take none';
 const ONE_TARGET = 'HR-API-009: a conduit leads to exactly one of segment, workload and cidr: make one conduit for each';
 const CIDR = 'HR-API-010: write the network address and the prefix length with no bits set behind it, for example 10.20.0.0/16';
-const GRANTS_NOTHING = 'HR-API-009: this acceptFrom entry grants nothing: name ports, or remove the entry';
+const GRANTS_NOTHING = 'HR-API-009: this acceptFrom entry grants nothing: name ports or topics, or remove the entry';
 const SHORTER = 'characters, the limit is 64: shorten the name or the namespace: it becomes the CN or OU of certificates';
 const long = (length: number): string => 'x'.repeat(length);
 
 const FINGERPRINT = 'a'.repeat(64);
 const LISTS = { configMapRefs: [{ name: 'serials', key: 'list' }] };
 const MAKER = { secretRef: { name: 'maker', key: 'ca.crt' }, sha256: [FINGERPRINT] };
+const OWN_TOPIC = 'topic of spec.acceptFrom: a segment lets others have topics of its own only: begin with <word>/{segment}/';
+const accepts = (topic: string, action: string) => segment({ acceptFrom: [{ segment: 'gateways', topics: [{ topic, action }] }] });
+
 export const BAD_SEGMENTS: readonly BadManifest[] = [
   ['a name with a dot', segment({}, { name: 'office.sensors' }), [NAME], 'onlyServer'],
   [
@@ -159,6 +162,26 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
     'an acceptFrom with an empty list of ports',
     segment({ acceptFrom: [{ segment: 'gateways', ports: [] }] }),
     [`spec.acceptFrom[0]: ${GRANTS_NOTHING}`],
+    'onlyServer',
+  ],
+  [
+    'an acceptFrom for topics of another segment',
+    accepts('dt/doors.berlin/+/x', 'subscribe'),
+    [`spec.acceptFrom[0].topics[0].topic: HR-API-004: ${OWN_TOPIC}`],
+    'onlyServer',
+  ],
+  [
+    'an acceptFrom for topics of all segments',
+    accepts('dt/+/+/x', 'subscribe'),
+    [`spec.acceptFrom[0].topics[0].topic: HR-API-004: ${OWN_TOPIC}`],
+    'onlyServer',
+  ],
+  [
+    'an acceptFrom for a subscription that ends in +',
+    accepts('dt/{segment}/+', 'subscribe'),
+    [
+      'spec.acceptFrom[0].topics[0].topic: HR-API-003: topic of spec.acceptFrom: a subscription may not end in +: at the broker it would admit # at that level; end it in # or in a word',
+    ],
     'onlyServer',
   ],
   ['an acceptFrom of nobody', segment({ acceptFrom: [{ ports: [{ port: 1 }] }] }), ['spec.acceptFrom[0].segment: Required value']],

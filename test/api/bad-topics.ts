@@ -6,7 +6,8 @@ const CHARACTERS =
   'only letters, digits and . _ : @ ~ = - may be in a level (quotes, backslashes, spaces and control characters could change the rule at the broker)';
 const DOLLAR = 'topics that begin with $ belong to the broker: begin with a word of your own';
 const OUTSIDE =
-  'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/: anything else reaches topics of other segments, for which acceptFrom.topics is not supported yet';
+  'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics';
+const EVERY_SITE = 'topics under agg/ and alert/ belong to one site each: name the namespace';
 const EMPTY_LEVEL = 'a level is empty: remove the / at the beginning, at the end or beside another /';
 const HASH = '# stands alone as the last level: put it behind the last /, or use + for a single level';
 const PLACEHOLDERS = 'the only placeholders are {device} and {segment}: they stand for <device>.<namespace> and <segment>.<namespace>';
@@ -104,8 +105,25 @@ export const BAD_TOPICS: readonly BadManifest[] = [
   ],
   ['recovery topics', subscribes('recovery/{segment}/{device}'), [topic('subscribe', 'HR-API-004', RESERVED)]],
   ['everything', subscribes('#'), [topic('subscribe', 'HR-API-004', OUTSIDE)]],
-  ['a topic outside the segment', publishes('dt/other.berlin/{device}/x'), [topic('publish', 'HR-API-004', OUTSIDE)]],
-  ['another device of any segment', subscribes('dt/+/+/temperature'), [topic('subscribe', 'HR-API-004', OUTSIDE)]],
+  [
+    'a subscription that ends in +/#, which admits # a level higher at the broker',
+    subscribes(`${own}/+/#`),
+    [
+      topic(
+        'subscribe',
+        'HR-API-003',
+        'a subscription may not end in +/#: at the broker it would admit # in the place of the +; end it in # or in a word',
+      ),
+    ],
+  ],
+  ['a topic of a segment without its namespace', publishes('dt/doors/{device}/x'), [topic('publish', 'HR-API-004', OUTSIDE)]],
+  ['everything', subscribes('#'), [topic('subscribe', 'HR-API-004', OUTSIDE)]],
+  [
+    'aggregates of every site',
+    subscribes('agg/+/x'),
+    [topic('subscribe', 'HR-API-004', EVERY_SITE), topic('subscribe', 'HR-API-004', OUTSIDE), OTHER_SITE],
+  ],
+  ['aggregates of another segment', publishes('agg/doors.berlin/x'), [OTHER_SITE], 'onlyServer'],
   ['aggregates of another site', publishes('agg/paris/x'), [OTHER_SITE], 'onlyServer'],
   ['alerts of a site whose name begins alike', publishes('alert/api-table-2/x'), [OTHER_SITE], 'onlyServer'],
   [

@@ -11,6 +11,7 @@ const TRAPS = [
   '$share',
   '{clientid}',
   '{device',
+  'doors',
   'x-{device}',
   '%c',
   'ota',
@@ -27,7 +28,7 @@ const TRAPS = [
 
 /** Begins as a good one does. */
 export function goodTopic(): fc.Arbitrary<string> {
-  const begin = fc.constantFrom('dt/{segment}', 'cmd/{segment}', 'agg/berlin', 'alert/berlin');
+  const begin = fc.constantFrom('dt/{segment}', 'cmd/{segment}', 'agg/berlin', 'alert/berlin', 'dt/doors.berlin', 'dt/+', 'cmd');
   const level = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...WORDS) }, { weight: 1, arbitrary: fc.constant('+') });
   const last = fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...WORDS) }, { weight: 2, arbitrary: fc.constantFrom('#', '+') });
   return fc.tuple(begin, fc.array(level, { maxLength: 5 }), last).map(([first, middle, end]) => [first, ...middle, end].join('/'));
