@@ -42,7 +42,6 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
     'remove it and quarantine by an Intervention or by spec.lifecycle of the Device',
   ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
-  segment('spec', 'mode: Audit', "self.mode == 'Audit'", 'use mode: Enforce'),
 
   ...['Pause', 'Approve', 'Abort', 'Rollback'].map((action) =>
     intervention('spec', `action: ${action}`, `self.action == '${action}'`, 'use action: Quarantine, Revoke or Rotate on a Device'),

@@ -271,9 +271,13 @@ const spec = object(
     ),
     enrollment: Type.Optional(enrollment),
     quarantine: Type.Optional(quarantine),
-    mode: choice(['Enforce', 'Audit'], 'Enforce, or Audit: compile, prove and report, apply nothing. Default: Enforce.', {
-      default: 'Enforce',
-    }),
+    mode: choice(
+      ['Enforce', 'Audit'],
+      'Enforce, or Audit: compile, prove and report, apply nothing; what was enforced last stays in force. Default: Enforce.',
+      {
+        default: 'Enforce',
+      },
+    ),
   },
   {
     rules: [
@@ -303,7 +307,7 @@ const status = object('What is true of the segment. Written by the operator only
   observedGeneration: Type.Optional(observedGeneration),
   conditions: Type.Optional(conditions),
   accepted: Type.Optional(
-    object('The last spec that was accepted; it stays in force while a newer one is refused.', {
+    object('The last spec that was accepted with mode: Enforce; it stays in force while a newer one is refused or audited.', {
       generation: count('metadata.generation of that spec.'),
       spec: Type.Unsafe<Record<string, unknown>>({
         type: 'object',
@@ -313,7 +317,7 @@ const status = object('What is true of the segment. Written by the operator only
     }),
   ),
   counts: Type.Optional(
-    object('How much there is.', {
+    object('How much there is; with mode: Audit how much there would be.', {
       devices: Type.Optional(count('Devices that name this segment.')),
       registered: Type.Optional(count('Devices that this policy made just in time and that still exist; with spec.enrollment.serials.')),
       pods: Type.Optional(count('Pods that its workloads select.')),

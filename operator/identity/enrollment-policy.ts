@@ -19,7 +19,7 @@ export type EnrollmentPolicy = Projected & {
 
 export function enrollmentPolicy(policy: SegmentPolicy): EnrollmentPolicy {
   const { name = '', namespace = '', uid = '', resourceVersion = '' } = policy.metadata;
-  const enrollment = policy.spec.enrollment;
+  const { enrollment } = inForce(policy);
   return {
     key: keyOf(policy),
     uid,
@@ -30,6 +30,11 @@ export function enrollmentPolicy(policy: SegmentPolicy): EnrollmentPolicy {
     pinned: (enrollment?.manufacturerCA?.sha256 ?? []).map((text) => text.replaceAll(':', '').toLowerCase()),
     justInTime: justInTime(enrollment),
   };
+}
+
+/** Nothing of a text that is only audited is applied: nobody enrols by it. What was enforced last holds. */
+function inForce({ spec, status }: SegmentPolicy): Pick<SegmentPolicy['spec'], 'enrollment'> {
+  return spec.mode === 'Audit' ? ((status?.accepted?.spec ?? {}) as SegmentPolicy['spec']) : spec;
 }
 
 function justInTime(enrollment: Enrollment | undefined): EnrollmentPolicy['justInTime'] {

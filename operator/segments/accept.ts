@@ -69,7 +69,6 @@ function workloads(spec: SegmentPolicySpec): Finding[] {
 /** Only what would make the result wrong or wider if it were left out; the whole table is api/not-supported-yet.ts. */
 function unsupported(spec: SegmentPolicySpec): Finding[] {
   const used: [path: string, used: boolean][] = [
-    ['spec.mode: Audit', spec.mode === 'Audit'],
     ...(spec.workloads ?? []).map((w, i): [string, boolean] => [
       `spec.workloads[${i}].namespaceSelector`,
       w.namespaceSelector !== undefined,

@@ -130,15 +130,19 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
   type Done = { plan: Plan; desired: readonly NetworkPolicy[]; refused: Finding | undefined };
 
   async function summariseInto(policy: PolicyView, verdict: Verdict, acted: Done, model: Model, ctx: ReconcileContext): Promise<Outcome> {
-    const { segment } = verdict;
-    const selectors = segment?.workloads ?? verdict.shut;
+    // A text that is only audited is reported as if it were enforced, and applied nowhere.
+    const shown = verdict.audited && model.trial !== undefined ? model.trial : model;
+    const compiled = shown.verdicts.get(policy.key) ?? verdict;
+    const { segment } = compiled;
+    const selectors = segment?.workloads ?? compiled.shut;
     const status = summarise({
       generation: policy.generation,
       spec: policy.spec,
       status: policy.status,
       verdict,
+      compiled,
       network: {
-        policies: acted.desired.length + acted.plan.kept.length,
+        policies: shown === model ? acted.desired.length + acted.plan.kept.length : desiredOf(compiled, shown, policy, deps).length,
         ...(acted.refused === undefined ? {} : { refused: acted.refused }),
       },
       devices: deps.devices(policy.key),
@@ -147,7 +151,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
       gaps:
         segment === undefined
           ? []
-          : gapsOf({ segment, model, broker: deps.broker, widening: wideningOf(policy.namespace, segment.workloads) }),
+          : gapsOf({ segment, model: shown, broker: deps.broker, widening: wideningOf(policy.namespace, segment.workloads) }),
       now: new Date(clock.now()).toISOString(),
     });
     const target = { ref: refOf(policy.key), uid: policy.uid, status: policy.status, resourceVersion: policy.resourceVersion };

@@ -17,6 +17,12 @@ export function membershipOf(segment: Key, verdict: Verdict | undefined | 'unkno
       message: `there is no SegmentPolicy ${name} in namespace ${namespace}; the device keeps its ota/ and recovery/ topics only. Cure: create it, or correct spec.segment`,
     };
   const [first] = verdict.refused;
+  if (verdict.segment === undefined && verdict.audited)
+    return {
+      status: 'False',
+      reason: 'SegmentAudited',
+      message: `SegmentPolicy ${name} has mode: Audit and nothing of it is in force; the device keeps its ota/ and recovery/ topics only. Cure: set mode: Enforce`,
+    };
   if (verdict.segment === undefined)
     return {
       status: 'False',

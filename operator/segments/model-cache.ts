@@ -101,7 +101,13 @@ function printOf(verdict: Verdict, model: Model): Print {
   const { segment } = verdict;
   const peers = [...(segment?.outgoing ?? []).map(({ to }) => to), ...(segment?.incoming ?? []).map(({ from }) => from)];
   return {
-    compiled: JSON.stringify([verdict, peers.map((peer) => model.verdicts.get(peer)?.segment?.workloads)]),
+    compiled: JSON.stringify([verdict, peers.map((peer) => model.verdicts.get(peer)?.segment?.workloads), audited(verdict, model)]),
     rights: JSON.stringify([segment?.rights, membershipOf(verdict.key, verdict)]),
   };
+}
+
+/** What its status says of a text that is only audited. */
+function audited({ audited: is, key }: Verdict, { trial }: Model): string | undefined {
+  const verdict = is ? trial?.verdicts.get(key) : undefined;
+  return verdict === undefined || trial === undefined ? undefined : printOf(verdict, trial).compiled;
 }

@@ -180,7 +180,6 @@ describe('what a policy may say', () => {
       3,
       ['SelectorTooWide'],
     ],
-    ['Audit is refused as long as nothing honours it', { mode: 'Audit' }, 3, ['NotSupportedYet']],
     [
       'an address range with nonsense is refused',
       { conduits: [{ name: 'x', to: { cidr: '10.0.0.0/33' }, ports: TLS }] },

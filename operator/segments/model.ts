@@ -15,7 +15,7 @@ export type PolicyFacts = {
   namespace: string;
   generation: number;
   spec: SegmentPolicySpec;
-  /** The last spec that was accepted, as the status remembers it. */
+  /** The last spec that was accepted with mode: Enforce, as the status remembers it. */
   lastGood?: { generation: number; spec: SegmentPolicySpec };
 };
 
@@ -55,6 +55,8 @@ export type Verdict = {
   key: Key;
   /** Why the spec as written is not in force. */
   refused: Finding[];
+  /** The current spec is not to be applied, whether it is good or not. */
+  audited: boolean;
   /** The current spec, or the last good one, or nothing: then the segment has no rights and no flows. */
   segment?: Segment;
   /** Conduits and topics of other segments that are written and not, or not wholly, in force. */
@@ -73,9 +75,20 @@ export type Verdict = {
 export type Model = {
   verdicts: ReadonlyMap<Key, Verdict> /** The earliest instant after `now` at which the model changes by itself. */;
   nextExpiry?: number;
+  /** What would be in force if every policy with mode: Audit were enforced; absent when there is none. Nothing of it is applied. */
+  trial?: Model;
 };
 
 export function buildModel(input: ModelInput): Model {
+  const policies = [...input.policies];
+  const model = build({ ...input, policies });
+  if (!policies.some(({ spec }) => spec.mode === 'Audit')) return model;
+  const trial = build({ ...input, policies: policies.map((policy) => ({ ...policy, spec: { ...policy.spec, mode: 'Enforce' } })) });
+  const ends = [model, trial].flatMap(({ nextExpiry }) => (nextExpiry === undefined ? [] : [nextExpiry]));
+  return { ...model, trial, ...(ends.length === 0 ? {} : { nextExpiry: Math.min(...ends) }) };
+}
+
+function build(input: ModelInput): Model {
   const standings = new Map<Key, Standing>();
   for (const policy of [...input.policies].sort(byKey)) standings.set(policy.key, standingOf(policy, input.maxTrust(policy.namespace)));
   const owners = [...standings.values()].flatMap(ownerOf);
@@ -100,6 +113,7 @@ type Standing = {
   name: string;
   namespace: string;
   refused: Finding[];
+  audited: boolean;
   inForce?: InForce;
   shut: LabelSelector[];
 };
@@ -108,6 +122,7 @@ type All = { standings: ReadonlyMap<Key, Standing>; conflicts: ReadonlyMap<Key, 
 
 function standingOf(policy: PolicyFacts, maxTrust: number | undefined): Standing {
   const { key, name, namespace } = policy;
+  const audited = policy.spec.mode === 'Audit';
   const now = accept(policy, maxTrust);
   const standing = (text: { generation: number; spec: SegmentPolicySpec }, accepted: Accepted, refused: Finding[]): Standing => {
     const { generation, spec } = text;
@@ -116,17 +131,24 @@ function standingOf(policy: PolicyFacts, maxTrust: number | undefined): Standing
       name,
       namespace,
       refused,
+      audited,
       shut: [],
       inForce: { generation, spec, accepted, trust: spec.trust ?? 2, workloads: workloadsOf(spec) },
     };
   };
-  if ('accepted' in now) return standing(policy, now.accepted, []);
+  if ('accepted' in now && !audited) return standing(policy, now.accepted, []);
+  const refused = 'refused' in now ? now.refused : [];
   // The last good text must still be allowed: when the administrator lowers the trust of a namespace, what was good before is not good any more.
-  const before = policy.lastGood === undefined ? undefined : accept({ name, namespace, spec: policy.lastGood.spec }, maxTrust);
+  // One that says Audit was never enforced, whoever wrote it there.
+  const before =
+    policy.lastGood === undefined || policy.lastGood.spec.mode === 'Audit'
+      ? undefined
+      : accept({ name, namespace, spec: policy.lastGood.spec }, maxTrust);
   if (policy.lastGood !== undefined && before !== undefined && 'accepted' in before)
-    return standing(policy.lastGood, before.accepted, now.refused);
-  const shut = distinct([policy.spec, ...(policy.lastGood === undefined ? [] : [policy.lastGood.spec])].flatMap(workloadsOf));
-  return { key, name, namespace, refused: now.refused, shut };
+    return standing(policy.lastGood, before.accepted, refused);
+  // A text that is only audited shuts nothing either; what was enforced before stays shut.
+  const texts = [...(audited ? [] : [policy.spec]), ...(policy.lastGood === undefined ? [] : [policy.lastGood.spec])];
+  return { key, name, namespace, refused, audited, shut: distinct(texts.flatMap(workloadsOf)) };
 }
 
 function conflictsOf(standings: ReadonlyMap<Key, Standing>, input: ModelInput): Map<Key, Key[]> {
@@ -142,9 +164,9 @@ function conflictsOf(standings: ReadonlyMap<Key, Standing>, input: ModelInput): 
 }
 
 function verdictOf(standing: Standing, all: All): Verdict {
-  const { key, refused, inForce, shut } = standing;
+  const { key, refused, audited, inForce, shut } = standing;
   const conflictsWith = all.conflicts.get(key) ?? [];
-  const verdict: Verdict = { key, refused, missing: [], partly: [], expired: [], conflictsWith, shut };
+  const verdict: Verdict = { key, refused, audited, missing: [], partly: [], expired: [], conflictsWith, shut };
   if (inForce === undefined) return verdict;
   const segment = emptySegment(standing, inForce, conflictsWith.length > 0);
   for (const [i, conduit] of sortedConduits(inForce.spec)) {
@@ -194,7 +216,7 @@ function grant(conduit: Conduit, path: string, { standing, inForce }: Initiator,
   });
   const peer = all.standings.get(to);
   if (peer === undefined) return missing('HR-SEG-010', 'there is no such SegmentPolicy');
-  if (peer.inForce === undefined) return missing('HR-SEG-012', 'that SegmentPolicy is not accepted');
+  if (peer.inForce === undefined) return missing('HR-SEG-012', 'that SegmentPolicy is not in force');
   if (peer.inForce.trust === 0) return missing('HR-SEG-013', 'its trust is 0');
   if (rises(inForce.trust, peer.inForce.trust) && (conduit.justification ?? '').trim() === '')
     return missing('HR-SEG-014', `trust rises from ${inForce.trust} to ${peer.inForce.trust} and there is no justification`);

@@ -11,6 +11,8 @@ export type SummaryInput = {
   spec: SegmentPolicySpec;
   status: SegmentPolicyStatus | undefined;
   verdict: Verdict;
+  /** With mode: Audit what would be, if it were enforced; otherwise the same as `verdict`. */
+  compiled: Verdict;
   /** What became of the NetworkPolicies: all as wanted, or why not. */
   network: { policies: number; refused?: Finding };
   devices: number;
@@ -44,8 +46,11 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
   );
   for (const [type, what] of said)
     if (what !== undefined) conditions = setCondition(conditions, { type, ...what, observedGeneration: input.generation }, input.now);
-  const { segment } = input.verdict;
-  const remembered = input.verdict.refused.length === 0 ? { generation: input.generation, spec: input.spec } : input.status?.accepted;
+  const { segment } = input.compiled;
+  const remembered =
+    input.verdict.refused.length === 0 && !input.verdict.audited
+      ? { generation: input.generation, spec: input.spec }
+      : input.status?.accepted;
   return {
     observedGeneration: input.generation,
     conditions,
@@ -65,14 +70,17 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
 function accepted({ verdict }: SummaryInput): Said {
   const [first] = verdict.refused;
   if (first === undefined) return yes('Accepted', 'the policy is accepted');
-  const instead =
-    verdict.segment === undefined
-      ? 'nothing is in force: its devices and pods are denied'
-      : `generation ${verdict.segment.generation} stays in force`;
-  return no(reasonOf(first.code), `${allOf(verdict.refused)}; ${instead}`);
+  return no(reasonOf(first.code), `${allOf(verdict.refused)}; ${instead(verdict)}`);
 }
 
-function compiled({ verdict }: SummaryInput): Said {
+function instead({ segment, audited }: Verdict): string {
+  if (segment !== undefined) return `generation ${segment.generation} stays in force`;
+  return audited
+    ? 'nothing is in force: its devices are denied, its pods are as they were'
+    : 'nothing is in force: its devices and pods are denied';
+}
+
+function compiled({ compiled: verdict }: SummaryInput): Said {
   const { segment, missing, expired, partly } = verdict;
   if (segment === undefined) return no(firstReason(verdict.refused), 'there is nothing to compile');
   const [first] = missing;
@@ -87,6 +95,7 @@ function compiled({ verdict }: SummaryInput): Said {
 
 function enforced({ verdict, network, gaps }: SummaryInput): Said {
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
+  if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
   // Never more than what was seen: applying is not enforcing. See the gap NotProbed.
   const untried = gaps.some(({ reason }) => reason === 'NotProbed');
@@ -96,7 +105,7 @@ function enforced({ verdict, network, gaps }: SummaryInput): Said {
   );
 }
 
-function conflicted({ verdict }: SummaryInput): Said {
+function conflicted({ compiled: verdict }: SummaryInput): Said {
   if (verdict.conflictsWith.length === 0) return no('NoConflict', 'no pod belongs to another segment too');
   return yes('Conflicted', explain(conflictOf(verdict)));
 }
@@ -123,13 +132,16 @@ function registered({ enrollment, status }: SummaryInput): { registered?: number
 }
 
 function ready(input: SummaryInput): Said {
-  for (const part of [accepted(input), enforced(input), compiled(input)]) if (part.status !== 'True') return part;
-  if (input.verdict.conflictsWith.length > 0) return no('Conflicted', explain(conflictOf(input.verdict)));
-  return yes('Ready', compiled(input).message);
+  const { audited } = input.verdict;
+  const parts = [accepted(input), ...(audited ? [] : [enforced(input)]), compiled(input)];
+  for (const part of parts) if (part.status !== 'True') return part;
+  if (input.compiled.conflictsWith.length > 0) return no('Conflicted', explain(conflictOf(input.compiled)));
+  // What is asked for is a report, and here it is: whoever waits for the object may go on.
+  return audited ? yes('Audited', `${compiled(input).message}; ${enforced(input).message}`) : yes('Ready', compiled(input).message);
 }
 
 /** Somebody else can make it go on: the other side of a conduit, the API server. */
-function reconciling({ verdict, network }: SummaryInput): Said | undefined {
+function reconciling({ compiled: verdict, network }: SummaryInput): Said | undefined {
   if (verdict.refused.length > 0) return undefined;
   const waiting = [
     ...(network.refused === undefined ? [] : [network.refused]),
@@ -140,7 +152,7 @@ function reconciling({ verdict, network }: SummaryInput): Said | undefined {
 }
 
 /** Only a change of this manifest, of the namespace's label or of a pod's labels helps. */
-function stalled({ verdict }: SummaryInput): Said | undefined {
+function stalled({ compiled: verdict }: SummaryInput): Said | undefined {
   const own = [...verdict.refused, ...verdict.missing.filter(isOwnFault)];
   const [first] = own;
   if (first !== undefined) return yes(reasonOf(first.code), allOf(own));

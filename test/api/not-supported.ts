@@ -21,7 +21,6 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   'SegmentPolicy spec.egress other than Aggregates': segment({ egress: 'Alerts' }),
   'SegmentPolicy spec.quarantine.triggers': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
-  'SegmentPolicy spec.mode: Audit': segment({ mode: 'Audit' }),
 
   'Intervention spec.action: Pause': intervention({ action: 'Pause', target: FIRMWARE }),
   'Intervention spec.action: Approve': intervention({ action: 'Approve', target: FIRMWARE }),

@@ -126,6 +126,23 @@ describe('a SegmentPolicy becomes NetworkPolicies', () => {
     expect(rolesOf(await policies(), 'gateways')).toEqual(['allow-in', 'allow-out', 'deny']);
   });
 
+  it('mode: Audit reports and applies nothing; what was enforced before stays', async () => {
+    await run.apply([sensors({ mode: 'Audit' }), gateways()]);
+    const fresh = await untilReady('sensors', 'True', 'Audited');
+    expect(conditionOf(fresh, 'Enforced')).toMatchObject({ status: 'False', reason: 'AuditOnly' });
+    expect(fresh.status?.counts).toMatchObject({ conduits: 1, networkPolicies: 2 });
+    expect(rolesOf(await policies(), 'sensors')).toEqual([]);
+    await run.apply([sensors()]);
+    await untilReady('sensors', 'True', 'Ready');
+    const enforced = await policies();
+    expect(rolesOf(enforced, 'sensors')).toEqual(['allow-out', 'deny']);
+    await run.apply([sensors({ mode: 'Audit', conduits: [] })]);
+    const again = await untilReady('sensors', 'True', 'Audited');
+    expect(again.status?.counts).toMatchObject({ conduits: 0 });
+    expect(again.status?.accepted?.spec).toMatchObject({ mode: 'Enforce' });
+    expect((await policies()).map(({ spec }) => spec)).toEqual(enforced.map(({ spec }) => spec));
+  });
+
   it('across namespaces too', async () => {
     const other = await ownNamespace(cluster, 'segments');
     await run.apply([sensors({}, other), gateways({ acceptFrom: [{ namespace: other, segment: 'sensors', ports: PORT }] })]);
