@@ -110,6 +110,7 @@ function compose(manager: Manager, parts: Parts): void {
     devices: deviceReflector,
     enrollment: (segment) => registration.enrollment(segment),
     shut: (home) => devices.shutIn(home),
+    exclusion: (segment) => broker.exclusion(segment),
     broker: { port: options.broker.port, peers: options.broker.peers },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
@@ -171,6 +172,7 @@ function compose(manager: Manager, parts: Parts): void {
 
   const farewell = createFarewell({ recorder, broker, clock });
   identity.onRetired((entries) => farewell.retired(entries));
+  broker.onExcluded((changed) => segments.exclusionsChanged(changed));
   broker.onLook((clients) => devices.looked(clients));
 
   const caches = [deviceReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];

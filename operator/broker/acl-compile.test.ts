@@ -221,6 +221,38 @@ describe('the budget of rules', () => {
   });
 });
 
+describe('topics of other segments', () => {
+  const readers = (count: number, topics: number): SegmentRights[] =>
+    Array.from({ length: count }, (_, i) => ({
+      segment: `r${i}.berlin`,
+      publish: [],
+      subscribe: [
+        { topic: 'cmd/{segment}/{device}/#' },
+        ...Array.from({ length: topics }, (_, t) => ({ topic: `dt/s${t + i * topics}.berlin/+/t` })),
+      ],
+    }));
+
+  it('are one rule for all of one segment, and take nothing from what it shares with others', () => {
+    const before = compile(readers(1, 0)).rules.length;
+    expect(compile(readers(1, 1000)).rules).toHaveLength(before + 1);
+    expect(compile(readers(5, 100)).rules).toHaveLength(before + 5);
+  });
+
+  it('segments that have the same ones share a rule', () => {
+    const same = readers(1, 50).flatMap((one) => [one, { ...one, segment: 'r-2.berlin' }]);
+    expect(compile(same).rules).toHaveLength(compile(readers(1, 50)).rules.length);
+  });
+
+  it('have a budget: what is beyond is denied and named, the newest first', () => {
+    const { included, excluded, rules } = compile(readers(3, 40), { literals: 100, age: (segment) => (segment === 'r0.berlin' ? 9 : 1) });
+    expect([[...included.keys()], [...excluded.keys()]]).toEqual([['r1.berlin', 'r2.berlin'], ['r0.berlin']]);
+    expect(excluded.get('r0.berlin')).toMatchObject({ code: 'HR-BRK-031', found: expect.stringContaining('40 topics of other segments') });
+    expect(decide(rules, clientOf('d.berlin', 'r0.berlin'), { action: 'subscribe', topic: 'cmd/r0.berlin/d.berlin/x' })?.permission).toBe(
+      'deny',
+    );
+  });
+});
+
 describe('segments that EMQX refused', () => {
   it('are denied right behind what every device keeps', () => {
     const { rules } = compile(alike(2), { refused: new Map([['s1.berlin', { code: 'HR-BRK-030', found: 'x' }]]) });

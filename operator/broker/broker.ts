@@ -61,6 +61,9 @@ export type Authorization = {
   message: string;
 };
 
+/** A reason of errors.ts, and the line for a person with code and cure. */
+export type Exclusion = { reason: string; message: string };
+
 /** `goneAtMs`: of a session that lasts, when its client went, by the broker's clock. */
 export type ClientSeen = { connected: boolean; goneAtMs: number | undefined };
 
@@ -104,6 +107,10 @@ export type Broker = {
   trustsCa(ca: string): boolean;
   /** Called with the clients whose authorization or ban may read differently now; `all` when every one may. */
   onChange(listener: (clients: 'all' | ReadonlySet<string>) => void): void;
+  /** Why the broker's text denies this segment (`<segment>.<namespace>`) instead of granting its rights; undefined as long as it does not, `unknown` before the first look. */
+  exclusion(segment: string): Exclusion | 'unknown' | undefined;
+  /** Called with the segments of which `exclusion` may say something else now. */
+  onExcluded(listener: (segments: ReadonlySet<string>) => void): void;
   /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */
   onLook(listener: (clients: ReadonlyMap<string, ClientSeen>) => void): void;
   /** To be run while this process leads. */

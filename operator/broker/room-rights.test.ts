@@ -268,11 +268,15 @@ describe('policies', () => {
 
   it('a segment that EMQX refuses is denied and named, all others are in force, and it is tried again when it changes', async () => {
     scene.emqx.refuses = /bad\/x/;
+    const told: string[] = [];
+    scene.room.onExcluded((segments) => void told.push(...segments));
     const more = Array.from({ length: 10 }, (_, i) => rights(`s${i}.berlin`, `cmd/${i}/x`));
     scene.segments = [rights(LAB, 'cmd/tightened'), ...more, { ...rights('bad.berlin'), publish: [{ topic: 'bad/x' }] }, rights(OFFICE)];
     scene.room.wake('policies');
     await advance(500);
     expect(scene.room.authorization(THERMO, 'bad.berlin')).toMatchObject({ state: 'excluded', reason: 'SegmentRefused' });
+    expect(scene.room.exclusion('bad.berlin')).toMatchObject({ reason: 'SegmentRefused' });
+    expect([told, scene.room.exclusion(LAB)]).toEqual([['bad.berlin'], undefined]);
     for (const { segment } of [...more, rights(OFFICE)]) expect(scene.state(`x.${segment}`, segment)).toBe('ok');
     expect(scene.emqx.text).toContain('"cmd/tightened"');
     expect(scene.emqx.text).toMatch(/[{]deny, [{]client_attr,"seg",[{]re,"\^[(][?]:bad\[[.]\]berlin[)][$]"[}][}], all, all[}]/);
@@ -281,6 +285,7 @@ describe('policies', () => {
     scene.room.wake('a policy');
     await advance(500);
     expect(scene.state(THERMO, 'bad.berlin')).toBe('ok');
+    expect([told, scene.room.exclusion('bad.berlin')]).toEqual([['bad.berlin', 'bad.berlin'], undefined]);
   });
 });
 

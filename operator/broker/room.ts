@@ -9,6 +9,7 @@ import { createBans } from './bans.ts';
 import type { Authorization, Broker, ClientSeen, DesiredBroker, Incident } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
+import { explain, reasonOf } from './errors.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
 import { createNotices } from './notices.ts';
 import { createPass } from './pass.ts';
@@ -60,7 +61,7 @@ export function createRoom(deps: RoomDeps): Broker {
   const notices = createNotices(() => {
     const { text, complete, findings, textProblem, segments, excluded } = knowledge;
     const everybody = JSON.stringify([reach.unreachable(), text?.kind.kind === 'foreign', complete, findings, textProblem]);
-    return { everybody, segments, excluded };
+    return { everybody, segments, excluded, complete };
   });
   const pulse = createPulse(clock);
   /** Clients that a wake named, with the number of that wake. */
@@ -264,6 +265,12 @@ export function createRoom(deps: RoomDeps): Broker {
     inUse: usage.inUse,
     trustsCa: (ca) => trustsCa(knowledge, ca),
     onChange: notices.onChange,
+    exclusion(segment) {
+      if (!knowledge.complete) return 'unknown';
+      const why = knowledge.excluded.get(segment);
+      return why === undefined ? undefined : { reason: reasonOf(why.code), message: explain(why.code, why.found) };
+    },
+    onExcluded: notices.onExcluded,
     onLook: (listener) => void lookers.push(listener),
     controller,
   };

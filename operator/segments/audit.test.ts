@@ -104,7 +104,15 @@ describe('the status of an audited policy', () => {
     if (verdict === undefined || compiled === undefined) throw new Error('no verdict');
     return summarise({
       ...{ generation: policy.generation, spec: policy.spec, status, verdict, compiled },
-      ...{ network: { policies: 3 }, devices: 0, enrollment: undefined, pods: 0, gaps: [], now: '2026-11-26T00:00:00Z' },
+      ...{
+        network: { policies: 3 },
+        excluded: undefined,
+        devices: 0,
+        enrollment: undefined,
+        pods: 0,
+        gaps: [],
+        now: '2026-11-26T00:00:00Z',
+      },
     });
   };
   const said = (status: SegmentPolicyStatus, type: string) => {

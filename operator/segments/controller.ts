@@ -1,6 +1,7 @@
 // The SegmentPolicy controller. Read `reconcile` from top to bottom: observe, decide, act, summarise. It is level-triggered: a policy that is gone is
 // reconciled like one that is there, from the labels of the NetworkPolicies it left behind; there is no finalizer (docs/adr/0004-segments.md).
 import { apiVersionOf, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources.ts';
+import type { Exclusion } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Key, refOf } from '../kube/object.ts';
 import type { Store } from '../kube/store.ts';
@@ -16,7 +17,7 @@ import { writeStatus } from '../runtime/status.ts';
 import { carryOut } from './act.ts';
 import { type ActualPolicy, isAsDesired } from './actual-policy.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
-import { gapsOf } from './gaps.ts';
+import { exclusionSaid, gapsOf } from './gaps.ts';
 import type { Model, Verdict } from './model.ts';
 import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, SITE_DENY_NAME, siteDeny } from './networkpolicy.ts';
 import { type Plan, planNetworkPolicies, type Step } from './plan.ts';
@@ -35,6 +36,7 @@ export type ControllerDeps = {
   model: () => Model;
   devices: (segment: Key) => number;
   enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
+  exclusion: (segment: string) => Exclusion | 'unknown' | undefined;
   /** Devices of a namespace whose pods get nothing of a segment. */
   shut: (namespace: string) => readonly string[];
   broker: BrokerAccess;
@@ -134,6 +136,10 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
     const shown = verdict.audited && model.trial !== undefined ? model.trial : model;
     const compiled = shown.verdicts.get(policy.key) ?? verdict;
     const { segment } = compiled;
+    // Of a text that is only audited the broker knows nothing.
+    const asked = verdict.audited || segment === undefined ? undefined : deps.exclusion(segment.rights.segment);
+    // After a restart: what stands there holds until the broker was looked at.
+    const excluded = asked === 'unknown' ? exclusionSaid(policy.status?.gaps) : asked;
     const selectors = segment?.workloads ?? compiled.shut;
     const status = summarise({
       generation: policy.generation,
@@ -145,13 +151,14 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
         policies: shown === model ? acted.desired.length + acted.plan.kept.length : desiredOf(compiled, shown, policy, deps).length,
         ...(acted.refused === undefined ? {} : { refused: acted.refused }),
       },
+      excluded,
       devices: deps.devices(policy.key),
       enrollment: deps.enrollment(policy.key),
       pods: selectors.length === 0 ? 0 : deps.pods.count(policy.namespace, selectors),
       gaps:
         segment === undefined
           ? []
-          : gapsOf({ segment, model: shown, broker: deps.broker, widening: wideningOf(policy.namespace, segment.workloads) }),
+          : gapsOf({ segment, model: shown, broker: deps.broker, excluded, widening: wideningOf(policy.namespace, segment.workloads) }),
       now: new Date(clock.now()).toISOString(),
     });
     const target = { ref: refOf(policy.key), uid: policy.uid, status: policy.status, resourceVersion: policy.resourceVersion };

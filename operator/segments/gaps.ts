@@ -1,5 +1,6 @@
 // What the network of a cluster cannot enforce of a segment, said aloud in its status. Pure.
 import type { SegmentPolicyStatus } from '../api/segment-policy.ts';
+import type { Exclusion } from '../broker/broker.ts';
 import type { ActualPolicy } from './actual-policy.ts';
 import type { Model, Segment } from './model.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
@@ -10,6 +11,8 @@ export type GapInput = {
   segment: Segment;
   model: Model;
   broker: BrokerAccess;
+  /** The broker's text denies the segment: why. */
+  excluded: Exclusion | undefined;
   /** Policies of others in its namespace that select a pod of the segment and allow something. */
   widening: readonly ActualPolicy[];
 };
@@ -17,14 +20,37 @@ export type GapInput = {
 export function gapsOf(input: GapInput): Gap[] {
   const { segment } = input;
   const pods = segment.workloads.length > 0;
-  return [...foreign(input), ...flowsWithoutPods(input), ...(pods ? [...unknownBroker(input), ...OF_EVERY_CLUSTER] : [])].slice(
-    0,
-    MAX_GAPS,
-  );
+  return [
+    ...excludedAtBroker(input),
+    ...foreign(input),
+    ...flowsWithoutPods(input),
+    ...(pods ? [...unknownBroker(input), ...OF_EVERY_CLUSTER] : []),
+  ].slice(0, MAX_GAPS);
 }
 
 /** The list's maxItems in the schema. */
 const MAX_GAPS = 50;
+
+const DENIED =
+  'all topic rights of its devices: the broker denies them everything but what every device keeps; the other segments are in force';
+
+/** The exclusion that a status speaks of. */
+export function exclusionSaid(gaps: readonly Gap[] | undefined): Exclusion | undefined {
+  const said = gaps?.find(({ surface, affects }) => surface === 'broker' && affects === DENIED);
+  return said === undefined ? undefined : { reason: said.reason, message: said.mitigation };
+}
+
+function excludedAtBroker({ excluded }: GapInput): Gap[] {
+  if (excluded === undefined) return [];
+  return [
+    {
+      surface: 'broker',
+      reason: excluded.reason,
+      affects: DENIED,
+      mitigation: excluded.message,
+    },
+  ];
+}
 
 function foreign({ widening }: GapInput): Gap[] {
   return widening.map((policy) => ({

@@ -1,7 +1,7 @@
 // The door of the segments room: SegmentPolicies become topic rights for the broker room and NetworkPolicies in the cluster.
 import { NAMESPACES, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources.ts';
 import type { SegmentPolicy } from '../api/segment-policy.ts';
-import type { SegmentRights } from '../broker/broker.ts';
+import type { Exclusion, SegmentRights } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
@@ -36,6 +36,8 @@ export type SegmentsDeps = {
   broker: BrokerAccess;
   /** Who may come in by this policy without a manifest; `unknown` = not looked yet; undefined = nobody. */
   enrollment?: (segment: Key) => EnrollmentView | 'unknown' | undefined;
+  /** Why the broker denies this segment, by `<segment>.<namespace>`; undefined as long as it does not, `unknown` before it was asked. */
+  exclusion?: (segment: string) => Exclusion | 'unknown' | undefined;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -50,6 +52,8 @@ export type Segments = {
   membership(device: { name: string; namespace: string; segment: string }): { segmented: Membership };
   /** What `enrollment` says of this policy has changed. */
   enrollmentChanged(segment: Key): void;
+  /** What `exclusion` says of these segments (`<segment>.<namespace>`) has changed. */
+  exclusionsChanged(segments: Iterable<string>): void;
   /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
   onChange(listener: (segments: Key[]) => void): void;
   /** `shut` may answer differently for this namespace now. */
@@ -161,6 +165,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     model: () => cache.current(),
     devices: (segment) => counts.of(segment),
     enrollment: deps.enrollment ?? (() => undefined),
+    exclusion: deps.exclusion ?? (() => undefined),
   });
   const quarantineController = createQuarantineController({
     ...{ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store },
@@ -180,6 +185,9 @@ export function createSegments(deps: SegmentsDeps): Segments {
       const shown = findCondition(policies.store.get(segment)?.status?.conditions, ENROLLMENT_OPEN);
       const flips = view === 'unknown' ? false : view?.reason !== shown?.reason || view?.message !== shown?.message;
       wake([segment], flips ? 0 : COUNTS_AFTER_MS);
+    },
+    exclusionsChanged(segments) {
+      for (const [name = '', namespace = ''] of [...segments].map((one) => one.split('.'))) wake([keyOfRef({ namespace, name })]);
     },
     onChange: (listener) => void listeners.push(listener),
     shutChanged(namespace) {

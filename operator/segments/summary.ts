@@ -1,6 +1,7 @@
 // What is known of one SegmentPolicy, folded into its status. Pure: no I/O, no clock.
 import type { Condition } from '../api/meta.ts';
 import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
+import type { Exclusion } from '../broker/broker.ts';
 import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import type { Gap } from './gaps.ts';
@@ -15,6 +16,8 @@ export type SummaryInput = {
   compiled: Verdict;
   /** What became of the NetworkPolicies: all as wanted, or why not. */
   network: { policies: number; refused?: Finding };
+  /** The broker's text denies the segment: why. */
+  excluded: Exclusion | undefined;
   devices: number;
   /** Who may come in without a manifest; `unknown` = not looked yet. */
   enrollment: EnrollmentView | 'unknown' | undefined;
@@ -61,7 +64,8 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
       pods: input.pods,
       conduits: segment === undefined ? 0 : segment.outgoing.length + segment.outside.length,
       networkPolicies: input.network.policies,
-      brokerRules: segment === undefined ? 0 : segment.rights.publish.length + segment.rights.subscribe.length,
+      brokerRules:
+        segment === undefined || input.excluded !== undefined ? 0 : segment.rights.publish.length + segment.rights.subscribe.length,
     },
     ...(input.gaps.length === 0 ? {} : { gaps: input.gaps }),
   };
@@ -93,10 +97,11 @@ function compiled({ compiled: verdict }: SummaryInput): Said {
   return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}${some}`);
 }
 
-function enforced({ verdict, network, gaps }: SummaryInput): Said {
+function enforced({ verdict, network, excluded, gaps }: SummaryInput): Said {
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
   if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
+  if (excluded !== undefined) return no(excluded.reason, excluded.message);
   // Never more than what was seen: applying is not enforcing. See the gap NotProbed.
   const untried = gaps.some(({ reason }) => reason === 'NotProbed');
   return yes(

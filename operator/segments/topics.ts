@@ -53,7 +53,7 @@ export function borrow(asker: Owner, market: TopicMarket): Borrowed {
     const answer = ask.owner === undefined ? fromAll(ask, asker, market) : fromOne(ask, ask.owner, asker, market);
     borrowed.missing.push(...answer.missing);
     if (answer.partly !== undefined) borrowed.partly.push(answer.partly);
-    borrowed[ask.action].push(...widest(answer.topics).map((topic) => ({ ...ask.right, topic: withPlaceholder(topic, ask, asker) })));
+    borrowed[ask.action].push(...answer.topics.map((topic) => ({ ...ask.right, topic: withPlaceholder(topic, ask, asker) })));
   }
   return borrowed;
 }
@@ -71,9 +71,9 @@ function fromOne(ask: Ask, key: Key, asker: Owner, market: TopicMarket): Answer 
   const barred = barrier(ask, asker, owner);
   if (barred !== undefined) return { topics: [], missing: [barred] };
   const wanted = filterOf(ask, asker, owner);
-  const topics = offersFor(ask, asker, market).flatMap((offer) => (offer.owner === owner ? common(wanted, offer) : []));
-  if (topics.includes(wanted)) return { topics, missing: [] };
-  const instead = topics.length === 0 ? '' : `, only ${widest(topics).join(', ')}`;
+  const topics = widest(offersFor(ask, asker, market).flatMap((offer) => (offer.owner === owner ? common(wanted, offer) : [])));
+  if (topics.includes(wanted)) return { topics: [wanted], missing: [] };
+  const instead = topics.length === 0 ? '' : `, only ${topics.join(', ')}`;
   return { topics, missing: [finding(ask, 'HR-SEG-016', `${key} does not accept it from ${asker.key}${instead}`)] };
 }
 
@@ -89,7 +89,8 @@ function fromAll(ask: Ask, asker: Owner, market: TopicMarket): Answer {
     if (shared.length === 0) continue;
     granting.add(owner);
     const barred = barrier(ask, asker, owner);
-    if (barred === undefined) topics.push(...shared);
+    // Of different owners none contains another: only those of one are compared with each other.
+    if (barred === undefined) topics.push(...widest(shared));
     else missing.push(barred);
   }
   const others = [...market.owners.values()].filter((owner) => owner !== asker && !granting.has(owner) && isUsed(ask, asker, owner));
