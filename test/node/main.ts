@@ -6,8 +6,11 @@ import { RESULT_FILE } from './layout.ts';
 import { runSteps } from './runner.ts';
 import { clusterSteps } from './steps-cluster.ts';
 import { fateSteps } from './steps-fate.ts';
+import { foreignSteps } from './steps-foreign.ts';
 import { operatorSteps } from './steps-operator.ts';
 import { policySteps } from './steps-policies.ts';
+import { wormSteps } from './steps-worm.ts';
+import { zoneSteps } from './steps-zones.ts';
 
 const lab = createLab();
 let aborted = false;
@@ -21,7 +24,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const fleet = createFleet(lab);
-const steps = [...clusterSteps(lab), ...operatorSteps(lab), ...policySteps(lab, fleet), ...fateSteps(lab, fleet)];
+const steps = [
+  ...clusterSteps(lab),
+  ...operatorSteps(lab),
+  ...policySteps(lab, fleet),
+  ...wormSteps(lab, fleet),
+  ...fateSteps(lab, fleet),
+  ...zoneSteps(lab, fleet),
+  ...foreignSteps(lab),
+];
 const counts = await runSteps(steps, () => aborted, console.log);
 if (counts.failed > 0) await lab.tell(console.log);
 await lab.down();

@@ -17,6 +17,11 @@ export async function makeNetwork(): Promise<void> {
   for (const node of NODES) await connect(node);
 }
 
+/** More addresses of the centre: outside the cluster, with a way to the pods and back. Goes with the namespace. */
+export async function addOutsideAddress(ip: string): Promise<void> {
+  await inNetns(CENTRE, 'ip', 'addr', 'replace', `${ip}/32`, 'dev', BRIDGE);
+}
+
 /** Deleting a namespace deletes its devices; of a cable both ends go. */
 export async function removeNetwork(): Promise<void> {
   for (const name of networkLeftovers()) await run('ip', 'netns', 'delete', name);
@@ -33,6 +38,8 @@ async function prepare(name: string): Promise<void> {
     await set(name, setting);
   // Pods of one node talk across a bridge: without this, kube-router would not see them.
   await set(name, 'net.bridge.bridge-nf-call-iptables=1');
+  // A node that refuses says so every time, not just once a second (icmp(7)): what is shut need not be waited for.
+  await set(name, 'net.ipv4.icmp_ratemask=0');
 }
 
 async function connect(node: NodePlace): Promise<void> {

@@ -1,9 +1,11 @@
 // The pods of the policy test: two of every segment that has workloads, one on each node, and strangers. Segments come from the sample and from here, so that every
 // kind of flow occurs whatever the sample holds.
-
+import type { Cluster } from '../controlplane/cluster.ts';
+import { type Target, target } from './calls.ts';
 import { NODES } from './layout.ts';
 import { type Endpoint, mayReach, mayReachBroker, mayReachOutside, type PolicyText, type Rules } from './oracle.ts';
-import type { TestPod } from './pods.ts';
+import { startPods, type TestPod } from './pods.ts';
+import { type Port, tcp } from './ports.ts';
 
 /** Every pod listens on every port: what is shut is shut by policies. The last one is granted to nobody. */
 const NEVER_GRANTED = 7777;
@@ -71,32 +73,42 @@ export function podsFor(policies: readonly PolicyText[]): TestPod[] {
   return [...members, pod('stranger', HARBOUR, {}, 0), pod('bystander', ARCHIVE, {}, 1), pod('visitor', 'default', {}, 0)];
 }
 
-export function portsOf(policies: readonly PolicyText[]): number[] {
+function portsOf(policies: readonly PolicyText[]): Port[] {
   const granted = policies.flatMap(({ spec }) => [...(spec.conduits ?? []), ...(spec.acceptFrom ?? [])].flatMap(({ ports = [] }) => ports));
-  return [...new Set([...granted.filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(({ port }) => port), NEVER_GRANTED])].sort(
-    (a, b) => a - b,
-  );
+  const numbers = granted.filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(({ port }) => port);
+  return tcp(...[...new Set([...numbers, NEVER_GRANTED])].sort((a, b) => a - b));
 }
 
 export type Address = { name: string; ip: string; pod: TestPod };
-export type Outside = { broker: string; other: string };
 
-/** `from → target` of every connection that has to work; every other one of `allTargets` has to fail. */
-export function expected(from: Address, all: readonly Address[], outside: Outside, rules: Rules): Set<string> {
+/** Starts the pods and waits until they run. */
+export async function startAddresses(cluster: Cluster, pods: readonly TestPod[], image: string): Promise<Address[]> {
+  const ips = await startPods(cluster, pods, image);
+  return pods.map((pod) => ({ name: `${pod.namespace}/${pod.name}`, ip: ips.get(`${pod.namespace}/${pod.name}`) ?? '', pod }));
+}
+
+/** Outside the cluster: the broker's port for devices, and something that nobody was granted. */
+export type Outside = { broker: Target; other: Target };
+
+/** Every connection of `targetsOf` that has to work; every other one has to fail. */
+export function expected(from: Address, all: readonly Address[], outside: Outside, rules: Rules): Set<Target> {
   const end = (address: Address): Endpoint => ({ namespace: address.pod.namespace, labels: address.pod.labels });
   const open = all
     .filter((to) => to !== from)
-    .flatMap((to) => to.pod.ports.filter((port) => mayReach(end(from), end(to), port, rules)).map((port) => `${to.ip}:${port}`));
+    .flatMap((to) =>
+      targetsAt(
+        to.ip,
+        to.pod.ports.filter(({ port }) => mayReach(end(from), end(to), port, rules)),
+      ),
+    );
   if (mayReachBroker(end(from), rules)) open.push(outside.broker);
   if (mayReachOutside(end(from), rules)) open.push(outside.other);
   return new Set(open);
 }
 
 /** A pod's way to itself is no network. */
-export function targetsOf(from: Address, all: readonly Address[], outside: Outside): string[] {
-  return [
-    ...all.filter((to) => to !== from).flatMap((to) => to.pod.ports.map((port) => `${to.ip}:${port}`)),
-    outside.broker,
-    outside.other,
-  ];
+export function targetsOf(from: Address, all: readonly Address[], outside: Outside): Target[] {
+  return [...all.filter((to) => to !== from).flatMap((to) => targetsAt(to.ip, to.pod.ports)), outside.broker, outside.other];
 }
+
+export const targetsAt = (ip: string, ports: readonly Port[]): Target[] => ports.map(({ protocol, port }) => target(protocol, ip, port));

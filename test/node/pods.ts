@@ -1,9 +1,11 @@
-// Small pods that listen and call, and the question who reaches whom.
+// Small pods that listen and call.
 import type { Cluster } from '../controlplane/cluster.ts';
 import { apply, get } from '../controlplane/testing.ts';
 import { waitFor } from '../harness/wait.ts';
+import { answers, SHUT_AFTER, type Target } from './calls.ts';
+import type { Port } from './ports.ts';
 
-export type TestPod = { name: string; namespace: string; labels: Record<string, string>; node: string; ports: readonly number[] };
+export type TestPod = { name: string; namespace: string; labels: Record<string, string>; node: string; ports: readonly Port[] };
 /** A pod's name in its namespace, `berlin/gateway`. */
 export type PodName = string;
 
@@ -23,7 +25,8 @@ export function podObject(pod: TestPod, image: string): object {
           name: 'podtool',
           image,
           imagePullPolicy: 'Never',
-          command: ['/podtool', 'serve', ...pod.ports.map(String)],
+          command: ['/podtool', 'serve', ...pod.ports.map(({ protocol, port }) => `${protocol}/:${port}`)],
+          ports: pod.ports.map(({ protocol, port, name }) => ({ protocol, containerPort: port, ...(name === undefined ? {} : { name }) })),
           securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
         },
       ],
@@ -56,11 +59,8 @@ export function isReady(status: PodStatus | undefined): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
 }
 
-/** Long enough for a slow machine, short enough to wait for: a dropped packet shows only as silence. */
-const SHUT_AFTER = '1500ms';
-
-/** Which of the targets (`address:port`) answer when this pod calls them. Refused and timed out are both shut: kube-router's REJECT is rate-limited. */
-export async function reachable(cluster: Cluster, from: PodName, targets: readonly string[]): Promise<Set<string>> {
+/** Which of the targets answer when the pod itself calls them, with the rights that it has. */
+export async function reachableByPod(cluster: Cluster, from: PodName, targets: readonly Target[]): Promise<Set<Target>> {
   const [namespace = '', name = ''] = from.split('/');
   const { stdout, stderr, code } = await cluster.kubectl([
     'exec',
@@ -74,10 +74,5 @@ export async function reachable(cluster: Cluster, from: PodName, targets: readon
     ...targets,
   ]);
   if (code !== 0) throw new Error(`kubectl exec in ${from}: ${stderr.trim()}`);
-  const answers = stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.split(' '));
-  if (answers.length !== targets.length) throw new Error(`${from} answered for ${answers.length} of ${targets.length} targets`);
-  return new Set(answers.filter(([, state]) => state === 'open').map(([target = '']) => target));
+  return answers(stdout, targets);
 }

@@ -1,8 +1,9 @@
 // The chart on real nodes: install, and what the operator's pod is once it runs.
 import { startBroker } from './broker.ts';
+import { target } from './calls.ts';
 import type { Lab } from './lab.ts';
 import { helmWait, operatorPod, operatorProcess, prepareNamespace, valuesFor } from './operator.ts';
-import { reachable } from './pods.ts';
+import { reachableByPod } from './pods.ts';
 import type { Step } from './runner.ts';
 
 const METRICS_PORT = 8080;
@@ -56,7 +57,7 @@ export function operatorSteps(lab: Lab): Step[] {
       run: async () => {
         const { ip } = await operatorPod(lab.cluster());
         for (const from of ['default/near', 'default/far']) {
-          const open = await reachable(lab.cluster(), from, [`${ip}:${METRICS_PORT}`]);
+          const open = await reachableByPod(lab.cluster(), from, [target('TCP', ip, METRICS_PORT)]);
           if (open.size > 0) throw new Error(`${from} reaches ${[...open].join()}`);
         }
       },

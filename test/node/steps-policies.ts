@@ -7,8 +7,7 @@ import { IMAGES } from './images.ts';
 import { kubectl } from './kubectl.ts';
 import type { Lab } from './lab.ts';
 import type { PolicyText } from './oracle.ts';
-import { ARCHIVE, HARBOUR, ownNamespaces, ownPolicies, podsFor } from './places.ts';
-import { startPods } from './pods.ts';
+import { ARCHIVE, HARBOUR, ownNamespaces, ownPolicies, podsFor, startAddresses } from './places.ts';
 import type { Step } from './runner.ts';
 import { sampleDevices, sampleNamespaces, samplePolicies } from './sample.ts';
 
@@ -36,12 +35,7 @@ export function policySteps(lab: Lab, fleet: Fleet): Step[] {
         fleet.rules.policies = [...samplePolicies(), ...ownPolicies()];
         fleet.rules.sites = new Set(await sites(lab.cluster()));
         const pods = podsFor(fleet.rules.policies);
-        const ips = await startPods(lab.cluster(), pods, IMAGES.podtool.reference);
-        fleet.addresses = pods.map((pod) => ({
-          name: `${pod.namespace}/${pod.name}`,
-          ip: ips.get(`${pod.namespace}/${pod.name}`) ?? '',
-          pod,
-        }));
+        fleet.addresses = await startAddresses(lab.cluster(), pods, IMAGES.podtool.reference);
         return `${pods.length} pods; ${await fleet.isExact()}`;
       },
     },
