@@ -5,7 +5,16 @@ import { waitFor } from '../harness/wait.ts';
 import { answers, SHUT_AFTER, type Target } from './calls.ts';
 import type { Port } from './ports.ts';
 
-export type TestPod = { name: string; namespace: string; labels: Record<string, string>; node: string; ports: readonly Port[] };
+export type TestPod = {
+  name: string;
+  namespace: string;
+  labels: Record<string, string>;
+  node: string;
+  /** What it listens on. */
+  ports: readonly Port[];
+  /** What its container names of that. Default: all of it. */
+  declared?: readonly Port[];
+};
 /** A pod's name in its namespace, `berlin/gateway`. */
 export type PodName = string;
 
@@ -26,7 +35,11 @@ export function podObject(pod: TestPod, image: string): object {
           image,
           imagePullPolicy: 'Never',
           command: ['/podtool', 'serve', ...pod.ports.map(({ protocol, port }) => `${protocol}/:${port}`)],
-          ports: pod.ports.map(({ protocol, port, name }) => ({ protocol, containerPort: port, ...(name === undefined ? {} : { name }) })),
+          ports: (pod.declared ?? pod.ports).map(({ protocol, port, name }) => ({
+            protocol,
+            containerPort: port,
+            ...(name === undefined ? {} : { name }),
+          })),
           securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
         },
       ],
