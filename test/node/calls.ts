@@ -12,7 +12,7 @@ export type Target = string;
 export const target = (protocol: Protocol, ip: string, port: number): Target => `${protocol}/${ip}:${port}`;
 
 export function partsOf(text: Target): { protocol: Protocol; ip: string; port: number } {
-  const [, protocol, ip = '', port] = /^(TCP|UDP)\/([\d.]+):(\d+)$/.exec(text) ?? [];
+  const [, protocol, ip = '', port] = /^(TCP|UDP|SCTP)\/([\d.]+):(\d+)$/.exec(text) ?? [];
   if (protocol === undefined) throw new Error(`${text} is no target`);
   return { protocol: protocol as Protocol, ip, port: Number(port) };
 }
@@ -22,10 +22,15 @@ export const SHUT_AFTER = '1500ms';
 
 /** Which of the targets answer a call from this network namespace. `from`: the caller's address, where it has several. */
 export async function reachable(netns: string, targets: readonly Target[], from?: string): Promise<Set<Target>> {
-  const { bin } = await program('podtool');
   const source = from === undefined ? [] : ['-from', from];
-  const command = [`--net=${netns}`, '--', ...dyingWithParent(), bin, 'connect', ...source, SHUT_AFTER, ...targets];
-  return answers(await run(findCommand('nsenter') ?? 'nsenter', ...command), targets);
+  const [first = '', ...rest] = await podtoolIn(netns, 'connect', ...source, SHUT_AFTER, ...targets);
+  return answers(await run(first, ...rest), targets);
+}
+
+/** The words that start the pods' program in a network namespace. It ends with this process. */
+export async function podtoolIn(netns: string, ...args: readonly string[]): Promise<string[]> {
+  const { bin } = await program('podtool');
+  return [findCommand('nsenter') ?? 'nsenter', `--net=${netns}`, '--', ...dyingWithParent(), bin, ...args];
 }
 
 /** What `podtool connect` printed: the targets that are open. Throws when it did not answer for each. */

@@ -2,7 +2,8 @@
 import { partsOf, reachable, type Target } from './calls.ts';
 
 export type Caller = { name: string; ip: string; netns: string; targets: readonly Target[] };
-export type Expectation = { source: string; allows(from: string, to: Target): boolean };
+/** `undefined`: either will do. */
+export type Expectation = { source: string; allows(from: string, to: Target): boolean | undefined };
 export type Look = {
   /** Each in a sentence: connections that are not as one of the sources says. */
   wrong: string[];
@@ -24,7 +25,7 @@ export async function look(
     found.open += open.size;
     for (const to of from.targets) {
       const isOpen = open.has(to);
-      const against = expectations.filter(({ allows }) => allows(from.ip, to) !== isOpen).map(({ source }) => source);
+      const against = expectations.filter(({ allows }) => allows(from.ip, to) === !isOpen).map(({ source }) => source);
       if (against.length === 0) continue;
       const { protocol, ip, port } = partsOf(to);
       const line = `${from.name} -> ${names.get(ip) ?? ip} ${protocol} ${port} is ${isOpen ? 'open' : 'shut'}, against ${against.join(' and ')}`;

@@ -10,7 +10,7 @@ export type TestPod = {
   namespace: string;
   labels: Record<string, string>;
   node: string;
-  /** What it listens on. */
+  /** What it listens on; on SCTP it has not the right to. */
   ports: readonly Port[];
   /** What its container names of that. Default: all of it. */
   declared?: readonly Port[];
@@ -34,7 +34,11 @@ export function podObject(pod: TestPod, image: string): object {
           name: 'podtool',
           image,
           imagePullPolicy: 'Never',
-          command: ['/podtool', 'serve', ...pod.ports.map(({ protocol, port }) => `${protocol}/:${port}`)],
+          command: [
+            '/podtool',
+            'serve',
+            ...pod.ports.filter(({ protocol }) => protocol !== 'SCTP').map(({ protocol, port }) => `${protocol}/:${port}`),
+          ],
           ports: (pod.declared ?? pod.ports).map(({ protocol, port, name }) => ({
             protocol,
             containerPort: port,

@@ -1,5 +1,5 @@
 // What a pod of the node test listens on.
-export type Protocol = 'TCP' | 'UDP';
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 /** `name` as policies may use it. */
 export type Port = { protocol: Protocol; port: number; name?: string };
 

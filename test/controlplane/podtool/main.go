@@ -1,8 +1,8 @@
 // The program in the pods of the node test: static, standard library only, so that its image is this one file.
 //
 //	podtool pause                                        waits for a signal (the sandbox of a pod)
-//	podtool serve LISTENER...                            takes connections on TCP/[ADDRESS]:PORT, answers datagrams on UDP/[ADDRESS]:PORT
-//	podtool connect [-from ADDRESS] TIMEOUT TARGET...    tries all targets, TCP/ADDRESS:PORT or UDP/…, at once; one line each: `TARGET open` or `TARGET shut <why>`
+//	podtool serve LISTENER...                            takes connections on TCP/[ADDRESS]:PORT, answers on UDP/[ADDRESS]:PORT and SCTP/[ADDRESS]:PORT
+//	podtool connect [-from ADDRESS] TIMEOUT TARGET...    tries all targets, TCP/ADDRESS:PORT, UDP/… or SCTP/…, at once; one line each: `TARGET open` or `TARGET shut <why>`
 package main
 
 import (
@@ -55,6 +55,8 @@ func serve(listener string) {
 			fail(err.Error())
 		}
 		go accept(socket)
+	case "SCTP":
+		go answerSCTP(address)
 	case "UDP":
 		socket, err := net.ListenPacket("udp4", address)
 		if err != nil {
@@ -122,6 +124,8 @@ func try(from net.IP, target string, timeout time.Duration) error {
 		}
 		defer connection.Close()
 		return heard(connection, timeout)
+	case "SCTP":
+		return trySCTP(from, address, timeout)
 	}
 	return fmt.Errorf("unknown protocol %s", protocol)
 }
