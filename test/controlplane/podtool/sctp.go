@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,6 @@ func trySCTP(from net.IP, address string, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	// Connected: an ICMP error reaches it.
 	socket, err := net.DialIP(rawSCTP, &net.IPAddr{IP: from}, &net.IPAddr{IP: net.ParseIP(host)})
 	if err != nil {
 		return err
@@ -75,6 +75,10 @@ func trySCTP(from net.IP, address string, timeout time.Duration) error {
 	packet := make([]byte, 1500)
 	for {
 		length, err := socket.Read(packet)
+		// It may be another call that was refused there: an ICMP error reaches every raw socket of these two addresses.
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
