@@ -23,6 +23,12 @@ export const ISSUERS: ResourceType = namespaced('cert-manager.io', 'v1', 'issuer
 export const CLUSTER_ISSUERS: ResourceType = cluster('cert-manager.io', 'v1', 'clusterissuers', 'ClusterIssuer');
 
 export const NETWORK_POLICIES: ResourceType = namespaced('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy');
+export const CLUSTER_NETWORK_POLICIES: ResourceType = cluster(
+  'policy.networking.k8s.io',
+  'v1alpha2',
+  'clusternetworkpolicies',
+  'ClusterNetworkPolicy',
+);
 export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
 export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');

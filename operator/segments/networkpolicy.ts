@@ -37,7 +37,7 @@ export const NAME_PREFIX = 'hedgerow-';
 export const SITE_DENY_NAME = 'hedgerow-site-deny';
 export const QUARANTINE_NAME = 'hedgerow-quarantine';
 /** Set by every API server on every namespace since 1.22 (KEP-2161). */
-const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+export const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 
 /** Denies first, in the order in which they must be made: nothing is allowed before the rest is shut. `shut`: Devices of the namespace whose pods get nothing of it. */
 export function networkPoliciesOf(segment: Segment, model: Model, broker: BrokerAccess, shut: readonly string[] = []): NetworkPolicy[] {
@@ -137,10 +137,12 @@ function egressOf(segment: Segment, model: Model, broker: BrokerAccess): NonNull
 }
 
 /** The cluster's DNS and no other: names are needed to reach the broker, and any other resolver would be a way out. */
+export const DNS_PODS = {
+  namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: 'kube-system' } },
+  podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+};
 const DNS = {
-  to: [
-    { namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: 'kube-system' } }, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } },
-  ],
+  to: [DNS_PODS],
   ports: [
     { protocol: 'UDP', port: 53 },
     { protocol: 'TCP', port: 53 },

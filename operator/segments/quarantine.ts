@@ -9,6 +9,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { carryOut } from './act.ts';
 import { type ActualPolicy, isAsDesired } from './actual-policy.ts';
+import { createAdminDenies } from './admin-deny.ts';
 import { explain, reasonOf } from './errors.ts';
 import { type BrokerAccess, QUARANTINE_NAME, quarantinePolicy } from './networkpolicy.ts';
 import type { Step } from './plan.ts';
@@ -27,17 +28,27 @@ export type QuarantineDeps = {
 };
 
 const RETRY_REFUSED_MS = 30_000;
+/** A deny in the Admin tier that somebody changed is as it was this soon. */
+const REPAIR_MS = 60_000;
+const LOOK_AGAIN_MS = 600_000;
 
 /** Keys are names of namespaces. */
 export function createQuarantineController(deps: QuarantineDeps): Controller {
+  const adminDenies = createAdminDenies(deps);
+
   async function reconcile(namespace: Key, ctx: ReconcileContext): Promise<Outcome> {
     const home = deps.namespaces.get(namespace);
+    // What is in a namespace goes with it; the deny of the whole cluster does not.
+    if (home === undefined) await adminDenies.keep(namespace, [], ctx.signal);
     if (home === undefined || home.terminating) return done;
+    const shut = deps.shut(namespace);
     const actual = deps.networkPolicies.get(`${namespace}/${QUARANTINE_NAME}`);
-    const step = quarantineStep(namespace, deps.shut(namespace), actual, deps.broker);
-    if (step === undefined) return done;
-    const refused = await carryOut([step], deps, ctx.signal);
-    if (refused === undefined) return done;
+    const step = quarantineStep(namespace, shut, actual, deps.broker);
+    const refused = step === undefined ? undefined : await carryOut([step], deps, ctx.signal);
+    const kept = await adminDenies.keep(namespace, shut, ctx.signal);
+    // Nobody tells when it changes, or when its API comes.
+    if (refused === undefined)
+      return shut.length === 0 ? done : { kind: 'requeue', afterMs: kept ? REPAIR_MS : LOOK_AGAIN_MS, reason: 'Repair' };
     ctx.log.warn({ namespace, finding: explain(refused) }, 'pods of Devices in quarantine could not be shut');
     return { kind: 'waiting', afterMs: RETRY_REFUSED_MS, reason: reasonOf(refused.code), message: explain(refused) };
   }

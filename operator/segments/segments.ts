@@ -93,7 +93,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     metadataOnly: true,
     project: namespaceView,
     onChange: ({ key, before, after }) => {
-      if (before === undefined) quarantineController.queue.add(key);
+      if (before === undefined || after === undefined) quarantineController.queue.add(key);
       if (before?.maxTrust !== after?.maxTrust) cache.invalidate();
       if (before?.site !== after?.site || before?.terminating !== after?.terminating) {
         siteController.queue.add(key);

@@ -83,6 +83,8 @@ const MAY: readonly Question[] = [
 ];
 
 const MAY_NOT: readonly Question[] = [
+  // Over pods of the whole cluster, unless the administrator says so: clusterNetworkPolicy.enabled
+  ['create', 'clusternetworkpolicies.policy.networking.k8s.io', ''],
   // By which CAs devices know the broker: said by an administrator, signed with a key that is a file
   ['get', 'secrets', OWN, 'trust-signer'],
   ['patch', 'configmaps', OWN, 'server-anchors'],
@@ -222,6 +224,16 @@ describe('the account of the EST server', () => {
 describe("the chart's ServiceAccount", () => {
   for (const question of MAY) it(`may ${say(question)}`, () => expect(answers.get(question)).toBe(true));
   for (const question of MAY_NOT) it(`may not ${say(question)}`, () => expect(answers.get(question)).toBe(false));
+
+  it('may write ClusterNetworkPolicies where the administrator says so, and not list them', async () => {
+    const role = (await render(cluster, { fullnameOverride: 'hedgerow', clusterNetworkPolicy: { enabled: true } }, own)).find(
+      ({ kind }) => kind === 'ClusterRole',
+    );
+    const { rules } = role as unknown as { rules: { resources: string[]; verbs: string[] }[] };
+    expect(rules.filter(({ resources }) => resources.includes('clusternetworkpolicies')).map(({ verbs }) => verbs)).toEqual([
+      ['create', 'get', 'patch', 'delete'],
+    ]);
+  });
 
   it('may create Devices and read lists of serial numbers only where there is an EST server', async () => {
     const without = (await render(cluster, { fullnameOverride: 'hedgerow' }, own)).find(({ kind }) => kind === 'ClusterRole');

@@ -28,6 +28,8 @@ export const RULES = [
   { apiGroups: [GROUP], resources: ['devices', 'segmentpolicies', 'interventions'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: [GROUP], resources: ['segmentpolicies/status', 'interventions/status'], verbs: ['patch'] },
   { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+  // Where the administrator says so: clusterNetworkPolicy.enabled of the chart.
+  { apiGroups: ['policy.networking.k8s.io'], resources: ['clusternetworkpolicies'], verbs: ['create', 'get', 'patch', 'delete'] },
   { apiGroups: [''], resources: ['namespaces', 'pods'], verbs: ['list', 'watch'] },
 ];
 
@@ -37,6 +39,8 @@ export type Rooms = {
   client: KubeClient;
   segments: Segments;
   interventions: Interventions;
+  /** Devices in quarantine, by namespace; changed in place and followed by `segments.shutChanged`. */
+  shut: Map<string, string[]>;
   /** Events that were recorded, oldest first. */
   events: (EventNote & { name: string })[];
   /** Keys that were reported as changed. */
@@ -81,7 +85,9 @@ export async function startRooms(cluster: Cluster): Promise<Rooms> {
   const events: Rooms['events'] = [];
   const recorder = { event: (about: { name: string }, note: EventNote) => void events.push({ ...note, name: about.name }) };
   const devices = createReflector<Device, DeviceView>({ ...shared, type: DEVICES, project: viewOf });
-  const segments = createSegments({ ...shared, recorder, devices, shut: () => [], broker: { port: 8883, peers: [{ namespace: 'emqx' }] } });
+  const shut = new Map<string, string[]>();
+  const broker = { port: 8883, peers: [{ namespace: 'emqx' }] };
+  const segments = createSegments({ ...shared, recorder, devices, shut: (namespace) => shut.get(namespace) ?? [], broker });
   const interventions = createInterventions({ ...shared, recorder, devices });
   const [changedSegments, changedDevices]: Key[][] = [[], []];
   segments.onChange((keys) => void changedSegments?.push(...keys));
@@ -96,6 +102,7 @@ export async function startRooms(cluster: Cluster): Promise<Rooms> {
     client,
     segments,
     interventions,
+    shut,
     events,
     changedSegments: changedSegments ?? [],
     changedDevices: changedDevices ?? [],

@@ -5,6 +5,7 @@ import type { Cluster } from '../controlplane/cluster.ts';
 import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
 import { runner, type System } from '../harness/system.ts';
 import { pause, waitFor } from '../harness/wait.ts';
+import { CLUSTER_NETWORK_POLICY_CRD } from './cluster-network-policy.ts';
 import { conditionOf, installKinds, type Rooms, segmentPolicy, startRooms } from './segments-room.ts';
 
 type NetworkPolicy = {
@@ -319,6 +320,56 @@ describe('labels of the namespace', () => {
     await run.kubectl('label', 'namespace', ns, 'hedgerow.dev/max-trust-');
     await untilReady('sensors', 'True');
     expect([has(), rolesOf(await policies(), 'sensors')]).toEqual([true, ['allow-out', 'deny']]);
+  });
+});
+
+describe('where the cluster has ClusterNetworkPolicies', () => {
+  const name = CLUSTER_NETWORK_POLICY_CRD.metadata.name;
+  const denied = async (): Promise<string[]> => {
+    const text = await run.kubectl('get', name, '-o', 'jsonpath={range .items[*]}{.metadata.name} {.spec.egress[*].action}{"\\n"}{end}');
+    return text.split('\n').filter((line) => line.startsWith(`hedgerow-quarantine-${ns} `));
+  };
+
+  it('pods of Devices in quarantine are denied in the Admin tier too, and not any more when it ends', async () => {
+    await run.apply([CLUSTER_NETWORK_POLICY_CRD]);
+    await run.kubectl('wait', '--for=condition=Established', `crd/${name}`, '--timeout=60s');
+    await rooms.stop();
+    rooms = await startRooms(cluster);
+    try {
+      rooms.shut.set(ns, ['thermo']);
+      rooms.segments.shutChanged(ns);
+      await waitFor('the deny to be there', async () => (await denied()).length === 1, { timeoutMs: 20_000 });
+      expect(await denied()).toEqual([`hedgerow-quarantine-${ns} Pass Pass Deny`]);
+      expect((await policies()).map(({ metadata }) => metadata.name)).toContain('hedgerow-quarantine');
+      rooms.shut.delete(ns);
+      rooms.segments.shutChanged(ns);
+      await waitFor('the deny to be gone', async () => (await denied()).length === 0, { timeoutMs: 20_000 });
+    } finally {
+      await run.kubectl('delete', 'crd', name);
+    }
+  });
+});
+
+describe('topics of other segments', () => {
+  it('of another namespace: who asks for all of ours gets nothing and hears whose grant is missing, until we grant it', async () => {
+    const other = await ownNamespace(cluster, 'segments');
+    const telemetry = (acceptFrom: object[]) =>
+      segmentPolicy('telemetry', other, { topics: { publish: [{ topic: 'dt/{segment}/{device}/#' }] }, acceptFrom });
+    await run.apply([
+      telemetry([]),
+      segmentPolicy('reader', ns, { topics: { subscribe: [{ topic: 'dt/#' }, { topic: 'cmd/{segment}/{device}/#' }] } }),
+    ]);
+    const policy = await untilReady('reader', 'False', 'TopicNotAccepted');
+    expect(conditionOf(policy, 'Ready')?.message).toContain(`${other}/telemetry`);
+    const topics = () =>
+      rooms.segments
+        .rights()
+        .find(({ segment }) => segment === `reader.${ns}`)
+        ?.subscribe.map(({ topic }) => topic);
+    expect(topics()).toEqual(['cmd/{segment}/{device}/#']);
+    await run.apply([telemetry([{ namespace: ns, segment: 'reader', topics: [{ topic: 'dt/{segment}/+/temp', action: 'subscribe' }] }])]);
+    await untilReady('reader', 'True');
+    expect(topics()).toEqual(['cmd/{segment}/{device}/#', `dt/telemetry.${other}/+/temp`]);
   });
 });
 
