@@ -96,7 +96,7 @@ const OWN_PREFIX = `^${WORD}/[{]segment[}]/.`;
 export function topicProblem(filter: string, action: TopicAction): { code: ApiCode; message: string } | undefined {
   if (filter === '' || filter.length > MAX_TOPIC_LENGTH)
     return { code: 'HR-API-003', message: `a topic has 1 to ${MAX_TOPIC_LENGTH} characters` };
-  const failed = checksOf(action).find((check) => new RegExp(check.pattern).test(filter) === (check.not ?? false));
+  const failed = checksOf(action).find((check) => matcher(check.pattern).test(filter) === (check.not ?? false));
   return failed === undefined ? undefined : { code: failed.code, message: failed.cure };
 }
 
@@ -117,7 +117,7 @@ export function topicPattern(action: TopicAction): string {
 
 /** What a segment may let others have: topics of its own, and nothing that the broker would read wider. */
 export function grantProblem(filter: string, action: TopicAction): string | undefined {
-  return topicProblem(filter, action)?.message ?? (new RegExp(OWN_PREFIX).test(filter) ? undefined : GRANT_CURE);
+  return topicProblem(filter, action)?.message ?? (matcher(OWN_PREFIX).test(filter) ? undefined : GRANT_CURE);
 }
 
 const GRANT_CURE = 'a segment lets others have topics of its own only: begin with <word>/{segment}/';
@@ -130,6 +130,15 @@ export function grantRules(): Rule[] {
     return rule(check.code, expression, `topic of spec.acceptFrom: ${check.cure}`, '.topic');
   });
   return [...own, rule('HR-API-004', `self.topic.matches('${OWN_PREFIX}')`, `topic of spec.acceptFrom: ${GRANT_CURE}`, '.topic')];
+}
+
+/** Thousands of policies are checked anew whenever one changes. */
+const matchers = new Map<string, RegExp>();
+
+function matcher(pattern: string): RegExp {
+  const known = matchers.get(pattern) ?? new RegExp(pattern);
+  matchers.set(pattern, known);
+  return known;
 }
 
 function checksOf(action: TopicAction): Check[] {

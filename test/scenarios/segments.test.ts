@@ -402,6 +402,10 @@ describe('time and conflicts', () => {
     await makePod({ ...(pod('sensor') as object), metadata: { name: 'both', namespace: ns, labels: { app: 'sensor', door: 'yes' } } });
     await untilReady('sensors', 'True', 'Conflicted', 'Conflicted');
     await untilReady('doors', 'True', 'Conflicted', 'Conflicted');
+    await waitFor('an Event about both', async () => {
+      const told = rooms.events.filter(({ reason }) => reason === 'Conflicted').map(({ name }) => name);
+      return told.includes('sensors') && told.includes('doors');
+    });
     await until('the conduit to close', (list) => !rolesOf(list, 'gateways').includes('allow-in'));
     await run.kubectl('label', 'pod', 'both', '-n', ns, 'door-');
     await untilReady('sensors', 'True');
