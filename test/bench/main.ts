@@ -1,5 +1,6 @@
 // `npm run bench -- NAME`, `npm run bench -- --list`: one JSON line per figure on stdout, progress on stderr.
 import { parseArgs } from 'node:util';
+import { aclBench } from './acl.ts';
 import { crashBench } from './crash.ts';
 import { crlBench } from './crl.ts';
 import { enrollBench } from './enroll.ts';
@@ -9,7 +10,7 @@ import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rotateBench } from './rotate.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench];
+const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench, aclBench];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 
