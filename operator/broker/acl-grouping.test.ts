@@ -27,16 +27,18 @@ const deviceOf = (segment: string): Device => {
   return { name, segment, client: { clientid: name, cn: name, peerhost: '192.0.2.7', zone: 'default', attrs: { seg: segment } } };
 };
 
+const QOS = [0, 1, 2] as const;
+
 /** Whatever anybody's rights say, said of this segment and this device: as it stands, with words for the wildcards, and a level more. */
 function attempts(topics: readonly string[], segment: string, device: string): Access[] {
   const filters = topics.map((topic) => topic.replaceAll('{segment}', segment).replaceAll('{device}', device));
   const words = new Set(filters.map((filter) => filter.replaceAll('#', 'a/b').replaceAll('+', 'temperature')));
   return [
     ...[...words].flatMap((topic): Access[] =>
-      [0, 1, 2].flatMap((qos) => [true, false].map((retain) => ({ action: 'publish', topic, qos, retain }))),
+      QOS.flatMap((qos) => [true, false].map((retain) => ({ action: 'publish', topic, qos, retain }))),
     ),
     ...[...new Set([...words, ...filters])].flatMap((topic): Access[] =>
-      [0, 1, 2].map((qos) => ({ action: 'subscribe', topic, qos, retain: false })),
+      QOS.map((qos) => ({ action: 'subscribe', topic, qos, retain: false })),
     ),
   ];
 }
