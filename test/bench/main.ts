@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { aclBench } from './acl.ts';
 import { crashBench } from './crash.ts';
 import { crlBench } from './crl.ts';
+import { editBench } from './edit.ts';
 import { enrollBench } from './enroll.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
@@ -10,7 +11,7 @@ import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rotateBench } from './rotate.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench, aclBench];
+const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench, editBench, aclBench];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 

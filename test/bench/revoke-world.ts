@@ -1,4 +1,4 @@
-// The world of the bench `revoke`: a site whose certificates name a revocation list, the operator, `operator crl`, a broker that checks the list, and a fleet with certificates.
+// The world of the benches `revoke` and `edit`: a site whose certificates name a revocation list, the operator, `operator crl`, a broker that checks the list, and a fleet with certificates.
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '../controlplane/cluster.ts';
 import { type FleetDevice, makeFleet } from '../harness/fleet.ts';
@@ -12,6 +12,7 @@ import type { Client } from './sockets/messages.ts';
 
 export const SITE = 'revoke';
 const SEGMENT = 'sensors';
+type Group = { segment?: string; prefix?: string };
 const LISTENER = 'ssl:default';
 export const CONNECTIONS = 24;
 const ENROL_FOR_MS = 900_000;
@@ -68,9 +69,14 @@ type Seen = {
 };
 
 /** Devices with requests of their own keys, all the way to Ready: `count`, or as many as a slow machine makes in `ENROL_FOR_MS`. */
-export async function enrol({ admin }: World, count: number, say: Say): Promise<Member[]> {
+export async function enrol(
+  { admin }: World,
+  count: number,
+  say: Say,
+  { segment = SEGMENT, prefix = 'device' }: Group = {},
+): Promise<Member[]> {
   say(`making ${count} keys`);
-  const fleet = await makeFleet({ count, namespace: SITE, segment: SEGMENT });
+  const fleet = await makeFleet({ count, namespace: SITE, segment, prefix });
   const { metadata } = await admin.send<{ metadata: { resourceVersion: string } }>('GET', `${DEVICES}?limit=1`);
   const ready = new Map<string, string>();
   const stop = new AbortController();

@@ -11,6 +11,10 @@ export type Crowd = {
   closedAt(clientId: string): number | undefined;
   closed(): string[];
   failures(): string[];
+  /** All of them with filters, or the one, subscribe again; who was granted everything. */
+  ask(clientId?: string): Promise<ReadonlySet<string>>;
+  /** How many different messages each client with filters has been sent. */
+  tally(): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
 };
 
@@ -19,29 +23,56 @@ const PROCESSES = 4;
 /** Handshakes at a time: the broker lets in 500 a second. */
 const LANES = 4;
 const WITHIN_MS = 1_800_000;
+const ANSWERS_WITHIN_MS = 60_000;
 
 /** Connects all of them and resolves when each is in or has failed three times. */
 export async function gather(clients: readonly Client[], address: BrokerAddress, say: (line: string) => void): Promise<Crowd> {
   const connected = new Set<string>();
   const closed = new Map<string, number>();
   const failures: string[] = [];
+  const answers = new Map<string, boolean>();
+  const tallies: (News & { kind: 'tally' })[] = [];
   const take = (news: News): void => {
     if (news.kind === 'connected') connected.add(news.clientId);
     else if (news.kind === 'closed') closed.set(news.clientId, news.at);
+    else if (news.kind === 'answered') answers.set(news.clientId, news.granted);
+    else if (news.kind === 'tally') tallies.push(news);
     else failures.push(`${news.clientId}: ${news.why}`);
   };
   const children = Array.from({ length: PROCESSES }, (_, at) => {
     const child = fork(MAIN, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     child.on('message', (news: News) => take(news));
     const own = clients.filter((_client, index) => index % PROCESSES === at);
-    child.send({ ...address, lanes: LANES, clients: own } satisfies Order);
+    child.send({ kind: 'join', ...address, lanes: LANES, clients: own } satisfies Order);
     return child;
   });
+  const order = (one: Order): void => {
+    for (const child of children) child.send(one);
+  };
   const crowd: Crowd = {
     connected: () => connected.size - closed.size,
     closedAt: (clientId) => closed.get(clientId),
     closed: () => [...closed.keys()],
     failures: () => failures,
+    async ask(clientId) {
+      const asked = clients.filter((one) => one.filters !== undefined && (clientId ?? one.clientId) === one.clientId);
+      const waiting = asked.filter((one) => connected.has(one.clientId) && !closed.has(one.clientId));
+      answers.clear();
+      order(clientId === undefined ? { kind: 'ask' } : { kind: 'ask', clientId });
+      await waitFor(`${waiting.length} SUBACKs`, () => (answers.size >= waiting.length ? true : undefined), {
+        ...{ timeoutMs: ANSWERS_WITHIN_MS, everyMs: 5, describe: () => `${answers.size} came` },
+      });
+      return new Set([...answers].flatMap(([one, granted]) => (granted ? [one] : [])));
+    },
+    async tally() {
+      tallies.length = 0;
+      order({ kind: 'tally' });
+      await waitFor('the tallies', () => (tallies.length === children.length ? true : undefined), {
+        timeoutMs: ANSWERS_WITHIN_MS,
+        everyMs: 5,
+      });
+      return new Map(tallies.flatMap(({ heard }) => heard));
+    },
     stop: async () => void (await Promise.all(children.map(end))),
   };
   let said = 0;
