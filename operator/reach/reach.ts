@@ -3,8 +3,14 @@
 import { networkOf as networkOfCidr } from './addresses.ts';
 import { type Connection, connectionsList, connectionsOf, workloadText } from './connections.ts';
 import { differencesList, differencesOf } from './connections-diff.ts';
+import { createIntent as createIntentOf } from './intent.ts';
+import { intentDifference as differenceOf } from './intent-diff.ts';
 import { type Manifest, readWorld } from './world.ts';
 
+export type { Edge, Intent, Means, PairCount } from './intent.ts';
+export type { IntentDifference } from './intent-diff.ts';
+export type { Answer, Grant } from './intent-grants.ts';
+export type { Party } from './intent-party.ts';
 export type { Manifest } from './world.ts';
 
 export type Reach = {
@@ -35,3 +41,7 @@ export const reachText = ({ connections }: Reach): string => connectionsList(con
 export const reachDiffText = (before: Reach, after: Reach): string => differencesList(differencesOf(before, after), before, after);
 
 export const networkOf = networkOfCidr;
+
+/** Who may reach whom as SegmentPolicies, Devices and namespaces mean it (docs/guides/who-reaches-whom.md). */
+export const createIntent = createIntentOf;
+export const intentDifference = differenceOf;

@@ -54,7 +54,7 @@ export function labelsOfNamespace(world: World, namespace: string): Labels {
 }
 
 /** Lists are opened; their items may lack apiVersion and kind, as those of `kubectl get -o json` of a typed list do. */
-function* flattened(manifests: Iterable<Manifest>): Iterable<{ source: string; object: Record<string, unknown> }> {
+export function* flattened(manifests: Iterable<Manifest>): Iterable<{ source: string; object: Record<string, unknown> }> {
   for (const { source, object } of manifests) {
     if (!isObject(object)) continue;
     const kind = typeof object.kind === 'string' ? object.kind : '';
