@@ -2,7 +2,7 @@
 import { type Action, common, isWithin } from './intent-filter.ts';
 import { type Answer, missingForTopic, type TopicRight } from './intent-grants.ts';
 import type { Place } from './intent-party.ts';
-import type { Relation } from './intent-relation.ts';
+import type { Passage, Relation } from './intent-relation.ts';
 
 /** What every Device keeps that is not revoked (design/api.md, Topics; docs/reference/trust-message.md). All of it is between the device and the operator. */
 const BASE: readonly (readonly [Action, string])[] = [
@@ -35,16 +35,13 @@ export function mayUse(place: Place, action: Action, topic: string, relation: Re
 export function topicAnswer(a: Place, b: Place, topic: string | undefined, relation: Relation): Answer {
   const problems = [a, b].flatMap((place) => problemsOf(place));
   if (problems.length > 0 || a.topics === undefined || b.topics === undefined) return denied(problems);
-  const [publishes, subscribes] = [rightsTo('publish', a, relation), rightsTo('subscribe', b, relation)];
-  const passage = topic === undefined ? anyPassage(a, b, relation) : passageAt(a, b, topic, publishes, subscribes);
-  if (passage !== undefined) {
-    const [publish, subscribe] = passage;
-    return { allowed: true, grants: [...publish.grants, ...subscribe.grants], missing: [] };
-  }
+  if (a.wireName !== undefined && a.wireName === b.wireName) return denied([`both are ${a.text}`]);
+  const passage = passageBetween(a, b, topic ?? '#', relation);
+  if (passage !== undefined) return { allowed: true, grants: [...passage.publish.grants, ...passage.subscribe.grants], missing: [] };
   if (topic !== undefined) return denied([...missingAt(a, 'publish', topic, relation), ...missingAt(b, 'subscribe', topic, relation)]);
-  const published = publishes.slice(0, MOST_NAMED).map(({ filter }) => ofDevice(filter, a));
+  const published = rightsTo('publish', a, relation).slice(0, MOST_NAMED);
   if (published.length === 0) return denied([`spec.topics.publish of SegmentPolicy ${a.topics.key} names nothing that is granted`]);
-  return denied(published.flatMap((filter) => missingAt(b, 'subscribe', filter, relation)));
+  return denied(published.flatMap(({ filter }) => missingAt(b, 'subscribe', ofDevice(filter, a), relation)));
 }
 
 const MOST_NAMED = 5;
@@ -54,22 +51,16 @@ function problemsOf(place: Place): readonly string[] {
   return [`${place.text} is no Device and no segment: it has no topics`];
 }
 
-function anyPassage(a: Place, b: Place, { pairs }: Relation): readonly [TopicRight, TopicRight] | undefined {
-  if (a.wireName !== undefined && a.wireName === b.wireName) return undefined;
+function passageBetween(a: Place, b: Place, topic: string, { pairs }: Relation): Passage | undefined {
   const isOne = (pinned: string | undefined, { wireName }: Place): boolean =>
     pinned === undefined || wireName === undefined || pinned === wireName;
+  const fill = (filter: string): string =>
+    filter
+      .split('/')
+      .map((level) => (level === '{publisher}' ? (a.wireName ?? '+') : level === '{subscriber}' ? (b.wireName ?? '+') : level))
+      .join('/');
   const passages = pairs.get(`${a.topics?.key} ${b.topics?.key}`)?.passages ?? [];
-  const passage = passages.find(({ publisher, subscriber }) => isOne(publisher, a) && isOne(subscriber, b));
-  return passage === undefined ? undefined : [passage.publish, passage.subscribe];
-}
-
-function passageAt(a: Place, b: Place, topic: string, publishes: readonly TopicRight[], subscribes: readonly TopicRight[]) {
-  for (const publish of publishes) {
-    const at = common(ofDevice(publish.filter, a), topic);
-    const subscribe = at === undefined ? undefined : subscribes.find(({ filter }) => common(at, ofDevice(filter, b)) !== undefined);
-    if (subscribe !== undefined) return [publish, subscribe] as const;
-  }
-  return undefined;
+  return passages.find((one) => isOne(one.publisher, a) && isOne(one.subscriber, b) && common(fill(one.topic), topic) !== undefined);
 }
 
 const rightsTo = (action: Action, { topics }: Place, { rights }: Relation): TopicRight[] =>

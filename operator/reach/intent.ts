@@ -1,7 +1,7 @@
 // Who may reach whom as the SegmentPolicies, Devices and namespaces mean it, by ports and by topics, and why: the second reading of segmentation-edge.md 2.2, beside the one that compiles.
 import { contains, parseCidr } from './addresses.ts';
 import { type DeviceFact, drop, type Facts, type Lifecycle, lifecyclesOf, readFacts, take } from './intent-facts.ts';
-import type { Action } from './intent-filter.ts';
+import type { Action, Meeting } from './intent-filter.ts';
 import { ANY, type Answer, outsideWays, portAnswer, type TopicRight } from './intent-grants.ts';
 import { allPairs, type Members, meetingPairs, type Sides } from './intent-pairs.ts';
 import { type Party, type Place, placeOf } from './intent-party.ts';
@@ -136,12 +136,16 @@ function edgesOf({ pairs, outside }: Relation, { members }: Fleet, device: Place
     if (pair.ports.length === 0 && passages.length === 0) return [];
     const sides = sidesOf(pair, members, wireName === undefined ? undefined : new Set([wireName]));
     const devicePairs = pair.ports.length > 0 ? allPairs(sides) : meetingPairs(sides, passages);
-    return [
-      { from: pair.from, to: pair.to, ports: pair.ports, topics: [...new Set(passages.map(({ topic }) => topic))].sort(), devicePairs },
-    ];
+    return [{ from: pair.from, to: pair.to, ports: pair.ports, topics: [...new Set(passages.map(topicText))].sort(), devicePairs }];
   });
   const leaving = outside.filter(isMeant).map(({ from, cidr, ports }): Edge => ({ from, to: cidr, ports, topics: [], devicePairs: 0 }));
   return [...inside, ...leaving].sort((a, b) => compare(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
+}
+
+/** Where a policy names one device by a word, only that one is meant. */
+function topicText({ topic, publisher, subscriber }: Meeting): string {
+  const only = [...(publisher === undefined ? [] : [`from ${publisher}`]), ...(subscriber === undefined ? [] : [`to ${subscriber}`])];
+  return only.length === 0 ? topic : `${topic} only ${only.join(' ')}`;
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
