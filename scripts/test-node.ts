@@ -1,7 +1,7 @@
 // `npm run test:node`: two real nodes on this machine, the operator as a pod, NetworkPolicies enforced between pods. Ends with `N passed, N failed`.
 // Everything runs in network namespaces and one folder; the machine is left as it was, also after a failure or Ctrl-C.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { attachCluster } from '../test/controlplane/cluster.ts';
 import { withLock } from '../test/controlplane/lock.ts';
@@ -10,7 +10,7 @@ import { makeCgroups } from '../test/node/cgroups.ts';
 import { cleanUp } from '../test/node/cleanup.ts';
 import { dyingWithParent, inside } from '../test/node/host.ts';
 import { IMAGES } from '../test/node/images.ts';
-import { CENTRE, CLUSTER_NAME, LAB_DIR, RESULT_FILE } from '../test/node/layout.ts';
+import { CENTRE, CLUSTER_NAME, LAB_DIR, PODTOOL, RESULT_FILE } from '../test/node/layout.ts';
 import { makeNetwork } from '../test/node/network.ts';
 import type { Counts } from '../test/node/runner.ts';
 import { saveSysctls } from '../test/node/sysctls.ts';
@@ -93,7 +93,9 @@ async function prepare(): Promise<void> {
   mkdirSync(LAB_DIR, { recursive: true, mode: 0o755 });
   say('building the image');
   await buildImage(IMAGES.hedgerow);
-  await buildPodtoolImage({ ...IMAGES.podtool, program: (await program('podtool', say)).bin });
+  const podtool = await program('podtool', say);
+  copyFileSync(podtool.bin, PODTOOL);
+  await buildPodtoolImage({ ...IMAGES.podtool, program: PODTOOL });
   saveSysctls();
   await makeNetwork();
   makeCgroups();

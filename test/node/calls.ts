@@ -2,9 +2,9 @@
 // ten, and what the node does with a packet is the same.
 import { readFileSync, readlinkSync } from 'node:fs';
 import { findCommand } from '../../scripts/bootstrap/debian.ts';
-import { program } from '../controlplane/programs.ts';
 import { cgroupProcesses } from './cgroups.ts';
 import { dyingWithParent, run } from './host.ts';
+import { PODTOOL } from './layout.ts';
 import type { Protocol } from './ports.ts';
 
 /** `TCP/10.244.1.5:8883` */
@@ -23,14 +23,13 @@ export const SHUT_AFTER = '1500ms';
 /** Which of the targets answer a call from this network namespace. `from`: the caller's address, where it has several. */
 export async function reachable(netns: string, targets: readonly Target[], from?: string): Promise<Set<Target>> {
   const source = from === undefined ? [] : ['-from', from];
-  const [first = '', ...rest] = await podtoolIn(netns, 'connect', ...source, SHUT_AFTER, ...targets);
+  const [first = '', ...rest] = podtoolIn(netns, 'connect', ...source, SHUT_AFTER, ...targets);
   return answers(await run(first, ...rest), targets);
 }
 
 /** The words that start the pods' program in a network namespace. It ends with this process. */
-export async function podtoolIn(netns: string, ...args: readonly string[]): Promise<string[]> {
-  const { bin } = await program('podtool');
-  return [findCommand('nsenter') ?? 'nsenter', `--net=${netns}`, '--', ...dyingWithParent(), bin, ...args];
+export function podtoolIn(netns: string, ...args: readonly string[]): string[] {
+  return [findCommand('nsenter') ?? 'nsenter', `--net=${netns}`, '--', ...dyingWithParent(), PODTOOL, ...args];
 }
 
 /** What `podtool connect` printed: the targets that are open. Throws when it did not answer for each. */

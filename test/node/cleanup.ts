@@ -35,7 +35,7 @@ export async function cleanUp(): Promise<void> {
 type Process = { pid: number; command: string };
 
 /** What a node consists of; an editor or a pager that shows one of our files is left alone. */
-const PROGRAMS = new Set(['cp', 'netpol', 'containerd', 'containerd-shim-runc-v2', 'runc', 'ctr']);
+const PROGRAMS = new Set(['cp', 'netpol', 'containerd', 'containerd-shim-runc-v2', 'runc', 'ctr', 'podtool']);
 
 /** By program and by our folder in its arguments. */
 function labProcesses(): Process[] {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 export const LAB_DIR = '/var/lib/hedgerow-node-test';
 /** Where the test inside leaves its counts. */
 export const RESULT_FILE = join(LAB_DIR, 'result.json');
+/** The pods' program, where it runs beside them: the clean-up knows processes by this folder. */
+export const PODTOOL = join(LAB_DIR, 'podtool');
 export const CLUSTER_NAME = 'node-test';
 /** Holds the control plane, the broker and the bridge. */
 export const CENTRE = 'hedgerow-centre';

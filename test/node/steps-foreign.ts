@@ -113,7 +113,7 @@ async function listenBeside(lab: Lab, callers: readonly Caller[]): Promise<void>
   for (const { ip, netns } of callers) {
     const outside = ip === GATE || ip === ROGUE;
     if (outside) await addOutsideAddress(ip);
-    const [first = '', ...rest] = await podtoolIn(
+    const [first = '', ...rest] = podtoolIn(
       netns,
       'serve',
       ...targetsAt(
