@@ -18,6 +18,8 @@ describe('matching', () => {
     ['a//b', 'a/+/b', true],
     ['a', 'a/#/b', false],
     ['t/#', 't/+', true],
+    ['t/#', 't/+/#', true],
+    ['t/#', 't/+/x', false],
   ];
   it.each(cases)('%s against %s: %s', (topic, filter, expected) => expect(matches(topic, filter)).toBe(expected));
 });

@@ -48,6 +48,26 @@ describe('a broker that is ours', () => {
     expect(await device.publish('ota/v1/d/thermo-2.berlin/state')).toBe('refused 135');
   });
 
+  it('a topic of another segment is read as far as it was granted, and taken back without a connection lost', async () => {
+    const reads = { ...rightsOf(LAB), subscribe: [...rightsOf(LAB).subscribe, { topic: `dt/${OFFICE}/+/t`, qosMax: 1 as const }] };
+    world.wish.segments = [rightsOf(OFFICE), reads];
+    const room = world.start();
+    await authorized(room);
+    await authorized(room, 'reader-1.berlin', LAB);
+    const [device, reader] = [await world.connect(THERMO, OFFICE), await world.connect('reader-1.berlin', LAB)];
+    for (const filter of ['dt/#', 'dt/+/+/t', `dt/${OFFICE}/#`, `dt/${OFFICE}/+/#`, `dt/${OFFICE}/+/+`, `$share/g/dt/${OFFICE}/#`])
+      expect([filter, await reader.subscribe(filter)]).toEqual([filter, 'refused 135']);
+    expect(await reader.subscribe(`dt/${OFFICE}/+/t`)).toMatch(/^granted/);
+    expect(await reader.publish(OWN)).toBe('refused 135');
+    expect(await device.publish(OWN)).toBe('accepted');
+    await reader.waitMessages(1);
+    world.wish.segments = [rightsOf(OFFICE), rightsOf(LAB)];
+    room.wake('a policy');
+    await waitFor('the subscription to be gone', async () => (await subscriptions('reader-1.berlin')).length === 0 || undefined, soon);
+    expect(await reader.subscribe(`dt/${OFFICE}/+/t`)).toBe('refused 135');
+    expect([device.closed, reader.closed]).toEqual([false, false]);
+  });
+
   it('throws a revoked device out and refuses it from then on', async () => {
     const room = world.start();
     await authorized(room);
