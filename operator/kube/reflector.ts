@@ -15,6 +15,8 @@ import { createWatchDecoder, type WatchEvent } from './watch-stream.ts';
 export type ReflectorOptions<T extends KubeObject, P extends Projected> = {
   client: Pick<KubeClient, 'listPage' | 'watch'>;
   type: ResourceType;
+  /** In metrics, logs and health where two reflectors read the same type. Default: its plural. */
+  name?: string;
   /** Called for each object that comes in; keep what is needed and nothing of the object itself. Must be pure and quick. */
   project: (object: T) => P;
   namespace?: string;
@@ -63,7 +65,7 @@ const YIELD_EVERY_MS = 5;
 const withoutWatchList = new WeakSet<object>();
 
 export function createReflector<T extends KubeObject, P extends Projected>(o: ReflectorOptions<T, P>): Reflector<P> {
-  const kind = o.type.plural;
+  const kind = o.name ?? o.type.plural;
   const log = o.log.child({ kind });
   const store = createStore<P>(o.indexes);
   const intake = createIntake<T, P>({ store, project: o.project, log });

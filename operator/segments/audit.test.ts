@@ -111,6 +111,7 @@ describe('the status of an audited policy', () => {
         enrollment: undefined,
         pods: 0,
         gaps: [],
+        reach: { pairs: 0, added: 0, removed: 0, modelDigest: '' },
         now: '2026-11-26T00:00:00Z',
       },
     });

@@ -18,8 +18,9 @@ import { carryOut } from './act.ts';
 import { type ActualPolicy, isAsDesired } from './actual-policy.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import { exclusionSaid, gapsOf } from './gaps.ts';
-import type { Model, Verdict } from './model.ts';
+import type { Model, PolicyFacts, Verdict } from './model.ts';
 import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, SITE_DENY_NAME, siteDeny } from './networkpolicy.ts';
+import { reachStatusOf } from './pairs.ts';
 import { type Plan, planNetworkPolicies, type Step } from './plan.ts';
 import type { Pods } from './pods.ts';
 import { selects } from './selector.ts';
@@ -34,6 +35,8 @@ export type ControllerDeps = {
   networkPolicies: Store<ActualPolicy>;
   pods: Pods;
   model: () => Model;
+  /** The model of now with this policy in the place of the one of the same name. */
+  modelWith: (policy: PolicyFacts) => Model;
   devices: (segment: Key) => number;
   enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   exclusion: (segment: string) => Exclusion | 'unknown' | undefined;
@@ -158,7 +161,12 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
       gaps:
         segment === undefined
           ? []
-          : gapsOf({ segment, model: shown, broker: deps.broker, excluded, widening: wideningOf(policy.namespace, segment.workloads) }),
+          : gapsOf({
+              ...{ segment, model: shown, broker: deps.broker, excluded },
+              widening: wideningOf(policy.namespace, segment.workloads),
+              onHostNetwork: deps.pods.onHostNetwork(policy.namespace, segment.workloads),
+            }),
+      reach: reachStatusOf({ policy, status: policy.status, verdict, model, shown, modelWith: deps.modelWith }),
       now: new Date(clock.now()).toISOString(),
     });
     const target = { ref: refOf(policy.key), uid: policy.uid, status: policy.status, resourceVersion: policy.resourceVersion };

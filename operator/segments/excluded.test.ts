@@ -11,11 +11,18 @@ if (verdict?.segment === undefined) throw new Error('the policy is not in force'
 const { segment } = verdict;
 const excluded = { reason: 'RuleBudgetSpent', message: 'HR-BRK-031: sensors.berlin would need 2 rules more. Cure: remove policies' };
 const gapsWith = (why: typeof excluded | undefined) =>
-  gapsOf({ segment, model, broker: { port: 8883, peers: [] }, excluded: why, widening: [] });
+  gapsOf({ segment, model, broker: { port: 8883, peers: [] }, excluded: why, widening: [], onHostNetwork: [] });
 const statusWith = (why: typeof excluded | undefined) =>
   summarise({
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: why },
-    ...{ devices: 3, enrollment: undefined, pods: 0, gaps: gapsWith(why), now: '2026-11-26T00:00:00Z' },
+    ...{
+      devices: 3,
+      enrollment: undefined,
+      pods: 0,
+      gaps: gapsWith(why),
+      reach: { pairs: 0, added: 0, removed: 0, modelDigest: '' },
+      now: '2026-11-26T00:00:00Z',
+    },
   });
 
 describe('a segment that the text of the broker leaves out', () => {

@@ -15,6 +15,8 @@ export type GapInput = {
   excluded: Exclusion | undefined;
   /** Policies of others in its namespace that select a pod of the segment and allow something. */
   widening: readonly ActualPolicy[];
+  /** Pods of the segment that use the network of their node, by name. */
+  onHostNetwork: readonly string[];
 };
 
 export function gapsOf(input: GapInput): Gap[] {
@@ -23,8 +25,9 @@ export function gapsOf(input: GapInput): Gap[] {
   return [
     ...excludedAtBroker(input),
     ...foreign(input),
+    ...directReaders(input),
     ...flowsWithoutPods(input),
-    ...(pods ? [...unknownBroker(input), ...OF_EVERY_CLUSTER] : []),
+    ...(pods ? [...unknownBroker(input), ...hostNetwork(input), ...translated(input), ...OF_EVERY_CLUSTER] : []),
   ].slice(0, MAX_GAPS);
 }
 
@@ -93,6 +96,59 @@ function unknownBroker({ broker }: GapInput): Gap[] {
   ];
 }
 
+/** What a gateway checks and holds back is not checked for whoever takes it from the broker before the gateway has it. */
+function directReaders({ segment }: GapInput): Gap[] {
+  // A device that names itself reads what it has said itself.
+  const direct = segment.rights.subscribe.map(({ topic }) => topic).filter((topic) => /^dt\//.test(topic) && !topic.includes('{device}'));
+  if (direct.length === 0) return [];
+  return [
+    {
+      surface: 'broker',
+      reason: 'DirectTelemetry',
+      affects: `subscriptions to ${some(direct)}: spec.payload, its replay window and spec.egress do not hold for what is read at the broker directly`,
+      mitigation: 'let the service check what it reads, or read what a gateway publishes under agg/ and alert/',
+    },
+  ];
+}
+
+function hostNetwork({ onHostNetwork }: GapInput): Gap[] {
+  if (onHostNetwork.length === 0) return [];
+  return [
+    {
+      surface: 'network',
+      reason: 'HostNetwork',
+      affects: `pods with hostNetwork: ${some(onHostNetwork)}; no NetworkPolicy holds for them, in either direction`,
+      mitigation: 'run them without hostNetwork (Pod Security level baseline keeps such pods out of the namespace)',
+    },
+  ];
+}
+
+/** Whether an ipBlock is compared before or after addresses are translated is undefined (kubernetes.io, NetworkPolicy, "ipBlock"). */
+function translated({ segment, broker }: GapInput): Gap[] {
+  const ranges = [...segment.outside.map(({ cidr }) => cidr), ...broker.peers.flatMap((peer) => ('cidr' in peer ? peer.cidr : []))];
+  if (ranges.length === 0) return [];
+  return [
+    {
+      surface: 'network',
+      reason: 'AddressTranslation',
+      affects: `conduits and ways to the broker by address (${some([...new Set(ranges)].sort())}): a Service or NAT on the way may change the address before or after it is compared`,
+      mitigation:
+        'name addresses as the pod sees them on the wire, and the broker by namespace and pod labels where it runs in the cluster',
+    },
+  ];
+}
+
+/** What a sentence names, within the 1,024 characters of its field: a pod has a name of 253 at most, a topic of 512. */
+const MOST_CHARACTERS = 700;
+function some(names: readonly string[]): string {
+  let left = MOST_CHARACTERS;
+  const shown = names.filter((name) => {
+    left -= name.length + 2;
+    return left >= 0;
+  });
+  return shown.join(', ') + (shown.length < names.length ? ` and ${names.length - shown.length} more` : '');
+}
+
 /** NetworkPolicy v1 leaves these to nobody (kubernetes.io, "What you can't do with network policies"). */
 const OF_EVERY_CLUSTER: Gap[] = [
   {
@@ -109,8 +165,17 @@ const OF_EVERY_CLUSTER: Gap[] = [
   },
   {
     surface: 'network',
-    reason: 'HostNetwork',
-    affects: 'pods with hostNetwork and traffic from the own node are outside NetworkPolicies',
-    mitigation: 'keep hostNetwork pods out of the namespaces of segments (Pod Security level baseline)',
+    reason: 'NodeLocalTraffic',
+    affects:
+      'what comes from the node of a pod reaches it whatever is denied: probes, pods with hostNetwork, and what is given the address of the node on its way (NodePort)',
+    mitigation:
+      'keep pods with hostNetwork out of the cluster where they are not needed; set externalTrafficPolicy: Local on Services that lead to pods of segments',
+  },
+  {
+    surface: 'network',
+    reason: 'PodStartRace',
+    affects: 'a pod may run for a moment before its NetworkPolicies are in place, as on k3s (k3s-io/k3s#13432)',
+    mitigation:
+      'start kube-router 2.10 or newer with --netpol-default-deny, or give pods an init container that waits until a connection that must fail does',
   },
 ];

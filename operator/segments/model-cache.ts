@@ -3,13 +3,16 @@ import type { Key } from '../kube/object.ts';
 import type { Store } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type Membership, membershipOf } from './membership.ts';
-import { buildModel, type Model, type Verdict } from './model.ts';
+import { buildModel, type Model, type PolicyFacts, type Verdict } from './model.ts';
+import { reachOf } from './pairs.ts';
 import type { Labels } from './selector.ts';
 import type { NamespaceView, PolicyView } from './views.ts';
 
 export type ModelCache = {
   /** Up to date with the caches and the clock. */
   current(): Model;
+  /** The model of now with this policy in the place of the one of the same name. Built for this call. */
+  modelWith(policy: PolicyFacts): Model;
   membership(segment: Key): Membership;
   /** Something that the model is made of changed. */
   invalidate(afterMs?: number): void;
@@ -45,15 +48,19 @@ export function createModelCache(deps: ModelCacheDeps): ModelCache {
     const over = model.nextExpiry !== undefined && clock.now() >= model.nextExpiry;
     if (!deps.ready() || (!dirty && !over)) return model;
     dirty = false;
-    model = buildModel({
-      policies: deps.policies.values(),
+    model = build(deps.policies.values());
+    waitForExpiry();
+    tell();
+    return model;
+  }
+
+  function build(policies: Iterable<PolicyFacts>): Model {
+    return buildModel({
+      policies,
       maxTrust: (namespace) => deps.namespaces.get(namespace)?.maxTrust,
       pods: deps.pods,
       now: clock.now(),
     });
-    waitForExpiry();
-    tell();
-    return model;
   }
 
   function tell(): void {
@@ -79,6 +86,7 @@ export function createModelCache(deps: ModelCacheDeps): ModelCache {
 
   return {
     current,
+    modelWith: (policy) => build([...deps.policies.values()].map((one) => (one.key === policy.key ? policy : one))),
     membership: (segment) => membershipOf(segment, deps.ready() ? current().verdicts.get(segment) : 'unknown'),
     invalidate(afterMs = BURST_MS) {
       dirty = true;
@@ -101,7 +109,12 @@ function printOf(verdict: Verdict, model: Model): Print {
   const { segment } = verdict;
   const peers = [...(segment?.outgoing ?? []).map(({ to }) => to), ...(segment?.incoming ?? []).map(({ from }) => from)];
   return {
-    compiled: JSON.stringify([verdict, peers.map((peer) => model.verdicts.get(peer)?.segment?.workloads), audited(verdict, model)]),
+    compiled: JSON.stringify([
+      verdict,
+      peers.map((peer) => model.verdicts.get(peer)?.segment?.workloads),
+      reachOf(model, verdict.key).modelDigest,
+      audited(verdict, model),
+    ]),
     rights: JSON.stringify([segment?.rights, membershipOf(verdict.key, verdict)]),
   };
 }

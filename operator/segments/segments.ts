@@ -123,7 +123,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
       COUNTS_AFTER_MS,
     );
   });
-  const reflectors = [policies, namespaces, networkPolicies, pods.reflector];
+  const reflectors = [policies, namespaces, networkPolicies, ...pods.reflectors];
 
   function wakeForPolicy(policy: ActualPolicy): void {
     if (policy.ours?.role === 'site-deny') {
@@ -163,6 +163,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     networkPolicies: networkPolicies.store,
     pods,
     model: () => cache.current(),
+    modelWith: (policy) => cache.modelWith(policy),
     devices: (segment) => counts.of(segment),
     enrollment: deps.enrollment ?? (() => undefined),
     exclusion: deps.exclusion ?? (() => undefined),

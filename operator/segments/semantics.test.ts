@@ -67,10 +67,21 @@ function statusOf(model: Model, policy: PolicyFacts): SegmentPolicyStatus {
   const verdict = model.verdicts.get(policy.key);
   if (verdict === undefined) throw new Error(`no verdict about ${policy.key}`);
   const gaps =
-    verdict.segment === undefined ? [] : gapsOf({ segment: verdict.segment, model, broker: BROKER, excluded: undefined, widening: [] });
+    verdict.segment === undefined
+      ? []
+      : gapsOf({ segment: verdict.segment, model, broker: BROKER, excluded: undefined, widening: [], onHostNetwork: [] });
   return summarise({
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict },
-    ...{ network: { policies: 0 }, excluded: undefined, devices: 0, enrollment: undefined, pods: 0, gaps, now: '2026-11-26T00:00:00Z' },
+    ...{
+      network: { policies: 0 },
+      excluded: undefined,
+      devices: 0,
+      enrollment: undefined,
+      pods: 0,
+      gaps,
+      reach: { pairs: 0, added: 0, removed: 0, modelDigest: '' },
+      now: '2026-11-26T00:00:00Z',
+    },
   });
 }
 const said = (status: SegmentPolicyStatus, type: string) => status.conditions?.find((condition) => condition.type === type)?.status;

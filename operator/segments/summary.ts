@@ -6,6 +6,7 @@ import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import type { Gap } from './gaps.ts';
 import type { Verdict } from './model.ts';
+import type { ReachStatus } from './pairs.ts';
 
 export type SummaryInput = {
   generation: number;
@@ -23,6 +24,7 @@ export type SummaryInput = {
   enrollment: EnrollmentView | 'unknown' | undefined;
   pods: number;
   gaps: Gap[];
+  reach: ReachStatus;
   now: string;
 };
 
@@ -67,6 +69,7 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
       brokerRules:
         segment === undefined || input.excluded !== undefined ? 0 : segment.rights.publish.length + segment.rights.subscribe.length,
     },
+    reach: input.reach,
     ...(input.gaps.length === 0 ? {} : { gaps: input.gaps }),
   };
 }
@@ -97,17 +100,17 @@ function compiled({ compiled: verdict }: SummaryInput): Said {
   return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}${some}`);
 }
 
-function enforced({ verdict, network, excluded, gaps }: SummaryInput): Said {
+function enforced({ verdict, network, excluded }: SummaryInput): Said {
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
   if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
   if (excluded !== undefined) return no(excluded.reason, excluded.message);
-  // Never more than what was seen: applying is not enforcing. See the gap NotProbed.
-  const untried = gaps.some(({ reason }) => reason === 'NotProbed');
-  return yes(
-    'AppliedNotProbed',
-    `${network.policies} NetworkPolicies are applied and read back${untried ? ', whether the network enforces them was not tried' : ''}; topic rights: see Authorized of the Devices`,
-  );
+  // Never more than what was seen: to be applied and read back is not to be enforced, and nobody has tried.
+  return {
+    status: 'Unknown',
+    reason: 'NotProbed',
+    message: `${network.policies} NetworkPolicies are applied and read back, and topic rights as Authorized of the Devices says; whether network and broker enforce them was not tried. Cure: try a connection and a topic that must fail`,
+  };
 }
 
 function conflicted({ compiled: verdict }: SummaryInput): Said {
@@ -139,7 +142,8 @@ function registered({ enrollment, status }: SummaryInput): { registered?: number
 function ready(input: SummaryInput): Said {
   const { audited } = input.verdict;
   const parts = [accepted(input), ...(audited ? [] : [enforced(input)]), compiled(input)];
-  for (const part of parts) if (part.status !== 'True') return part;
+  // What nobody has tried is no reason to wait: it stands in Enforced.
+  for (const part of parts) if (part.status === 'False') return part;
   if (input.compiled.conflictsWith.length > 0) return no('Conflicted', explain(conflictOf(input.compiled)));
   // What is asked for is a report, and here it is: whoever waits for the object may go on.
   return audited ? yes('Audited', `${compiled(input).message}; ${enforced(input).message}`) : yes('Ready', compiled(input).message);

@@ -112,9 +112,10 @@ describe('a SegmentPolicy becomes NetworkPolicies', () => {
     // An owner reference would let the garbage collector open the pods when the policy goes.
     expect(list.every(({ metadata }) => metadata.ownerReferences === undefined)).toBe(true);
     expect(list.every(({ metadata }) => metadata.managedFields?.every(({ manager }) => manager === 'hedgerow'))).toBe(true);
-    expect(conditionOf(policy, 'Enforced')).toMatchObject({ status: 'True', reason: 'AppliedNotProbed' });
+    expect(conditionOf(policy, 'Enforced')).toMatchObject({ status: 'Unknown', reason: 'NotProbed' });
     expect(policy.status?.gaps?.map(({ reason }) => reason)).toContain('NotProbed');
     expect(policy.status?.counts).toMatchObject({ conduits: 1, networkPolicies: 2 });
+    expect(policy.status?.reach).toMatchObject({ pairs: 1, removed: 0, modelDigest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
   });
 
   it('a conduit that the other side does not accept opens nothing, and says whose grant is missing', async () => {

@@ -88,7 +88,8 @@ const isAlone = (policies: readonly PolicyFacts[], policy: PolicyFacts): boolean
       policies.some((other) => other !== policy && other.namespace === pod.namespace && isAccepted(other) && has(other, pod)),
   );
 
-function isGranted(policies: readonly PolicyFacts[], a: PolicyFacts, b: PolicyFacts, port: number): boolean {
+/** Whether members of `a` may open connections to members of `b`. */
+export function isGranted(policies: readonly PolicyFacts[], a: PolicyFacts, b: PolicyFacts, port: number): boolean {
   if (![a, b].every((policy) => isAccepted(policy) && isAlone(policies, policy))) return false;
   const [low, high] = [a.spec.trust ?? 2, b.spec.trust ?? 2];
   if (high === 0) return false;
