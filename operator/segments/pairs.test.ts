@@ -76,6 +76,14 @@ describe('pairs of a segment', () => {
     ],
     ['so are pods that may', { intraSegment: 'Allow', workloads: [{ podSelector: { matchLabels: { app: 'a' } } }] }, 1],
     ['without pods there is nobody', { intraSegment: 'Allow' }, 0],
+    [
+      "what is the whole site's is no pair of two segments",
+      {
+        intraSegment: 'Allow',
+        topics: { publish: [{ ...OUT, topic: 'agg/berlin/x' }], subscribe: [{ topic: 'agg/berlin/#', qosMax: 1 }] },
+      },
+      0,
+    ],
     ['addresses outside are no segment', { conduits: [{ name: 'out', to: { cidr: '192.0.2.0/24' }, ports: PORTS }] }, 0],
   ])('%s', (_, spec, pairs) => {
     const policy = policyOf('alone', 'berlin', spec);

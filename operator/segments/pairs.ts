@@ -99,6 +99,7 @@ function byTopics(segments: readonly Segment[]): Way[] {
     for (const action of ['publish', 'subscribe'] as const)
       for (const { topic } of rights[action]) {
         const levels = topic.replaceAll('{segment}', segmentName(name, namespace)).split('/');
+        if (OF_THE_SITE.includes(levels[0] ?? '')) continue;
         const place = levels.slice(0, 2).join('/');
         const shelf = shelves.get(place) ?? { publish: [], subscribe: [] };
         shelf[action].push({ key, namespace, levels, filter: levels.map((level) => (level === DEVICE ? '+' : level)).join('/') });
@@ -107,6 +108,8 @@ function byTopics(segments: readonly Segment[]): Way[] {
   return [...shelves.values()].flatMap(({ publish, subscribe }) => publish.flatMap((from) => subscribe.flatMap((to) => meeting(from, to))));
 }
 
+/** Topics of a namespace and of no segment: everybody in it may share them, so their pairs grow with the square of its segments. */
+const OF_THE_SITE: readonly string[] = ['agg', 'alert'];
 const DEVICE = '{device}';
 
 function meeting(from: Right, to: Right): Way[] {
