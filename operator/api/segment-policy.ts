@@ -327,12 +327,19 @@ const status = object('What is true of the segment. Written by the operator only
     }),
   ),
   reach: Type.Optional(
-    object('Which segments reach which, with this one as one of both: by conduits, or by topics that one says and the other hears. With mode: Audit what it would be.', {
-      pairs: Type.Optional(count('Reachable pairs of segments; the segment with itself is one when its members may reach each other.')),
-      added: Type.Optional(count('Pairs that the last accepted change of this manifest added; with mode: Audit that it would add.')),
-      removed: Type.Optional(count('Pairs that it removed, or would remove.')),
-      modelDigest: Type.Optional(text('Digest of these pairs with their ports and topics, and of the conduits to addresses: it changes when any of them does.', { max: 80 })),
-    }),
+    object(
+      'Which segments reach which, with this one as one of both: by conduits, or by topics that one says and the other hears. With mode: Audit what it would be.',
+      {
+        pairs: Type.Optional(count('Reachable pairs of segments; the segment with itself is one when its members may reach each other.')),
+        added: Type.Optional(count('Pairs that the last accepted change of this manifest added; with mode: Audit that it would add.')),
+        removed: Type.Optional(count('Pairs that it removed, or would remove.')),
+        modelDigest: Type.Optional(
+          text('Digest of these pairs with their ports and topics, and of the conduits to addresses: it changes when any of them does.', {
+            max: 80,
+          }),
+        ),
+      },
+    ),
   ),
   gaps: Type.Optional(
     list(

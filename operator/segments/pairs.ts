@@ -6,7 +6,7 @@ import { intersection } from './filter.ts';
 import type { Model, PolicyFacts, Segment, Verdict } from './model.ts';
 import { canonicalJson, digest } from './selector.ts';
 
-export type ReachStatus = NonNullable<SegmentPolicyStatus['reach']>;
+export type ReachStatus = Required<NonNullable<SegmentPolicyStatus['reach']>>;
 
 type Reach = { /** `<from> -> <to>`, this segment one of both. */ pairs: ReadonlySet<string>; modelDigest: string };
 
