@@ -2,11 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Access, type AclClient, decide, type Rule, compileAcl as readText } from '../../test/broker/acl-rule.ts';
+import { rightsOfAll, servicePolicies } from '../segments/testing/service-fleet.ts';
 import { compileAcl, RULE_BUDGET } from './acl-compile.ts';
 import { printBlock } from './acl-text.ts';
 import { BASE_PUBLISH, BASE_SUBSCRIBE } from './base-rights.ts';
 import type { SegmentRights } from './broker.ts';
-import { fleetRights, plainText } from './testing/fleet-rights.ts';
+import { plainText } from './testing/plain-text.ts';
 import { goodRights } from './testing/rights.ts';
 
 function grouped(segments: readonly SegmentRights[]): string {
@@ -69,7 +70,7 @@ function compare(segments: readonly SegmentRights[], readers: Readers) {
 }
 
 describe('rules for all segments that are alike, and rules of each segment', { timeout: 60_000 }, () => {
-  const segments = fleetRights(22);
+  const segments = rightsOfAll(servicePolicies(22));
   const texts = { grouped: grouped(segments), plain: plainText(segments).text };
 
   it('grant the same to every device of a fleet, for the topics of every segment', () => {
@@ -106,7 +107,7 @@ describe('rules for all segments that are alike, and rules of each segment', { t
   });
 
   it('2,000 segments of five shapes with two services that read half of them are far from the budget', () => {
-    const many = fleetRights(2_000);
+    const many = rightsOfAll(servicePolicies(2_000));
     const { rules, excluded } = compileAcl({ segments: many, refused: new Map(), age: () => 0, mode: 'owned' });
     expect(excluded.size).toBe(0);
     expect(rules.length).toBeLessThanOrEqual(RULE_BUDGET);
