@@ -10,8 +10,19 @@ import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rotateBench } from './rotate.ts';
+import { verifyBench } from './verify.ts';
 
-const BENCHES: readonly Bench[] = [readyBench, enrollBench, crashBench, crlBench, rotateBench, revokeBench, editBench, aclBench];
+const BENCHES: readonly Bench[] = [
+  readyBench,
+  enrollBench,
+  crashBench,
+  crlBench,
+  rotateBench,
+  revokeBench,
+  editBench,
+  aclBench,
+  verifyBench,
+];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;
 
