@@ -7,7 +7,7 @@ import { createIntent as createIntentOf } from './intent.ts';
 import { intentDifference as differenceOf } from './intent-diff.ts';
 import { type Manifest, readWorld } from './world.ts';
 
-export type { Intent, Means } from './intent.ts';
+export type { Intent, Means, PairCount } from './intent.ts';
 export type { Party } from './intent-party.ts';
 export type { Manifest } from './world.ts';
 
