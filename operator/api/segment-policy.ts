@@ -83,16 +83,21 @@ const topics = object(
 const rate = (description: string, pattern: string, cure: string) =>
   text(description, { max: 24, min: 2, pattern, code: 'HR-API-015', cure });
 
-const limits = object('What one device may use. Default: the broker listener limits only.', {
-  connectRate: Type.Optional(rate('Connections, for example 5/m.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 5/m')),
-  messages: Type.Optional(
-    rate('Messages it publishes, for example 10/s.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 10/s'),
-  ),
-  bytes: Type.Optional(
-    rate('Bytes it publishes, for example 20KiB/s.', '^[0-9]{1,6}(KiB|MiB)?/[smh]$', 'write bytes per s, m or h, for example 20KiB/s'),
-  ),
-  maxPacket: Type.Optional(rate('Largest packet, for example 16KiB.', '^[0-9]{1,6}(KiB|MiB)?$', 'write a size, for example 16KiB')),
-});
+const limits = object(
+  'What one device may use. EMQX keeps such limits for a whole listener only, so each that is written stands in status.gaps with what to set there. Default: the broker listener limits only.',
+  {
+    connectRate: Type.Optional(
+      rate('Connections, for example 5/m.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 5/m'),
+    ),
+    messages: Type.Optional(
+      rate('Messages it publishes, for example 10/s.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 10/s'),
+    ),
+    bytes: Type.Optional(
+      rate('Bytes it publishes, for example 20KiB/s.', '^[0-9]{1,6}(KiB|MiB)?/[smh]$', 'write bytes per s, m or h, for example 20KiB/s'),
+    ),
+    maxPacket: Type.Optional(rate('Largest packet, for example 16KiB.', '^[0-9]{1,6}(KiB|MiB)?$', 'write a size, for example 16KiB')),
+  },
+);
 
 const payload = object('What the payloads of its telemetry must look like; enforced at a gateway.', {
   schemas: Type.Optional(

@@ -1,7 +1,8 @@
-// What the network of a cluster cannot enforce of a segment, said aloud in its status. Pure.
+// What the network of a cluster, or its broker, cannot enforce of a segment, said aloud in its status. Pure.
 import type { SegmentPolicyStatus } from '../api/segment-policy.ts';
 import type { Exclusion } from '../broker/broker.ts';
 import type { ActualPolicy } from './actual-policy.ts';
+import { limitGaps } from './limit-gaps.ts';
 import type { Model, Segment } from './model.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
 
@@ -24,6 +25,7 @@ export function gapsOf(input: GapInput): Gap[] {
   const pods = segment.workloads.length > 0;
   return [
     ...excludedAtBroker(input),
+    ...limitGaps(segment),
     ...foreign(input),
     ...directReaders(input),
     ...flowsWithoutPods(input),

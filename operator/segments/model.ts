@@ -45,6 +45,8 @@ export type Segment = {
   workloads: LabelSelector[];
   /** Whether members may reach each other. */
   open: boolean;
+  /** What one device may use, as the spec in force says it. */
+  limits: SegmentPolicySpec['limits'];
   rights: SegmentRights;
   outgoing: Flow[];
   incoming: Flow[];
@@ -249,6 +251,7 @@ function emptySegment(standing: Standing, inForce: InForce, conflicted: boolean)
     workloads: inForce.workloads,
     // Nobody initiates into trust 0, its own members included.
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
+    limits: spec.limits,
     rights: { segment: wireName, publish: [...accepted.publish], subscribe: [...accepted.subscribe] },
     outgoing: [],
     incoming: [],
