@@ -12,10 +12,24 @@ function statusOf(limits: Limits | undefined) {
   const model = buildModel({ policies: [policy], maxTrust: () => 3, pods: () => [], now: NOW });
   const verdict = model.verdicts.get('berlin/sensors');
   if (verdict?.segment === undefined) throw new Error('the policy is not in force');
-  const gaps = gapsOf({ segment: verdict.segment, model, broker: { port: 8883, peers: [] }, excluded: undefined, widening: [] });
+  const gaps = gapsOf({
+    segment: verdict.segment,
+    model,
+    broker: { port: 8883, peers: [] },
+    excluded: undefined,
+    widening: [],
+    onHostNetwork: [],
+  });
   return summarise({
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: undefined },
-    ...{ devices: 3, enrollment: undefined, pods: 0, gaps, now: '2026-11-26T00:00:00Z' },
+    ...{
+      devices: 3,
+      enrollment: undefined,
+      pods: 0,
+      gaps,
+      reach: { pairs: 0, added: 0, removed: 0, modelDigest: '' },
+      now: '2026-11-26T00:00:00Z',
+    },
   });
 }
 
