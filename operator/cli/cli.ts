@@ -21,7 +21,7 @@ export async function runCli(commands: readonly Command[], argv: readonly string
   } catch (error) {
     if (error instanceof WrongUse) return complain(output, error.message, typed.command.help);
     output.err(`kubectl hedgerow: ${redactText(lineOf(error))}\n`);
-    return FAILED;
+    return typed.command.failed ?? FAILED;
   }
 }
 

@@ -227,6 +227,27 @@ export const ERRORS = {
     cause: 'the file is no MUD file that can be read safely (RFC 8520)',
     cure: "get the maker's file again and check its signature; do not correct it by hand",
   },
+  'HR-CLI-063': {
+    title: 'NotListed',
+    cause: 'a kind of object could not be listed in the cluster, so the answer does not take it into account',
+    cure: 'ask for the right to list it in all namespaces (a ClusterRole), or install the CRDs; --dir DIR asks a directory of manifests instead',
+  },
+  'HR-CLI-064': {
+    title: 'NobodyOfThisName',
+    cause: 'there is no Device, SegmentPolicy or pod of this name in what was asked',
+    cure: 'name its namespace (NS/NAME, segment/NS/NAME, pod/NS/NAME, or -n NS); see "kubectl hedgerow graph" for the segments',
+  },
+  'HR-CLI-065': {
+    title: 'InvariantsUnreadable',
+    cause: 'the file of invariants does not read, or says something that no invariant can say; nothing was checked',
+    cure: 'correct the path that is named; docs/guides/verify.md has the schema and examples',
+  },
+  'HR-CLI-066': {
+    title: 'InvariantNamesNobody',
+    cause:
+      'an invariant names a namespace, segment, function or pods that are not in what was checked, so it is kept by not being looked at',
+    cure: 'correct the name, or take the invariant out of the file',
+  },
   'HR-CLI-090': {
     title: 'NoTrustState',
     cause: 'the ConfigMap of the rotation is not there, or no operator has written to it',

@@ -1,15 +1,21 @@
 // The process of `kubectl hedgerow`; nothing else lives here.
 import { quarantine, revoke, rotate } from './acts.ts';
 import { adoptBroker } from './adopt-broker.ts';
+import { can } from './can.ts';
+import { check } from './check.ts';
 import { runCli } from './cli.ts';
 import { connections } from './connections.ts';
 import { devices } from './devices.ts';
+import { explainTopic } from './explain-topic.ts';
+import { graph } from './graph.ts';
 import { identity } from './identity.ts';
 import { importFleet } from './import.ts';
 import { importMud } from './import-mud.ts';
+import { diff } from './reach-diff.ts';
 import { release } from './release.ts';
 import { token } from './token.ts';
 import { trustForce, trustStatus } from './trust.ts';
+import { whatIfCompromise, whatIfQuarantine } from './what-if.ts';
 import { why } from './why.ts';
 
 const commands = [
@@ -23,6 +29,13 @@ const commands = [
   release,
   rotate,
   adoptBroker,
+  can,
+  diff,
+  check,
+  explainTopic,
+  whatIfCompromise,
+  whatIfQuarantine,
+  graph,
   connections,
   importMud,
   trustStatus,

@@ -1,6 +1,6 @@
-// The manifests below a directory, as objects. Hostile files are the normal case: each has a bound, and what does not read is named.
+// The manifests below a directory or of a file, as objects. Hostile files are the normal case: each has a bound, and what does not read is named.
 import { type Dirent, promises as fs } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Manifest } from '../reach/reach.ts';
 import { CliError } from './errors.ts';
@@ -10,11 +10,12 @@ export type Manifests = { manifests: Manifest[]; unreadable: string[] };
 const MAX_BYTES = 64 * 1024 * 1024;
 const NAMES = /\.(ya?ml|json)$/i;
 
-/** Files ending in .yaml, .yml and .json at any depth, but for hidden folders and node_modules; links are not followed. Throws HR-CLI-004 when there is no such directory. */
-export async function readManifests(directory: string): Promise<Manifests> {
+/** Files ending in .yaml, .yml and .json at any depth, but for hidden folders and node_modules; links are not followed. Or one file. Throws HR-CLI-004 when there is none of both. */
+export async function readManifests(path: string): Promise<Manifests> {
   const found: Manifests = { manifests: [], unreadable: [] };
-  for (const file of (await filesBelow(directory)).sort()) {
-    const source = relative(directory, file);
+  const single = await isFile(path);
+  for (const file of single ? [path] : (await filesBelow(path)).sort()) {
+    const source = single ? basename(file) : relative(path, file);
     try {
       const { size } = await fs.stat(file);
       if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES / 1024 / 1024} MiB`);
@@ -25,6 +26,8 @@ export async function readManifests(directory: string): Promise<Manifests> {
   }
   return found;
 }
+
+const isFile = async (path: string): Promise<boolean> => (await fs.stat(path).catch(() => undefined))?.isFile() ?? false;
 
 async function filesBelow(directory: string): Promise<string[]> {
   let entries: Dirent[];

@@ -11,8 +11,8 @@ export type Party = { text: string; range: AddressRange | undefined };
 export type Connection = { from: Party; to: Party; connections: Connections };
 
 /** Every pair that may connect, without a workload to itself. Pods of one owner that policies tell apart count together: what one of them may. */
-export function connectionsOf(world: World): Connection[] {
-  const evaluator = createEvaluator(world);
+export function connectionsOf(world: World, isClosed?: (pods: Pods) => boolean): Connection[] {
+  const evaluator = createEvaluator(world, isClosed);
   const classes = classesOf(world.pods);
   const sources = [...classes, ...outside(world, 'ingress')];
   const targets = [...classes, ...outside(world, 'egress')];

@@ -12,11 +12,21 @@ export type End = { kind: 'pods'; pods: Pods } | { kind: 'addresses'; range: Add
 export interface Evaluator {
   /** Replies are implied, so `from` is who opens the connection. Pods in the network of their node are treated like all others. */
   allowed(from: End, to: End): Connections;
+  /** The policies that speak about `from` and about `to`, and their rules that let the connection through: what `allowed` follows from. */
+  reasons(from: End, to: End): readonly Reason[];
 }
 
-type Direction = 'ingress' | 'egress';
+export type Direction = 'ingress' | 'egress';
+/** `closed`: it has no rule and is shut all the same. Policies are `<namespace>/<name>`. */
+export type Reason = {
+  direction: Direction;
+  closed: boolean;
+  policies: readonly string[];
+  rules: readonly { policy: string; path: string; connections: Connections }[];
+};
 
-export function createEvaluator(world: World): Evaluator {
+/** `isClosed`: pods that are shut though no policy of this world selects them, because policies are made for them that are not in it. */
+export function createEvaluator(world: World, isClosed: (pods: Pods) => boolean = () => false): Evaluator {
   const namespaces = new Map<string, Labels>();
   const namespaceLabels = (name: string): Labels => {
     const labels = namespaces.get(name) ?? labelsOfNamespace(world, name);
@@ -38,12 +48,24 @@ export function createEvaluator(world: World): Evaluator {
   function oneWay(direction: Direction, own: End, other: End, target: End): Connections {
     if (own.kind !== 'pods') return EVERYTHING;
     const policies = policiesFor(own.pods, direction);
-    if (policies.length === 0) return EVERYTHING;
+    if (policies.length === 0) return isClosed(own.pods) ? NOTHING : EVERYTHING;
     let sum: Connections = NOTHING;
     for (const policy of policies) {
       for (const rule of policy[direction] ?? []) if (names(policy, rule, other)) sum = union(sum, portsOf(rule, target));
     }
     return sum;
+  }
+
+  function reason(direction: Direction, own: End, other: End, target: End): Reason {
+    const policies = own.kind === 'pods' ? policiesFor(own.pods, direction) : [];
+    const rules = policies.flatMap((policy) =>
+      (policy[direction] ?? []).flatMap((rule, at) =>
+        names(policy, rule, other)
+          ? [{ policy: nameOf(policy), path: `spec.${direction}[${at}]`, connections: portsOf(rule, target) }]
+          : [],
+      ),
+    );
+    return { direction, closed: own.kind === 'pods' && isClosed(own.pods), policies: policies.map(nameOf), rules };
   }
 
   function names(policy: NetworkPolicy, rule: Rule, end: End): boolean {
@@ -66,8 +88,11 @@ export function createEvaluator(world: World): Evaluator {
       const out = oneWay('egress', from, to, to);
       return isNothing(out) ? out : intersection(out, oneWay('ingress', to, from, to));
     },
+    reasons: (from, to) => [reason('egress', from, to, to), reason('ingress', to, from, to)],
   };
 }
+
+const nameOf = ({ namespace, name }: NetworkPolicy): string => `${namespace}/${name}`;
 
 function portsOf(rule: Rule, target: End): Connections {
   if (rule.ports.length === 0) return EVERYTHING;

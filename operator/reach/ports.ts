@@ -36,6 +36,23 @@ export function intersection(a: Connections, b: Connections): Connections {
   });
 }
 
+/** What is in `all` and not in `some`. */
+export function difference(all: Connections, some: Connections): Connections {
+  return each((protocol) => {
+    const gaps = tidy([...(some.get(protocol) ?? [])]);
+    return (all.get(protocol) ?? []).flatMap(([from, to]) => {
+      const left: PortRange[] = [];
+      let next = from;
+      for (const [start, end] of gaps) {
+        if (end < next || start > to) continue;
+        if (start > next) left.push([next, start - 1]);
+        next = end + 1;
+      }
+      return next <= to ? [...left, [next, to] as const] : left;
+    });
+  });
+}
+
 export const isNothing = (connections: Connections): boolean => connections.size === 0;
 
 export function isEverything(connections: Connections): boolean {

@@ -1,14 +1,28 @@
 // The door of the reach room: what manifests really allow in the network. It shares no code with what makes NetworkPolicies (operator/segments), so that each can find the
 // other's mistakes; the layers test holds it to that.
 import { networkOf as networkOfCidr } from './addresses.ts';
+import { blastOf as blastOfDevice } from './blast.ts';
 import { type Connection, connectionsList, connectionsOf, workloadText } from './connections.ts';
 import { differencesList, differencesOf } from './connections-diff.ts';
 import { createIntent as createIntentOf } from './intent.ts';
 import { intentDifference as differenceOf } from './intent-diff.ts';
+import { readInvariants as readInvariantsOf } from './invariant.ts';
+import { checkInvariants as checkThem } from './invariant-check.ts';
+import { mermaidOf } from './mermaid.ts';
+import { pictureOf } from './picture.ts';
+import { quarantineOf } from './quarantine.ts';
+import { reachChange as changeOf } from './reach-change.ts';
+import { svgOf } from './svg.ts';
+import { createVerifier as createVerifierOf, type Verifier } from './verifier.ts';
 import { type Manifest, readWorld } from './world.ts';
 
+export type { Blast } from './blast.ts';
 export type { Intent, Means, PairCount } from './intent.ts';
 export type { Party } from './intent-party.ts';
+export type { Checked } from './invariant-check.ts';
+export type { Quarantined } from './quarantine.ts';
+export type { ReachChange } from './reach-change.ts';
+export type { Verdict, Verifier, WayAnswer } from './verifier.ts';
 export type { Manifest } from './world.ts';
 
 export type Reach = {
@@ -43,3 +57,22 @@ export const networkOf = networkOfCidr;
 /** Who may reach whom as SegmentPolicies, Devices and namespaces mean it (docs/guides/who-reaches-whom.md). */
 export const createIntent = createIntentOf;
 export const intentDifference = differenceOf;
+
+/** What can be asked of manifests as a whole: `live` when they are all that is in a cluster. `now`: ms since the epoch. */
+export const createVerifier = createVerifierOf;
+
+/** Newly reachable and newly blocked from the one to the other. */
+export const reachChange = changeOf;
+
+/** What somebody reaches who has taken this device (`<namespace>/<name>`), in at most so many hops. */
+export const blastOf = ({ survey, intent }: Verifier, device: string, hops: number) => blastOfDevice(survey, intent, device, hops);
+
+/** What a quarantine takes from this device, and what it leaves. */
+export const whatQuarantineTakes = quarantineOf;
+
+/** `document`: what a YAML file of invariants says (docs/guides/verify.md). */
+export const readInvariants = readInvariantsOf;
+export const checkInvariants = checkThem;
+
+/** Segments and conduits as a picture. */
+export const graphText = ({ survey }: Verifier, form: 'mermaid' | 'svg'): string => (form === 'svg' ? svgOf : mermaidOf)(pictureOf(survey));
