@@ -7,7 +7,7 @@ import { isForbidden, isNotFound } from '../kube/errors.ts';
 import { createVerifier, type Manifest, type Verifier } from '../reach/reach.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { printable } from './adoption-text.ts';
-import { cureOfForbidden, withCluster } from './cluster.ts';
+import { withCluster } from './cluster.ts';
 import type { Output } from './command.ts';
 import { explain } from './errors.ts';
 import { CLUSTER_FLAGS, CLUSTER_HELP, TEXT, text } from './flags.ts';
@@ -79,8 +79,7 @@ async function listed(client: Pick<KubeClient, 'list'>, type: ResourceType): Pro
       manifests: items.map((item) => ({ source: 'cluster', object: { ...item, kind: type.kind, apiVersion: apiVersionOf(type) } })),
     };
   } catch (error) {
-    if (isForbidden(error))
-      return { manifests: [], missing: [`${explain('HR-CLI-063', type.plural)}: ${cureOfForbidden((error as Error).message)}`] };
+    if (isForbidden(error)) return { manifests: [], missing: [explain('HR-CLI-063', `you may not list ${type.plural}`)] };
     if (isNotFound(error)) return { manifests: [], missing: [explain('HR-CLI-063', `${type.plural} (this cluster has no such kind)`)] };
     throw error;
   }
