@@ -26,10 +26,10 @@ describe('gaps', () => {
     ['pods have those that NetworkPolicy leaves to everybody', { workloads: WORKLOADS }, {}, ALWAYS],
     ['pods with the network of their node', { workloads: WORKLOADS }, { onHostNetwork: ['agent'] }, ['HostNetwork', ...ALWAYS]],
     [
-      'a conduit to addresses, which may be translated on the way',
+      'a conduit to addresses, which may be translated on the way, or be those of pods',
       { workloads: WORKLOADS, conduits: [{ name: 'out', to: { cidr: '192.0.2.0/24' }, ports: PORTS }] },
       {},
-      ['AddressTranslation', ...ALWAYS],
+      ['AddressTranslation', 'PodsByAddress', ...ALWAYS],
     ],
     [
       'a broker by address likewise',

@@ -29,7 +29,7 @@ export function gapsOf(input: GapInput): Gap[] {
     ...foreign(input),
     ...directReaders(input),
     ...flowsWithoutPods(input),
-    ...(pods ? [...unknownBroker(input), ...hostNetwork(input), ...translated(input), ...OF_EVERY_CLUSTER] : []),
+    ...(pods ? [...unknownBroker(input), ...hostNetwork(input), ...translated(input), ...podsByAddress(input), ...OF_EVERY_CLUSTER] : []),
   ].slice(0, MAX_GAPS);
 }
 
@@ -136,6 +136,20 @@ function translated({ segment, broker }: GapInput): Gap[] {
       affects: `conduits and ways to the broker by address (${some([...new Set(ranges)].sort())}): a Service or NAT on the way may change the address before or after it is compared`,
       mitigation:
         'name addresses as the pod sees them on the wire, and the broker by namespace and pod labels where it runs in the cluster',
+    },
+  ];
+}
+
+/** An ipBlock is for what lies outside the cluster; what it is for pods is not defined, and kube-router compares their addresses too (docs/guides/real-nodes.md). */
+function podsByAddress({ segment }: GapInput): Gap[] {
+  if (segment.outside.length === 0) return [];
+  const ranges = segment.outside.map(({ cidr }) => cidr);
+  return [
+    {
+      surface: 'network',
+      reason: 'PodsByAddress',
+      affects: `conduits to ${some([...new Set(ranges)].sort())}: where the network compares addresses of pods too, as k3s does, they lead to every pod in the range that does not shut itself`,
+      mitigation: 'name ranges that hold no addresses of pods, or shut the namespaces that are in them with the label hedgerow.dev/site',
     },
   ];
 }

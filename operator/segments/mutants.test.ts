@@ -37,8 +37,8 @@ const MUTANTS: Mutant[] = [
   [
     'evaluator: who is selected by nothing is shut',
     'reach/evaluate.ts',
-    '(policies.length === 0) return EVERYTHING',
-    '(policies.length === 0) return NOTHING',
+    'return isClosed(own.pods) ? NOTHING : EVERYTHING',
+    'return NOTHING',
   ],
   ['evaluator: egress alone is enough', 'reach/evaluate.ts', "intersection(out, oneWay('ingress', to, from, to))", 'out'],
   [
