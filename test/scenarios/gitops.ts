@@ -1,4 +1,5 @@
 // A Git repository of manifests on this machine, and the Application of Argo CD that keeps a namespace as it says.
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KubeObject } from '../../operator/kube/object.ts';
@@ -44,7 +45,7 @@ export type AppStatus = {
   sync?: { status: string; revision?: string };
   health?: { status: string };
   resources?: { kind: string; name: string; status?: string; health?: { status: string; message?: string } }[];
-  operationState?: { phase: string; message?: string; startedAt: string };
+  operationState?: { phase: string; message?: string; operation?: { initiatedBy?: { username?: string } } };
   conditions?: { type: string; message: string }[];
 };
 
@@ -83,16 +84,18 @@ export function applicationOf(system: System, name: string): Application {
       });
     },
     async sync(options) {
-      const before = (await status()).operationState?.startedAt;
-      const operation = { initiatedBy: { username: 'test' }, sync: { prune: true, syncOptions: options } };
+      // By its own name: two that start within one second have the same `startedAt`.
+      const username = `test-${randomUUID()}`;
+      const operation = { initiatedBy: { username }, sync: { prune: true, syncOptions: options } };
       await system.kubectl('patch', ...target, '--type=merge', '-p', JSON.stringify({ operation }));
       let seen: AppStatus['operationState'];
       await waitFor(
         `a sync with ${options.join(',') || 'no options'}`,
         async () => {
           seen = (await status()).operationState;
-          if (seen?.phase === 'Failed' || seen?.phase === 'Error') throw new Error(seen.message);
-          return seen?.phase === 'Succeeded' && seen.startedAt !== before ? true : undefined;
+          if (seen?.operation?.initiatedBy?.username !== username) return undefined;
+          if (seen.phase === 'Failed' || seen.phase === 'Error') throw new Error(seen.message);
+          return seen.phase === 'Succeeded' || undefined;
         },
         { timeoutMs: 90_000, describe: () => JSON.stringify(seen) },
       );
