@@ -146,6 +146,7 @@ function compileAddresses(terms: Term[], invalid: () => Error): Who {
     const [address, prefix] = (textOf(term) ?? '').split('/');
     const family = isIP(address ?? '') === 6 ? 'ipv6' : 'ipv4';
     if (!address || isIP(address) === 0) throw invalid();
+    if (prefix !== undefined && (!/^\d+$/.test(prefix) || Number(prefix) > (family === 'ipv6' ? 128 : 32))) throw invalid();
     if (prefix === undefined) list.addAddress(address, family);
     else list.addSubnet(address, Number(prefix), family);
   }

@@ -1,0 +1,59 @@
+// Deliveries of a whole fleet: clients whose rights are alike up to their own names are one group, and each pair of groups is asked once. 10,000 devices in 50 segments are 50 groups.
+import type { AclBroker } from './acl-broker.ts';
+import { rightsOf } from './acl-rights.ts';
+import type { AclClient } from './acl-who.ts';
+import { type Delivery, deliveriesOf } from './delivery.ts';
+import { levelsOf } from './topic.ts';
+
+export type ClientGroup = { members: readonly AclClient[] };
+
+export type DeliveryGroups = {
+  groups: readonly ClientGroup[];
+  /** Of a member of the one to another client, a member of the other: those of its first members stand for all. Undefined: a group with one member has no other one. */
+  between(from: ClientGroup, to: ClientGroup): Delivery[] | undefined;
+};
+
+export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker): DeliveryGroups {
+  const alike = likenessIn(clients, broker);
+  const groups = [...Map.groupBy(clients, (client) => alike(client)).values()].map((members) => ({ members }));
+  return {
+    groups,
+    between(from, to) {
+      const [sender] = from.members;
+      const receiver = from === to ? to.members[1] : to.members[0];
+      if (sender === undefined || receiver === undefined) return undefined;
+      return deliveriesOf(rightsOf(sender, broker), rightsOf(receiver, broker));
+    },
+  };
+}
+
+const PLAIN = /^[A-Za-z0-9_.@:-]+$/;
+const NAMES = [
+  ['clientid', ({ clientid }: AclClient) => clientid],
+  ['username', ({ username }: AclClient) => username],
+  ['cert_common_name', ({ commonName }: AclClient) => commonName],
+  ['peerhost', ({ address }: AclClient) => address],
+] as const;
+
+/** Equal for clients of whom every rule says the same, but for the names that it fills in. */
+function likenessIn(clients: readonly AclClient[], broker: AclBroker): (client: AclClient) => string {
+  const texts = broker.shared.flatMap(({ topics }) => (topics === 'all' ? [] : topics.map(({ text }) => text)));
+  const used = NAMES.filter(([name]) => texts.some((text) => text.includes(`\${${name}}`))).map(([, of]) => of);
+  const namesOf = (client: AclClient): (string | undefined)[] => used.map((of) => of(client));
+  // A placeholder beside other characters of its level can make the word of another client: then each is a group of its own.
+  const mixed = texts.some((text) => levelsOf(text).some((level) => level.includes('${') && !/^\$\{[^{}]*\}$/.test(level)));
+  const words = new Set([...texts.flatMap(levelsOf), ...clients.flatMap(({ attributes }) => Object.values(attributes).flatMap(levelsOf))]);
+  const owners = new Map<string, number>();
+  for (const client of clients)
+    for (const name of new Set(namesOf(client))) if (name !== undefined) owners.set(name, (owners.get(name) ?? 0) + 1);
+  /** More than a word of its own: two have it, a rule or an attribute says it too, or it is several levels. */
+  const isSpecial = (name: string | undefined): boolean =>
+    name !== undefined && (mixed || !PLAIN.test(name) || words.has(name) || owners.get(name) !== 1);
+  return (client) => {
+    const names = namesOf(client);
+    const applies = broker.rulesFor(client).map(({ who }) => ({ true: 'y', false: 'n', undefined: '?' })[String(who(client))]);
+    const attributes = Object.entries(client.attributes).sort(([a], [b]) => (a < b ? -1 : 1));
+    const equalNames = names.map((name) => (name === undefined ? -1 : names.indexOf(name)));
+    return JSON.stringify([names.some(isSpecial) ? names : [], equalNames, attributes, applies.join(''), broker.recordOf(client)]);
+  };
+}

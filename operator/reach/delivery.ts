@@ -1,0 +1,136 @@
+// Which topics one client of EMQX can publish that another one receives, each with the two rules that let it. Exact: what rules above take away is taken away, topic by topic.
+import type { AclBroker } from './acl-broker.ts';
+import { type Access, decide, type Reading, type Right, rightsOf } from './acl-rights.ts';
+import type { Proof, Qos } from './acl-rule.ts';
+import type { AclClient } from './acl-who.ts';
+import { intersection, isFilter, type Levels, matches, receivable, topicText, typicalTopics } from './topic.ts';
+
+export type Delivery = {
+  /** A filter: all of its topics but those of `except`, which a rule above denies to the publisher. */
+  topic: string;
+  except: readonly string[];
+  /** What the receiver subscribes to for it; as well as a member of a group (`$share/<group>/…`), which asks for no other right. */
+  subscription: string;
+  publish: Proof;
+  subscribe: Proof;
+  /** Kept by the broker, it reaches who subscribes later, also after the publisher has lost the right. A will needs no right but that to publish, either way. */
+  retained: boolean;
+  /** False: it rests on something that is not known or not understood. */
+  sure: boolean;
+};
+
+/** Empty is a proof that nothing of `from` reaches `to`: whatever is not understood counts as allowed. */
+export const deliveries = (from: AclClient, to: AclClient, broker: AclBroker): Delivery[] =>
+  deliveriesOf(rightsOf(from, broker), rightsOf(to, broker));
+
+export function deliveriesOf(publisher: readonly Right[], subscriber: readonly Right[]): Delivery[] {
+  const longest = Math.max(0, ...[...publisher, ...subscriber].flatMap(({ topics }) => topics.map(({ levels }) => levels.length))) + 1;
+  const found = new Map<string, Delivery>();
+  for (const sent of filtersOf(publisher, 'publish')) {
+    for (const wanted of filtersOf(subscriber, 'subscribe')) {
+      const both = intersection(sent, receivable(wanted));
+      // A name that is compared letter by letter may hold what no topic holds.
+      if (both === undefined || !isFilter(both)) continue;
+      for (const topic of typicalTopics(both, longest)) {
+        const delivery = deliveryOf({ publisher, subscriber, both, wanted }, topic);
+        if (delivery === undefined) continue;
+        const key = JSON.stringify([delivery.topic, delivery.publish, delivery.subscribe]);
+        const known = found.get(key);
+        found.set(
+          key,
+          known === undefined ? delivery : { ...known, retained: known.retained || delivery.retained, sure: known.sure || delivery.sure },
+        );
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+function filtersOf(rights: readonly Right[], action: 'publish' | 'subscribe'): Levels[] {
+  const own = rights.filter((right) => right.permission !== 'deny' && (right.action === 'all' || right.action === action));
+  return own.flatMap(({ topics }) => topics.map(({ levels }) => levels));
+}
+
+type Meeting = { publisher: readonly Right[]; subscriber: readonly Right[]; both: Levels; wanted: Levels };
+
+function deliveryOf({ publisher, subscriber, both, wanted }: Meeting, topic: Levels): Delivery | undefined {
+  const sent = publication(publisher, topic, 'may');
+  const received = sent && subscription(subscriber, topic, wanted, 'may');
+  if (sent === undefined || received === undefined) return undefined;
+  return {
+    topic: topicText(both),
+    except: exceptions(publisher, both),
+    subscription: topicText(received.filter),
+    publish: sent.proof,
+    subscribe: received.proof,
+    retained: sent.retained,
+    sure: publication(publisher, topic, 'must') !== undefined && subscription(subscriber, topic, wanted, 'must') !== undefined,
+  };
+}
+
+const QOS: readonly Qos[] = [0, 1, 2];
+const UNKNOWN: Proof = { source: 'not known', text: '' };
+
+function publication(rights: readonly Right[], levels: Levels, reading: Reading): { proof: Proof; retained: boolean } | undefined {
+  for (const retain of [true, false]) {
+    const answer = anyQos(rights, { action: 'publish', levels, retain }, reading);
+    if (answer !== undefined) return { proof: answer, retained: retain };
+  }
+  return undefined;
+}
+
+function anyQos(rights: readonly Right[], access: Omit<Access, 'qos'>, reading: Reading): Proof | undefined {
+  for (const qos of QOS) {
+    const { allowed, proof } = decide(rights, { ...access, qos }, reading);
+    if (allowed) return proof ?? UNKNOWN;
+  }
+  return undefined;
+}
+
+/** More of them than of any text that means well; beyond, the careful answer is given. */
+const MOST_TRIED = 4096;
+
+/** A filter that the client may subscribe to and that holds the topic: the widest first, for a rule that denies the wide one need not deny the narrow one. */
+function subscription(
+  rights: readonly Right[],
+  topic: Levels,
+  wanted: Levels,
+  reading: Reading,
+): { filter: Levels; proof: Proof } | undefined {
+  let tried = 0;
+  for (const filter of candidates(topic, wanted, [])) {
+    if (++tried > MOST_TRIED) return reading === 'may' ? { filter, proof: UNKNOWN } : undefined;
+    if (!matches(filter, wanted) || !matches(topic, filter)) continue;
+    const proof = anyQos(rights, { action: 'subscribe', levels: filter, retain: false }, reading);
+    if (proof !== undefined) return { filter, proof };
+  }
+  return undefined;
+}
+
+/** Filters that hold `topic`, of which every level may be one that a right to `wanted` admits. */
+function* candidates(topic: Levels, wanted: Levels, head: Levels): Generator<Levels> {
+  if (head.length > 0 && !matches(head, wanted.slice(0, head.length))) return;
+  yield [...head, '#'];
+  const word = topic[head.length];
+  if (word === undefined) return yield head;
+  yield* candidates(topic, wanted, [...head, '+']);
+  yield* candidates(topic, wanted, [...head, word]);
+}
+
+/** What rules that surely deny take from the filter: those above the first that lets all of it through. */
+function exceptions(rights: readonly Right[], both: Levels): string[] {
+  const taken: string[] = [];
+  for (const right of rights) {
+    if (right.action === 'subscribe') continue;
+    const parts = partsOf(right, both);
+    if (right.permission !== 'deny' && parts.includes(topicText(both))) break;
+    if (right.permission === 'deny' && right.sure) taken.push(...parts);
+  }
+  return [...new Set(taken)];
+}
+
+const partsOf = ({ topics }: Right, both: Levels): string[] =>
+  topics.flatMap(({ levels }) => {
+    const part = intersection(levels, both);
+    return part !== undefined && isFilter(part) ? [topicText(part)] : [];
+  });
