@@ -15,10 +15,11 @@ type Example = { sentence: string; manifests: unknown[]; questions: string[] };
 function examples(): Example[] {
   const sections = readFileSync(GUIDE, 'utf8').split(/^## /m).slice(1);
   return sections.map((section) => {
-    const block = (language: string): string => new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(section)?.[1] ?? '';
+    const block = (language: string): string =>
+      [...section.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text).join('---\n');
     return {
       sentence: section.split('\n')[0] ?? '',
-      manifests: parseAllDocuments(block('yaml')).map((document) => document.toJS() as unknown),
+      manifests: parseAllDocuments(block('yaml(?: refused)?')).map((document) => document.toJS() as unknown),
       questions: block('questions').trim().split('\n'),
     };
   });

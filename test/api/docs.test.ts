@@ -20,7 +20,9 @@ beforeAll(async () => {
   const cluster = await sharedCluster();
   await installApi(cluster);
   api = await openApi(cluster);
-  await api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'berlin' } });
+  const labels = { 'hedgerow.dev/max-trust': '4' };
+  await api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'berlin', labels } });
+  await api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'paris' } });
 });
 
 afterAll(() => api.close());
@@ -41,6 +43,11 @@ describe('the examples of the documentation', () => {
     expect(problems).toEqual(expected);
     const kind = KINDS.find(({ resource }) => resource.kind === manifest.kind);
     expect(kind && specProblems(kind, structuredClone(manifest.spec))).toEqual([]);
+  });
+
+  const refused = PAGES.flatMap((page) => examplesIn(page, 'yaml refused').map((manifest) => ({ page, manifest })));
+  it.each(refused)('$page: $manifest.kind $manifest.metadata.name is refused, as the page says', async ({ manifest }) => {
+    expect((await api.dryRun(manifest)).problems).toEqual([expect.stringMatching(/HR-API-\d{3}/)]);
   });
 
   it.each(examples.filter(({ manifest }) => csrOf(manifest) !== undefined))(
@@ -119,9 +126,9 @@ describe('links', () => {
   });
 });
 
-/** Manifests of ours in the ```yaml blocks of a page. */
-function examplesIn(page: string): Manifest[] {
-  return [...text(page).matchAll(/^```yaml\n([\s\S]*?)^```/gm)]
+/** Manifests of ours in the ```yaml blocks of a page; those of ```yaml refused are wrong on purpose. */
+function examplesIn(page: string, language = 'yaml'): Manifest[] {
+  return [...text(page).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))]
     .flatMap(([, block = '']) => parseObjects(block))
     .filter(({ apiVersion }) => apiVersion?.startsWith('hedgerow.dev/'))
     .map((object) => object as unknown as Manifest);

@@ -1,6 +1,7 @@
 // What has to be the same before and after anything that happens to the operator.
 import type { Cluster } from '../controlplane/cluster.ts';
 import { get } from '../controlplane/testing.ts';
+import { waitFor } from '../harness/wait.ts';
 
 type Item = {
   kind: string;
@@ -24,6 +25,25 @@ export async function stateOf(cluster: Cluster): Promise<string[]> {
         `${kind} ${metadata.namespace}/${metadata.name} ${metadata.uid} ${JSON.stringify({ spec, status })}`,
     )
     .sort();
+}
+
+/** Longer than the operator waits before it writes counts again (operator/segments/segments.ts). */
+const CALM_MS = 12_000;
+
+/** The state once nothing changes it any more: what came before may still be on its way into the counts. */
+export async function settledState(cluster: Cluster): Promise<string[]> {
+  let state = await stateOf(cluster);
+  let since = performance.now();
+  return waitFor(
+    'the state to settle',
+    async () => {
+      const now = await stateOf(cluster);
+      if (now.join('\n') !== state.join('\n')) since = performance.now();
+      state = now;
+      return performance.now() - since >= CALM_MS ? state : undefined;
+    },
+    { timeoutMs: 90_000, everyMs: 500 },
+  );
 }
 
 /** The kinds and the admission policies: what stays when the release goes. */

@@ -5,7 +5,7 @@ import { kubectl } from './kubectl.ts';
 import type { Lab } from './lab.ts';
 import { helmWait, OPERATOR_NAMESPACE, operatorPod, valuesFor } from './operator.ts';
 import type { Step } from './runner.ts';
-import { expectSame, lastingParts, stateOf } from './state.ts';
+import { expectSame, lastingParts, settledState, stateOf } from './state.ts';
 
 export function fateSteps(lab: Lab, fleet: Fleet): Step[] {
   const cluster = () => lab.cluster();
@@ -15,7 +15,7 @@ export function fateSteps(lab: Lab, fleet: Fleet): Step[] {
       sentence: "the operator's pod is killed: a new one takes over, changes nothing and opens nothing",
       run: async () => {
         const { name, uid } = await operatorPod(cluster());
-        const before = await stateOf(cluster());
+        const before = await settledState(cluster());
         const startedAt = performance.now();
         let readyAt = startedAt;
         const note = await fleet.opensNothing(async () => {

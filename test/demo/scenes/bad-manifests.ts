@@ -37,11 +37,11 @@ function refusedAtTheDoor(stage: Stage): [what: string, code: string, yaml: stri
     apiVersion: 'hedgerow.dev/v1alpha1',
     kind: 'SegmentPolicy',
     metadata: { name: 'everything', namespace: stage.namespace },
-    spec: { function: 'listener', trust: 2, topics: { subscribe: [{ topic: 'dt/#' }] } },
+    spec: { function: 'listener', trust: 2, topics: { subscribe: [{ topic: '#' }] } },
   };
   return [
     ['Device with a private key in spec.identity.csr', 'HR-API-005', toYaml([device(stage, key)])],
-    ['SegmentPolicy that subscribes to dt/#', 'HR-API-004', toYaml([policy])],
+    ['SegmentPolicy that subscribes to #', 'HR-API-004', toYaml([policy])],
     ['Intervention in the name of alice@example.org', 'HR-API-012', forged.yaml],
   ];
 }
