@@ -171,6 +171,11 @@ describe('what is not understood may allow, and is said', () => {
     ],
     ['characters beyond ASCII', '{allow, {clientid, "ä"}, all, all}.\n{deny, all}.', 'file, line 1: it has characters beyond ASCII'],
     ['a topic that is none', '{allow, all, all, "x/y"}.\n{deny, all}.', 'file, line 1: its topics are not understood'],
+    [
+      'a full stop that is none',
+      '{deny, all}.{deny, all}.',
+      'file: the text is not understood: a rule that does not end in a full stop in line 1',
+    ],
     ['a text that Erlang refuses', '{deny, all}', 'file: the text is not understood: a rule that does not end in a full stop in line 1'],
     ['a text that is not read', '\n#{a => b}.', 'file: the text is not understood: something that is no part of a rule in line 2'],
   ])('%s', (_name, text, why) => {
@@ -195,6 +200,7 @@ describe('what is not understood may allow, and is said', () => {
       ['file: it is not known whether it is switched on'],
       'unknown',
     ],
+    ['a text that was not read', { sources: { sources: [{ type: 'file', enable: true }] } }, ['file: its text was not read'], 'unknown'],
     [
       'records that were not read',
       { sources: { sources: [{ type: 'built_in_database', enable: true }] } },

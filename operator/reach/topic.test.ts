@@ -25,13 +25,13 @@ const sequences = (words: readonly string[], longest: number): Levels[] => {
 };
 /** `$s` only at the first level means something of its own. */
 const TOPICS = sequences(['a', 'b', '$s'], 5).filter((topic) => !topic.slice(1).includes('$s'));
-const FILTERS = sequences(['a', 'b', '+', '#'], 3).filter(isFilter);
+const FILTERS = sequences(['a', 'b', '+', '#', '$s'], 3).filter((filter) => isFilter(filter) && !filter.slice(1).includes('$s'));
 
 /** MQTT 5 §4.7 once more, by a regular expression. */
 const regexOf = (filter: Levels): RegExp => {
   const system = filter[0] === '+' || filter[0] === '#' ? '(?![$])' : '';
   const parts = filter.map((level, at) =>
-    level === '#' ? (at === 0 ? '.*' : '(/.*)?') : `${at === 0 ? '' : '/'}${level === '+' ? '[^/]*' : level}`,
+    level === '#' ? (at === 0 ? '.*' : '(/.*)?') : `${at === 0 ? '' : '/'}${level === '+' ? '[^/]*' : level.replace('$', '[$]')}`,
   );
   return new RegExp(`^${system}${parts.join('')}$`);
 };
