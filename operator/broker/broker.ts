@@ -8,7 +8,7 @@ import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts'
 import { brokerMetrics } from './broker-metrics.ts';
 import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
-import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet } from './look.ts';
+import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet, lookAtRules, type RulesSight } from './look.ts';
 import { BrokerError, createRest } from './rest.ts';
 import { createRetained, type Retained } from './retained.ts';
 import { createRoom } from './room.ts';
@@ -158,10 +158,13 @@ export async function adopt(deps: AskDeps, options: AdoptOptions): Promise<Adopt
   return asked(deps, (emqx) => adoptBroker(emqx, options));
 }
 
-export type { ClientSight, FleetSight } from './look.ts';
+export type { ClientSight, FleetSight, RulesSight } from './look.ts';
 
 /** Who is connected and banned, as EMQX says now. Reads only. */
 export const fleetAtBroker = (deps: AskDeps): Promise<FleetSight> => asked(deps, lookAtFleet);
+
+/** All rules that EMQX has in force, those of others included, as it gives them back, and who is connected and banned. Reads only. */
+export const rulesAtBroker = (deps: AskDeps): Promise<RulesSight> => asked(deps, lookAtRules);
 
 /** What EMQX says now about one client: connection, bans, its own rules, the rules of its segment. Reads only. */
 export const clientAtBroker = (deps: AskDeps, who: { client: string; segment: string; md5s: readonly string[] }): Promise<ClientSight> =>

@@ -1,7 +1,7 @@
 // What EMQX holds about devices, for a person who asks: reads only.
 import { parseAcl } from './acl-parse.ts';
 import { classify, namesIn } from './acl-text.ts';
-import type { ConnectedClient, Emqx, HeldBan } from './emqx.ts';
+import { type ConnectedClient, type Emqx, type HeldBan, pages } from './emqx.ts';
 import { isOurs, isQuarantine } from './record.ts';
 
 export type FleetSight = {
@@ -65,3 +65,24 @@ export function aclOf(text: string, segment: string): ClientSight['acl'] {
 }
 
 const LONGEST_LINE = 400;
+
+/** What decides over publish and subscribe, as EMQX gives it: bodies of the REST API, not looked into. */
+export type RulesSight = FleetSight & {
+  sources: unknown;
+  settings: unknown;
+  records: { clients: readonly unknown[]; users: readonly unknown[]; all: unknown };
+};
+
+const RULES = '/authorization/sources/built_in_database/rules';
+
+export async function lookAtRules(emqx: Emqx): Promise<RulesSight> {
+  const [fleet, sources, settings, clients, users, all] = await Promise.all([
+    lookAtFleet(emqx),
+    emqx.read('/authorization/sources'),
+    emqx.read('/authorization/settings'),
+    pages(emqx.read, `${RULES}/clients`),
+    pages(emqx.read, `${RULES}/users`),
+    emqx.read(`${RULES}/all`),
+  ]);
+  return { ...fleet, sources, settings, records: { clients, users, all } };
+}

@@ -248,6 +248,12 @@ export const ERRORS = {
       'an invariant names a namespace, segment, function or pods that are not in what was checked, so it is kept by not being looked at',
     cure: 'correct the name, or take the invariant out of the file',
   },
+  'HR-CLI-067': {
+    title: 'BrokerRulesNotUnderstood',
+    cause:
+      'a rule at the broker is not understood, and the answer depends on it: it may allow what was asked, so this is no proof that it cannot be',
+    cure: 'look at the rule that is named, or write it in a form that docs/guides/reach-topics.md lists; with --acl, end the text with {deny, all}, or ask the broker with --broker-url',
+  },
   'HR-CLI-090': {
     title: 'NoTrustState',
     cause: 'the ConfigMap of the rotation is not there, or no operator has written to it',

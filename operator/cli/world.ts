@@ -7,6 +7,7 @@ import { isForbidden, isNotFound } from '../kube/errors.ts';
 import { createVerifier, type Manifest, type Verifier } from '../reach/reach.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { printable } from './adoption-text.ts';
+import { brokerRules } from './broker-rules.ts';
 import { withCluster } from './cluster.ts';
 import type { Output } from './command.ts';
 import { explain } from './errors.ts';
@@ -45,8 +46,9 @@ export async function readWorld(values: Values, output: Output): Promise<World> 
 /** Undefined: the cluster. */
 export async function worldAt(path: string | undefined, values: Values, output: Output): Promise<World> {
   const read = path === undefined ? await fromCluster(values) : await fromFiles(path, values);
+  const rules = await brokerRules(values);
   const now = systemClock.now();
-  const verifier = createVerifier(read.manifests, now, path === undefined);
+  const verifier = createVerifier(read.manifests, now, path === undefined, rules);
   const missing = [...read.missing, ...verifier.survey.omitted.map((line) => explain('HR-CLI-060', place(path, line)))];
   for (const line of missing) output.err(`kubectl hedgerow: ${printable(line)}\n`);
   return { verifier, manifests: read.manifests, namespace: read.namespace, now, complete: missing.length === 0 };

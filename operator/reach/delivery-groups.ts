@@ -3,14 +3,14 @@ import type { AclBroker } from './acl-broker.ts';
 import { rightsOf } from './acl-rights.ts';
 import type { AclClient } from './acl-who.ts';
 import { type Delivery, deliveriesOf } from './delivery.ts';
-import { levelsOf } from './topic.ts';
+import { type Levels, levelsOf } from './topic.ts';
 
 export type ClientGroup = { members: readonly AclClient[] };
 
 export type DeliveryGroups = {
   groups: readonly ClientGroup[];
   /** Of a member of the one to another client, a member of the other: those of its first members stand for all. Undefined: a group with one member has no other one. */
-  between(from: ClientGroup, to: ClientGroup): Delivery[] | undefined;
+  between(from: ClientGroup, to: ClientGroup, within?: Levels): Delivery[] | undefined;
 };
 
 export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker): DeliveryGroups {
@@ -18,11 +18,11 @@ export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker)
   const groups = [...Map.groupBy(clients, (client) => alike(client)).values()].map((members) => ({ members }));
   return {
     groups,
-    between(from, to) {
+    between(from, to, within) {
       const [sender] = from.members;
       const receiver = from === to ? to.members[1] : to.members[0];
       if (sender === undefined || receiver === undefined) return undefined;
-      return deliveriesOf(rightsOf(sender, broker), rightsOf(receiver, broker));
+      return deliveriesOf(rightsOf(sender, broker), rightsOf(receiver, broker), within);
     },
   };
 }

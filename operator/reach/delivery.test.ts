@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide, type Reading, rightsOf } from './acl-rights.ts';
 import type { AclClient } from './acl-who.ts';
-import { type Delivery, deliveries } from './delivery.ts';
+import { type Delivery, deliveries, deliveriesOf } from './delivery.ts';
 import { deliveryGroups } from './delivery-groups.ts';
 import { aclText, brokerOf, CLIENTS, clientOf } from './testing/acl.ts';
 import { isFilter, levelsOf, matches } from './topic.ts';
@@ -110,6 +110,23 @@ it('no topic is forgotten, none is made up, and empty means none', { timeout: 12
     { numRuns: 300 },
   );
   expect(some).toBeGreaterThan(200);
+});
+
+it('asked for one topic, there is an answer exactly where the topic gets through', { timeout: 120_000 }, () => {
+  const seen = { through: 0, kept: 0 };
+  fc.assert(
+    fc.property(aclText, fc.constantFrom(...CLIENTS), fc.constantFrom(...CLIENTS), (text, from, to) => {
+      const broker = brokerOf(text);
+      const real = new Set(bruteForce(from, to, text, 'may'));
+      for (const levels of TOPICS) {
+        const through = real.has(levels.join('/'));
+        expect([levels, deliveriesOf(rightsOf(from, broker), rightsOf(to, broker), levels).length > 0]).toEqual([levels, through]);
+        seen[through ? 'through' : 'kept']++;
+      }
+    }),
+    { numRuns: 60 },
+  );
+  expect(Math.min(seen.through, seen.kept)).toBeGreaterThan(100);
 });
 
 describe('groups', () => {

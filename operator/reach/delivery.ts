@@ -3,7 +3,7 @@ import type { AclBroker } from './acl-broker.ts';
 import { type Access, decide, type Reading, type Right, rightsOf } from './acl-rights.ts';
 import type { Proof, Qos } from './acl-rule.ts';
 import type { AclClient } from './acl-who.ts';
-import { intersection, isFilter, type Levels, matches, receivable, topicText, typicalTopics } from './topic.ts';
+import { covers, intersection, isFilter, type Levels, matches, receivable, topicText, typicalTopics } from './topic.ts';
 
 export type Delivery = {
   /** A filter: all of its topics but those of `except`, which a rule above denies to the publisher. */
@@ -15,6 +15,8 @@ export type Delivery = {
   subscribe: Proof;
   /** Kept by the broker, it reaches who subscribes later, also after the publisher has lost the right. A will needs no right but that to publish, either way. */
   retained: boolean;
+  /** The rule that lets it be subscribed to does not hold all of it: EMQX takes # in the place of a last +. */
+  widened: boolean;
   /** False: it rests on something that is not known or not understood. */
   sure: boolean;
 };
@@ -23,12 +25,15 @@ export type Delivery = {
 export const deliveries = (from: AclClient, to: AclClient, broker: AclBroker): Delivery[] =>
   deliveriesOf(rightsOf(from, broker), rightsOf(to, broker));
 
-export function deliveriesOf(publisher: readonly Right[], subscriber: readonly Right[]): Delivery[] {
-  const longest = Math.max(0, ...[...publisher, ...subscriber].flatMap(({ topics }) => topics.map(({ levels }) => levels.length))) + 1;
+/** `within`: the topics of this filter alone. */
+export function deliveriesOf(publisher: readonly Right[], subscriber: readonly Right[], within?: Levels): Delivery[] {
+  const named = [...publisher, ...subscriber].flatMap(({ topics }) => topics.map(({ levels }) => levels.length));
+  const longest = Math.max(within?.length ?? 0, ...named) + 1;
   const found = new Map<string, Delivery>();
   for (const sent of filtersOf(publisher, 'publish')) {
     for (const wanted of filtersOf(subscriber, 'subscribe')) {
-      const both = intersection(sent, receivable(wanted));
+      const meeting = intersection(sent, receivable(wanted));
+      const both = meeting && within ? intersection(meeting, within) : meeting;
       // A name that is compared letter by letter may hold what no topic holds.
       if (both === undefined || !isFilter(both)) continue;
       for (const topic of typicalTopics(both, longest)) {
@@ -36,15 +41,19 @@ export function deliveriesOf(publisher: readonly Right[], subscriber: readonly R
         if (delivery === undefined) continue;
         const key = JSON.stringify([delivery.topic, delivery.publish, delivery.subscribe]);
         const known = found.get(key);
-        found.set(
-          key,
-          known === undefined ? delivery : { ...known, retained: known.retained || delivery.retained, sure: known.sure || delivery.sure },
-        );
+        found.set(key, known === undefined ? delivery : merged(known, delivery));
       }
     }
   }
   return [...found.values()];
 }
+
+const merged = (a: Delivery, b: Delivery): Delivery => ({
+  ...a,
+  retained: a.retained || b.retained,
+  widened: a.widened && b.widened,
+  sure: a.sure || b.sure,
+});
 
 function filtersOf(rights: readonly Right[], action: 'publish' | 'subscribe'): Levels[] {
   const own = rights.filter((right) => right.permission !== 'deny' && (right.action === 'all' || right.action === action));
@@ -64,9 +73,17 @@ function deliveryOf({ publisher, subscriber, both, wanted }: Meeting, topic: Lev
     publish: sent.proof,
     subscribe: received.proof,
     retained: sent.retained,
+    widened: isWidened(subscriber, received.proof, both),
     sure: publication(publisher, topic, 'must') !== undefined && subscription(subscriber, topic, wanted, 'must') !== undefined,
   };
 }
+
+/** Whether a rule lets through what its own filters do not hold: EMQX takes # in the place of a last +. */
+export const isWidened = (rights: readonly Right[], by: Proof, filter: Levels): boolean =>
+  !covers(
+    rights.flatMap(({ proof, topics }) => (proof === by ? topics.map(({ levels }) => levels) : [])),
+    filter,
+  );
 
 const QOS: readonly Qos[] = [0, 1, 2];
 const UNKNOWN: Proof = { source: 'not known', text: '' };

@@ -17,6 +17,7 @@ import { createVerifier as createVerifierOf, type Verifier } from './verifier.ts
 import { type Manifest, readWorld } from './world.ts';
 
 export type { Blast } from './blast.ts';
+export type { BrokerRead } from './broker-view.ts';
 export type { Intent, Means, PairCount } from './intent.ts';
 export type { Party } from './intent-party.ts';
 export type { Checked } from './invariant-check.ts';

@@ -1,6 +1,8 @@
 // What is asked of manifests as a whole: can one reach the other, by the network and by the broker, and which texts say so. What SegmentPolicies mean is told by the intent, what
 // NetworkPolicies do by the evaluator.
 import { contains, parseCidr } from './addresses.ts';
+import { accessAnswer, type BrokerAnswer, deliveryAnswer } from './broker-answer.ts';
+import { type BrokerRead, type BrokerView, brokerView } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { createEvaluator, type Evaluator } from './evaluate.ts';
 import { createIntent, type Intent } from './intent.ts';
@@ -14,10 +16,14 @@ import type { Manifest } from './world.ts';
 
 /** `port` is `TCP 8883`. A port alone asks for the network only, a topic alone for the broker only. */
 export type Means = { port?: string; topic?: string };
+/** `policies`: what SegmentPolicies say, where the broker's own rules say otherwise. */
+type ByBroker = BrokerAnswer & { by: 'Broker'; policies?: Answer };
 /** `by`: whose texts decide. */
-export type WayAnswer = Answer & { way: 'network' | 'broker'; by: 'SegmentPolicies' | 'NetworkPolicies' };
+export type WayAnswer = { way: 'network' | 'broker' } & ((Answer & { by: 'SegmentPolicies' | 'NetworkPolicies' }) | ByBroker);
 export type Verdict = {
   allowed: boolean;
+  /** Not allowed by what is known, and perhaps by what is not understood. */
+  unsure?: true;
   ways: readonly WayAnswer[];
   /** Each in a sentence: what a reader has to know beside the answer. */
   notes: readonly string[];
@@ -28,31 +34,43 @@ export interface Verifier {
   intent: Intent;
   can(from: Party, to: Party, means?: Means): Verdict;
   /** May this device (`<namespace>/<name>`) do that with this topic. */
-  may(device: string, action: Action, topic: string): Answer;
+  may(device: string, action: Action, topic: string): Answer | ByBroker;
+  /** Each in a sentence: rules at the broker that are not understood. */
+  unread: readonly string[];
 }
 
 /**
  * `now`: ms since the epoch. `live`: these are the objects of a cluster, and with them the NetworkPolicies that follow from SegmentPolicies: then those alone decide about pods.
- * Otherwise, as in Git, what SegmentPolicies grant and what the other NetworkPolicies let through adds up, as it will in the cluster.
+ * Otherwise, as in Git, what SegmentPolicies grant and what the other NetworkPolicies let through adds up, as it will in the cluster. `read`: what the broker has in force, which then decides about topics.
  */
-export function createVerifier(manifests: readonly Manifest[], now: number, live: boolean): Verifier {
+export function createVerifier(manifests: readonly Manifest[], now: number, live: boolean, read?: BrokerRead): Verifier {
   const survey = surveyOf(manifests, now, live);
   const intent = createIntent(manifests, now);
   const evaluator = createEvaluator(survey.world, survey.isClosed);
+  const view = read === undefined ? undefined : brokerView(read, now);
   return {
     survey,
     intent,
+    unread: view?.acl.unread ?? [],
     can(from, to, means = {}) {
       const network = means.topic === undefined || means.port !== undefined;
       const outside = 'address' in from || 'address' in to;
       const broker = means.topic !== undefined || (means.port === undefined && !outside);
       const ways = [
         ...(network ? [byNetwork({ survey, intent, evaluator }, from, to, means.port ?? ANY)] : []),
-        ...(broker ? [byBroker(survey, from, to, means.topic)] : []),
+        ...(broker ? [byBroker(survey, view, from, to, means.topic)] : []),
       ];
-      return { allowed: ways.some(({ allowed }) => allowed), ways, notes: network ? notesOn(survey, from, to) : [] };
+      const allowed = ways.some((way) => way.allowed);
+      const unsure = !allowed && ways.some((way) => way.by === 'Broker' && way.unsure);
+      const notes = [...(network ? notesOn(survey, from, to) : []), ...(broker ? (view?.notes ?? []) : [])];
+      return { allowed, ...(unsure ? { unsure } : {}), ways, notes };
     },
-    may: (device, action, topic) => mayWith(survey, intent, device, action, topic),
+    may(device, action, topic) {
+      const meant = mayWith(survey, intent, device, action, topic);
+      if (view === undefined) return meant;
+      const answer = accessAnswer(view.acl, view.party({ device }, survey), action, topic);
+      return besides({ ...answer, adds: [...answer.adds, ...view.notes] }, meant);
+    },
   };
 }
 
@@ -99,9 +117,18 @@ function intended(survey: Survey, intent: Intent, from: Party, to: Party, port: 
   return whole;
 }
 
-function byBroker(survey: Survey, from: Party, to: Party, topic: string | undefined): WayAnswer {
-  return { ...topicAnswer(placeIn(survey, from), placeIn(survey, to), topic, survey.relation), way: 'broker', by: 'SegmentPolicies' };
+function byBroker(survey: Survey, view: BrokerView | undefined, from: Party, to: Party, topic: string | undefined): WayAnswer {
+  const meant = topicAnswer(placeIn(survey, from), placeIn(survey, to), topic, survey.relation);
+  if (view === undefined) return { ...meant, way: 'broker', by: 'SegmentPolicies' };
+  return { way: 'broker', ...besides(deliveryAnswer(view.acl, view.party(from, survey), view.party(to, survey), topic), meant) };
 }
+
+/** Where the two agree, or nobody knows, there is nothing to say of the policies. */
+const besides = (answer: BrokerAnswer, meant: Answer): ByBroker => ({
+  ...answer,
+  by: 'Broker',
+  ...(answer.unsure || answer.allowed === meant.allowed ? {} : { policies: meant }),
+});
 
 const placeIn = ({ facts, relation, lifecycles }: Survey, party: Party): Place => placeOf(party, facts, relation, lifecycles);
 

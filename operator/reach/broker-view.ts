@@ -1,0 +1,95 @@
+// The broker as somebody asks about it: the rules that it has in force, and what it knows of each Device. Pure.
+import { type AclBroker, type BrokerAnswers, readBroker } from './acl-broker.ts';
+import type { AclClient } from './acl-who.ts';
+import type { BrokerParty } from './broker-answer.ts';
+import type { Party } from './intent-party.ts';
+import { podsOf } from './network-answer.ts';
+import type { Survey } from './survey.ts';
+
+/** What was read of EMQX. Without `live` only a text was, as of a file. */
+export type BrokerRead = BrokerAnswers & {
+  live?: {
+    /** Who is connected, by client id. */
+    clients: ReadonlyMap<string, { username: string; segment: string | undefined }>;
+    /** `as`: clientid, username, or what else EMQX compares. */
+    bans: readonly { as: string; who: string; until: string; reason: string }[];
+  };
+};
+
+export type BrokerView = { acl: AclBroker; notes: readonly string[]; party(party: Party, survey: Survey): BrokerParty };
+
+/** `now`: ms since the epoch. */
+export function brokerView(read: BrokerRead, now: number): BrokerView {
+  const bans = (read.live?.bans ?? []).filter(({ until }) => !(Date.parse(until) <= now));
+  const others = [...new Set(bans.flatMap(({ as }) => (as === 'clientid' || as === 'username' ? [] : [as])))];
+  return {
+    acl: readBroker(read),
+    notes: [
+      ...(read.live === undefined
+        ? ['of the broker only this text was asked: rules of single clients, bans and no_match are not in it']
+        : []),
+      ...others.map((as) => `bans by ${as.slice(0, 40)} were not compared`),
+    ],
+    party: (party, survey) => partyAt(party, survey, read.live?.clients ?? new Map(), bans),
+  };
+}
+
+type Live = NonNullable<BrokerRead['live']>;
+type Known = { client: AclClient; ban: string | undefined; note: string | undefined };
+
+function partyAt(party: Party, survey: Survey, connected: Live['clients'], bans: Live['bans']): BrokerParty {
+  const text = textOf(party);
+  const own = devicesOf(party, survey);
+  if (own.length === 0 && 'segment' in party) {
+    const [namespace = '', name = ''] = party.segment.split('/');
+    // Nobody is in it yet: what a device of it would get.
+    const stranger = { name: `new-device.${namespace}`, segment: `${name}.${namespace}` };
+    const { client } = knownAs(stranger, connected, bans);
+    return { text, clients: [client], barred: [], notes: [`${text} has no Device: asked is what a new one would get`] };
+  }
+  const nobody = `${text} is no Device and no segment: it is no client of the broker`;
+  if (own.length === 0) return { text, clients: [], barred: [nobody], notes: [] };
+  const known = own.map((device) => knownAs(device, connected, bans));
+  const free = known.filter(({ ban }) => ban === undefined);
+  return {
+    text,
+    clients: free.map(({ client }) => client),
+    barred: free.length > 0 ? [] : known.flatMap(({ ban }) => ban ?? []).slice(0, MOST_NAMED),
+    notes: known.flatMap(({ note }) => note ?? []).slice(0, MOST_NAMED),
+  };
+}
+
+function textOf(party: Party): string {
+  if ('device' in party) return `Device ${party.device}`;
+  if ('segment' in party) return `segment ${party.segment}`;
+  return 'pods' in party ? `pods ${party.pods}` : `address ${party.address.slice(0, 60)}`;
+}
+
+const MOST_NAMED = 5;
+type Named = { name: string; segment: string };
+
+function devicesOf(party: Party, survey: Survey): Named[] {
+  const { devices } = survey.facts;
+  const wireNames = new Set('pods' in party ? podsOf(party, survey).map((key) => survey.podsPlaces.get(key)?.wireName) : []);
+  return [...devices].flatMap(([key, { wireName, segment }]) => {
+    const isMeant =
+      ('device' in party && party.device === key) || ('segment' in party && party.segment === segment) || wireNames.has(wireName);
+    const [namespace = '', name = ''] = segment.split('/');
+    return isMeant ? [{ name: wireName, segment: `${name}.${namespace}` }] : [];
+  });
+}
+
+/** The segment in the certificate that it is connected with counts, not the one that it shall have. */
+function knownAs({ name, segment }: Named, connected: Live['clients'], bans: Live['bans']): Known {
+  const row = connected.get(name);
+  const seg = row === undefined ? segment : row.segment;
+  const ban = bans.find(({ as, who }) => (as === 'clientid' && who === name) || (as === 'username' && who !== '' && who === row?.username));
+  return {
+    client: {
+      ...{ clientid: name, commonName: name, attributes: seg === undefined ? {} : { seg } },
+      ...(row === undefined ? {} : { username: row.username }),
+    },
+    ban: ban && `${name} is banned at the broker, by ${ban.as}, until ${ban.until}: ${ban.reason}`,
+    note: seg === segment ? undefined : `at the broker ${name} is in ${seg ?? 'no segment'}, by its manifest in ${segment}`,
+  };
+}
