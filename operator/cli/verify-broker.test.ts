@@ -100,6 +100,8 @@ ${TEXT_ALONE}`);
 
   it('a segment is its devices, and without any what a new one would get', async () => {
     expect((await byText(can, 'segment/berlin/sensors segment/berlin/gateways --topic dt/#', OWN)).code).toBe(0);
+    for (const one of ['thermo-1', 'thermo-2'])
+      expect((await byText(can, `segment/berlin/sensors berlin/gate-1 --topic dt/sensors.berlin/${one}.berlin/x`, OWN)).code).toBe(0);
     expect((await byText(can, 'segment/berlin/gateways segment/berlin/sensors --topic dt/#', OWN)).code).toBe(1);
     expect((await byText(can, 'segment/berlin/sensors segment/berlin/sensors --topic dt/#', OWN)).code).toBe(1);
   });

@@ -36,12 +36,12 @@ const MOST_NAMED = 3;
 function deliveriesBetween(acl: AclBroker, from: readonly AclClient[], to: readonly AclClient[], within: Levels | undefined): Delivery[] {
   const [senders, receivers] = [from, to].map((clients) => new Set(clients.map(({ clientid }) => clientid)));
   const all = new Map([...from, ...to].map((client) => [client.clientid, client]));
-  const { groups, between } = deliveryGroups([...all.values()], acl);
+  const { groups, between } = deliveryGroups([...all.values()], acl, within);
   const has = (names: ReadonlySet<string> | undefined, members: readonly AclClient[]): boolean =>
     members.some(({ clientid }) => names?.has(clientid) === true);
   return groups
     .filter(({ members }) => has(senders, members))
-    .flatMap((a) => groups.filter(({ members }) => has(receivers, members)).flatMap((b) => between(a, b, within) ?? []));
+    .flatMap((a) => groups.filter(({ members }) => has(receivers, members)).flatMap((b) => between(a, b) ?? []));
 }
 
 const grantsOf = ({ topic, subscription, publish, subscribe }: Delivery): Grant[] => [

@@ -10,15 +10,16 @@ export type ClientGroup = { members: readonly AclClient[] };
 export type DeliveryGroups = {
   groups: readonly ClientGroup[];
   /** Of a member of the one to another client, a member of the other: those of its first members stand for all. Undefined: a group with one member has no other one. */
-  between(from: ClientGroup, to: ClientGroup, within?: Levels): Delivery[] | undefined;
+  between(from: ClientGroup, to: ClientGroup): Delivery[] | undefined;
 };
 
-export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker): DeliveryGroups {
-  const alike = likenessIn(clients, broker);
+/** `within`: the topics of this filter alone; a client that it names is a group of its own. */
+export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker, within?: Levels): DeliveryGroups {
+  const alike = likenessIn(clients, broker, within ?? []);
   const groups = [...Map.groupBy(clients, (client) => alike(client)).values()].map((members) => ({ members }));
   return {
     groups,
-    between(from, to, within) {
+    between(from, to) {
       const [sender] = from.members;
       const receiver = from === to ? to.members[1] : to.members[0];
       if (sender === undefined || receiver === undefined) return undefined;
@@ -36,13 +37,17 @@ const NAMES = [
 ] as const;
 
 /** Equal for clients of whom every rule says the same, but for the names that it fills in. */
-function likenessIn(clients: readonly AclClient[], broker: AclBroker): (client: AclClient) => string {
+function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Levels): (client: AclClient) => string {
   const texts = broker.shared.flatMap(({ topics }) => (topics === 'all' ? [] : topics.map(({ text }) => text)));
   const used = NAMES.filter(([name]) => texts.some((text) => text.includes(`\${${name}}`))).map(([, of]) => of);
   const namesOf = (client: AclClient): (string | undefined)[] => used.map((of) => of(client));
   // A placeholder beside other characters of its level can make the word of another client: then each is a group of its own.
   const mixed = texts.some((text) => levelsOf(text).some((level) => level.includes('${') && !/^\$\{[^{}]*\}$/.test(level)));
-  const words = new Set([...texts.flatMap(levelsOf), ...clients.flatMap(({ attributes }) => Object.values(attributes).flatMap(levelsOf))]);
+  const words = new Set([
+    ...named,
+    ...texts.flatMap(levelsOf),
+    ...clients.flatMap(({ attributes }) => Object.values(attributes).flatMap(levelsOf)),
+  ]);
   const owners = new Map<string, number>();
   for (const client of clients)
     for (const name of new Set(namesOf(client))) if (name !== undefined) owners.set(name, (owners.get(name) ?? 0) + 1);

@@ -174,6 +174,21 @@ describe('groups', () => {
     );
   });
 
+  it('within a filter, which may name a device, let through what some pair does', () => {
+    const few = fleet.slice(0, 6);
+    const filter = fc.constantFrom('dt/a.x/d2.x/t', 'dt/+/d4.x/#', 'dt/a.x/d1.x/t', 'd2.x', '+/d3.x', 'dt/#', 'b/d2.x');
+    fc.assert(
+      fc.property(fc.oneof(fc.constant(TEXT), aclText), filter, (text, named) => {
+        const broker = brokerOf(text);
+        const within = levelsOf(named);
+        const { groups, between } = deliveryGroups(few, broker, within);
+        const some = few.some((a) => few.some((b) => a !== b && deliveriesOf(rightsOf(a, broker), rightsOf(b, broker), within).length > 0));
+        expect(groups.some((a) => groups.some((b) => (between(a, b) ?? []).length > 0))).toBe(some);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('of 10,000 devices in 50 segments are 50, each pair asked once', { timeout: 60_000 }, () => {
     const many = Array.from({ length: 10_000 }, (_, at) => clientOf(`m${at}.x`, `s${at % 50}.x`));
     const text = `{allow, {client_attr,"seg",{re,"^s[0-9]+[.]x$"}}, publish, ["dt/$\{client_attrs.seg}/$\{clientid}/#"]}.\n{allow, {client_attr,"seg","s1.x"}, subscribe, ["dt/+/+/t"]}.\n{deny, all}.`;
