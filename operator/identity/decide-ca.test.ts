@@ -32,13 +32,24 @@ describe.each<[string, Record<TrustState, string>]>([
     'a new certificate of a device that has one',
     { none: 'record', new: 'announce', waiting: 'waiting CaNotTrustedYet', trusted: 'record' },
   ],
-  ['a first certificate by EST', { none: 'record', new: 'announce', waiting: 'record', trusted: 'record' }],
+  ['a first certificate by EST', { none: 'record', new: 'announce', waiting: 'waiting CaNotTrustedYet', trusted: 'record' }],
   ['a new certificate by EST', { none: 'record', new: 'announce', waiting: 'waiting CaNotTrustedYet', trusted: 'record' }],
   ['a certificate in a Secret', { none: 'record', new: 'announce', waiting: 'record', trusted: 'record' }],
 ])('%s', (which, expected) => {
   it.each(Object.entries(expected) as [TrustState, string][])('of a CA whose state is %s: %s', (state, what) => {
     expect(said(decide({ ...(DEVICES[which] as Input), trust: () => state }))).toBe(what);
   });
+});
+
+describe('a first certificate whose CA the broker does not trust yet', () => {
+  const asked = (secondsAgo: number): Input => {
+    const first = DEVICES['a first certificate by EST'] as Input;
+    const createdAt = new Date(NOW - secondsAgo * 1_000).toISOString();
+    return { ...first, requests: first.requests.map((one) => ({ ...one, createdAt })), trust: () => 'waiting' };
+  };
+  it('waits some seconds, so that who waits for Ready can connect', () =>
+    expect([0, 9].map((ago) => said(decide(asked(ago))))).toEqual(['waiting CaNotTrustedYet', 'waiting CaNotTrustedYet']));
+  it('waits no longer: the broker may be away for hours', () => expect(said(decide(asked(10)))).toBe('record'));
 });
 
 describe('a device that waits for its CA', () => {

@@ -3,16 +3,21 @@ import { current, type Decision, type Input, wait } from './decide.ts';
 import type { RequestFacts } from './request-facts.ts';
 
 /** EMQX takes a bundle in well under a second. */
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 500;
+
+/** A broker that is there has the bundle long before; one that is away must not keep a new device waiting for ever. */
+const FIRST_WAITS_MS = 10_000;
 
 /**
- * What comes before the certificate of this request is recorded, and so handed out: its CA in the bundle, and the broker with that bundle. Only a device with a valid
- * certificate waits for the broker: one without has nothing to lose, and would be no better off without the new one.
+ * What comes before the certificate of this request is recorded, and so handed out: its CA in the bundle, and the broker with that bundle. A device without a valid
+ * certificate has nothing to lose, so it waits for seconds only: long enough that whoever waits for Ready can connect.
  */
 export function untrustedCa(input: Input, request: RequestFacts): Decision | undefined {
   const trust = input.trust(request);
   if (trust === 'new') return { do: 'announce', request };
-  return trust === 'waiting' && current(input) !== undefined ? wait(input, 'HR-ID-090', AGAIN_MS) : undefined;
+  if (trust !== 'waiting') return undefined;
+  const waits = current(input) !== undefined || input.now - Date.parse(request.createdAt) < FIRST_WAITS_MS;
+  return waits ? wait(input, 'HR-ID-090', AGAIN_MS) : undefined;
 }
 
 /** For a certificate that cert-manager has handed out already. */

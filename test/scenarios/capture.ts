@@ -26,7 +26,8 @@ export function whyNoCapture(): string | undefined {
 export async function startCapture(ports: readonly number[], file: string): Promise<{ stop(): Promise<Captured> }> {
   const last = await lastWord();
   const filter = `tcp and (${[...ports, last.port].map((port) => `port ${port}`).join(' or ')})`;
-  const args = ['-i', 'lo', '-s', '0', '-B', '65536', '-U', '--immediate-mode', '-Z', 'root', '-w', file, filter];
+  // Each packet takes a place as long as the snapshot: one that holds the 64 KiB of the loopback interface, 4,000 of them.
+  const args = ['-i', 'lo', '-s', '66000', '-B', '262144', '-U', '--immediate-mode', '-Z', 'root', '-w', file, filter];
   const child = spawn(findCommand('tcpdump') ?? 'tcpdump', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));

@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CERTIFICATE_REQUESTS, NETWORK_POLICIES, SECRETS } from '../../operator/api/resources.ts';
 import type { KubeObject } from '../../operator/kube/object.ts';
-import { waitFor } from '../harness/wait.ts';
+import { pause, waitFor } from '../harness/wait.ts';
 import { connectWithoutCertificate } from '../simulator/hostile.ts';
 import { conditionOf, type Member, type Scene, segment, startScene, telemetry, untilDevice, untilSegment } from './scene.ts';
 
@@ -166,8 +166,13 @@ describe('the policy is deleted', () => {
 
   it('the open session has lost its rights: it neither tells nor hears', async () => {
     await waitFor('telemetry to be refused', async () => ((await thermo.tell()) === 'refused' ? true : undefined));
-    const heard = thermo.device.received.length;
-    await command(thermo, 'setpoint', 'after the policy');
+    // The broker refuses before the operator has taken the subscription away.
+    const heard = await waitFor('commands to be heard no more', async () => {
+      const before = thermo.device.received.length;
+      await command(thermo, 'setpoint', 'after the policy');
+      await pause(500);
+      return thermo.device.received.length === before ? before : undefined;
+    });
     await reconnect(thermo);
     expect(await thermo.tell()).toBe('refused');
     expect(await thermo.device.subscribe(`cmd/office.${site}/thermo.${site}/#`)).toBe('refused');
