@@ -262,7 +262,8 @@ export const ERRORS = {
   },
   'HR-ID-090': {
     title: 'CaNotTrustedYet',
-    cause: 'a certificate is signed by a CA that the broker was not seen to trust yet; a device keeps the one that it has, and waits ten seconds at most where it has none',
+    cause:
+      'a certificate is signed by a CA that the broker was not seen to trust yet; a device keeps the one that it has, and waits ten seconds at most where it has none',
     cure: 'nothing, it goes on by itself as soon as the broker has the new bundle; if it lasts, see HR-BRK-022 in the log of the operator',
   },
 } as const;
