@@ -35,7 +35,7 @@ const LOOKED_AT = [
   '/authorization/sources',
   '/authorization/settings',
   '/authorization/sources/built_in_database/rules/clients',
-  '/banned',
+  '/banned?limit=10000',
   '/configs/global_zone',
   '/listeners/ssl:default',
 ];
@@ -214,9 +214,9 @@ describe('adopted', () => {
   it('the session of the others was not touched, nor their bans and records', async () => {
     expect(legacy.endedAt()).toBeUndefined();
     expect(await legacy.publish('plant/1', 'warm')).toBe('accepted');
-    const { data } = (await get('/banned')) as { data: { who: string; by: string }[] };
+    const { data } = (await get('/banned?limit=10000')) as { data: { who: string; by: string }[] };
     expect(data).toContainEqual(expect.objectContaining({ who: 'guest-9', by: 'bob' }));
-    const records = (await get('/authorization/sources/built_in_database/rules/clients')) as { data: { clientid: string }[] };
+    const records = (await get('/authorization/sources/built_in_database/rules/clients?limit=10000')) as { data: { clientid: string }[] };
     expect(records.data.map(({ clientid }) => clientid)).toContain('legacy-2');
   });
 
