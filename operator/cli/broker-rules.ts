@@ -1,11 +1,11 @@
 // The rules of the broker that an answer is to come from: of an EMQX, or of a file with its text.
-import { promises as fs } from 'node:fs';
 import { type RulesSight, rulesAtBroker } from '../broker/broker.ts';
 import type { BrokerRead } from '../reach/reach.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { CliError } from './errors.ts';
 import { BROKER_FLAGS, BROKER_HELP, optionalBroker, TEXT, text } from './flags.ts';
 import { type Values, WrongUse } from './parse.ts';
+import { textOfFile } from './text-file.ts';
 
 export const RULES_FLAGS = { acl: TEXT, ...BROKER_FLAGS };
 
@@ -25,9 +25,7 @@ export async function brokerRules(values: Values): Promise<BrokerRead | undefine
 }
 
 async function textIn(file: string): Promise<string> {
-  const written = await fs.readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CliError('HR-CLI-004', `${file} (${error.code ?? 'unknown'})`);
-  });
+  const written = await textOfFile(file);
   if (written.length > MOST_BYTES) throw new CliError('HR-CLI-067', `${file}: it has more than 64 MiB`);
   return written;
 }

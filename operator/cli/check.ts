@@ -1,5 +1,4 @@
 // `kubectl hedgerow check`: whether a fleet keeps the invariants of a file, with the proof of each breach; for CI.
-import { promises as fs } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { type Checked, checkInvariants, readInvariants } from '../reach/reach.ts';
 import { printable } from './adoption-text.ts';
@@ -7,6 +6,7 @@ import type { Command } from './command.ts';
 import { CliError, explain } from './errors.ts';
 import { OUTPUT_FLAG, required, wantsJson } from './flags.ts';
 import { proofLines } from './proof-text.ts';
+import { textOfFile } from './text-file.ts';
 import { ERROR, readWorld, WORLD_FLAGS, WORLD_HELP, type World } from './world.ts';
 
 export const check: Command = {
@@ -53,9 +53,7 @@ const MOST_FAULTS = 10;
 const MOST_BYTES = 1024 * 1024;
 
 async function documentIn(file: string): Promise<unknown> {
-  const written = await fs.readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CliError('HR-CLI-004', `${file} (${error.code ?? 'unknown'})`);
-  });
+  const written = await textOfFile(file);
   if (written.length > MOST_BYTES) throw new CliError('HR-CLI-065', `${file}: it has more than 1 MiB`);
   const [document, second] = parseAllDocuments(written);
   if (document === undefined || second !== undefined) throw new CliError('HR-CLI-065', `${file}: one YAML document is expected`);

@@ -1,5 +1,5 @@
 // Who is meant by a word at a shell: a Device, a segment, pods or addresses. Pure, but for names that have to exist.
-import { networkOf, type Party, type Verifier } from '../reach/reach.ts';
+import { isRange, type Party, type Verifier } from '../reach/reach.ts';
 import { CliError } from './errors.ts';
 import { WrongUse } from './parse.ts';
 
@@ -35,8 +35,7 @@ export function partyText(party: Party): string {
 }
 
 function addressParty(range: string): Party {
-  const address = range.includes('/') ? range : `${range}/${range.includes(':') ? 128 : 32}`;
-  if (networkOf(address) === undefined) throw new WrongUse(`cidr:${range}: no range such as 10.0.0.0/8`);
+  if (!isRange(range)) throw new WrongUse(`cidr:${range}: no range such as 10.0.0.0/8`);
   return { address: range };
 }
 

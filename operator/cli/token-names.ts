@@ -1,18 +1,14 @@
 // Names of Devices out of a file, one a line.
-import { readFile } from 'node:fs/promises';
 import { LABEL_PATTERN } from '../api/names.ts';
 import { printable } from './adoption-text.ts';
-import { CliError } from './errors.ts';
 import { WrongUse } from './parse.ts';
+import { textOfFile } from './text-file.ts';
 
 const LABEL = new RegExp(LABEL_PATTERN);
 const LONGEST_SHOWN = 80;
 
 export async function namesIn(file: string): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CliError('HR-CLI-004', `${file} (${error.code ?? 'unknown'})`);
-  });
-  return namesOf(text, file);
+  return namesOf(await textOfFile(file), file);
 }
 
 /** Empty lines and those that begin with # say nothing. */

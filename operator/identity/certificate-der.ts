@@ -1,5 +1,5 @@
 // The parts of a certificate (RFC 5280 §4.1) that `node:crypto` does not show, as bytes. Strict DER; an eighth of the time that a general ASN.1 library takes.
-import { elements, TAG, tlv } from './der.ts';
+import { elements, oid, TAG, tlv } from './der.ts';
 
 export type CertificateParts = {
   /** Content of the Name. */
@@ -29,6 +29,9 @@ export function certificateParts(der: Buffer): CertificateParts {
   });
   return { subject: subject.content, spki: tlv(key.tag, key.content), extensions };
 }
+
+/** The content of an OBJECT IDENTIFIER of up to 127 bytes, hex: what names a type in the parts. */
+export const oidContent = (text: string): string => oid(text).subarray(2).toString('hex');
 
 /** The elements of a constructed one. Throws when there is none, or it is not DER. */
 export function inside(bytes: Buffer | undefined): { tag: number; content: Buffer }[] {

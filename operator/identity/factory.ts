@@ -1,6 +1,6 @@
 // What a factory certificate (IDevID, IEEE 802.1AR) says of the hardware. Pure; it reads what strangers send.
 import type { X509Certificate } from 'node:crypto';
-import { certificateParts, inside } from './certificate-der.ts';
+import { certificateParts, inside, oidContent } from './certificate-der.ts';
 import { elements, TAG } from './der.ts';
 
 export type FactoryFacts = {
@@ -10,10 +10,9 @@ export type FactoryFacts = {
   hardwareSerial: string | undefined;
 };
 
-/** Contents of the OBJECT IDENTIFIERs 2.5.4.5, 2.5.29.17 and 1.3.6.1.5.5.7.8.4, hex. */
-const SERIAL_NUMBER = '550405';
-const ALTERNATIVE_NAME = '551d11';
-const HARDWARE_MODULE_NAME = '2b06010505070804';
+const SERIAL_NUMBER = oidContent('2.5.4.5');
+const ALTERNATIVE_NAME = oidContent('2.5.29.17');
+const HARDWARE_MODULE_NAME = oidContent('1.3.6.1.5.5.7.8.4');
 const PRINTABLE_STRING = 0x13;
 const UTF8_STRING = 0x0c;
 const OTHER_NAME = TAG.explicit0;

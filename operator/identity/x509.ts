@@ -1,6 +1,6 @@
 // What a signed certificate says, read once when it arrives, and whether it is what was asked for.
 import { createHash, X509Certificate } from 'node:crypto';
-import { type CertificateParts, certificateParts, inside } from './certificate-der.ts';
+import { type CertificateParts, certificateParts, inside, oidContent } from './certificate-der.ts';
 import { isDictatedUsage } from './csr.ts';
 import { relativeNames, type Subject } from './subject.ts';
 
@@ -89,14 +89,13 @@ export function certificateProblem(
 type FoundExtension = CertificateParts['extensions'][number];
 
 const BOOLEAN = 0x01;
-/** Contents of the OBJECT IDENTIFIERs 2.5.29.15, 2.5.29.37 and 2.5.29.19, hex. */
-const KEY_USAGE = '551d0f';
-const EXTENDED_KEY_USAGE = '551d25';
-const BASIC_CONSTRAINTS = '551d13';
+/** KeyUsage and ExtendedKeyUsage. */
+const USAGES = ['2.5.29.15', '2.5.29.37'].map((oid) => ({ oid, content: oidContent(oid) }));
+const BASIC_CONSTRAINTS = oidContent('2.5.29.19');
 
 function hasDictatedUsages(extensions: FoundExtension[]): boolean {
-  return [[KEY_USAGE, '2.5.29.15'] as const, [EXTENDED_KEY_USAGE, '2.5.29.37'] as const].every(([encoded, oid]) => {
-    const [found, ...others] = extensions.filter((extension) => extension.oid === encoded);
+  return USAGES.every(({ oid, content }) => {
+    const [found, ...others] = extensions.filter((extension) => extension.oid === content);
     return found !== undefined && others.length === 0 && isDictatedUsage(oid, found.value);
   });
 }

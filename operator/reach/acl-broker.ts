@@ -1,6 +1,7 @@
 // What EMQX's REST API says of authorization, read as one chain of rules: the sources in their order, then `no_match`.
-import { type AclRule, readFileRules, readRecord, unreadRule } from './acl-rule.ts';
+import { type AclRule, ANY_QOS, readFileRules, readRecord, unreadRule } from './acl-rule.ts';
 import type { AclClient } from './acl-who.ts';
+import { isObject } from './label-selector.ts';
 
 /** Bodies of the REST API as they came. `clients`, `users`: the `rules` by client id and user name; `all`: those of everybody. What could not be read is left out. */
 export type BrokerAnswers = {
@@ -92,7 +93,5 @@ function lastRule(body: unknown): AclRule {
   const { no_match: permission } = isObject(body) ? body : {};
   const proof = { source: 'settings', text: `no_match = ${String(permission)}` };
   if (permission !== 'allow' && permission !== 'deny') return unreadRule({ ...proof, text: '' }, 'no_match is not known');
-  return { permission, who: everybody, action: 'all', qos: [0, 1, 2], retain: 'all', topics: 'all', proof };
+  return { permission, who: everybody, action: 'all', qos: ANY_QOS, retain: 'all', topics: 'all', proof };
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

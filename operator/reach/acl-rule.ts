@@ -24,7 +24,7 @@ export type AclRule = {
   fault?: string;
 };
 
-const ANY_QOS: readonly Qos[] = [0, 1, 2];
+export const ANY_QOS: readonly Qos[] = [0, 1, 2];
 const ALL = { action: 'all', qos: ANY_QOS, retain: 'all', topics: 'all' } as const;
 const FILE = 'file';
 

@@ -1,7 +1,7 @@
 // To whom a rule of EMQX applies. What is not known of a client, or not understood of the rule, is neither yes nor no: undefined.
 import { readPattern } from './acl-pattern.ts';
 import type { Term } from './acl-term.ts';
-import { contains, parseCidr } from './addresses.ts';
+import { contains, rangeOf } from './addresses.ts';
 
 /** What the broker knows of a client. What is left out is not known, but for attributes: one that is not there is not set. */
 export type AclClient = {
@@ -76,12 +76,10 @@ function readTest(term: Term): ((value: string) => boolean) | undefined {
 const MOST_KNOWN = 10_000;
 
 function readAddresses(terms: readonly Term[]): Who | undefined {
-  const ranges = terms.map((term) => (term.is === 'text' ? parseCidr(withPrefix(term.value)) : undefined));
+  const ranges = terms.map((term) => (term.is === 'text' ? rangeOf(term.value) : undefined));
   if (ranges.some((range) => range === undefined)) return undefined;
   return ({ address }) => {
-    const from = address === undefined ? undefined : parseCidr(withPrefix(address));
+    const from = address === undefined ? undefined : rangeOf(address);
     return from && ranges.some((range) => range !== undefined && contains(range, from));
   };
 }
-
-const withPrefix = (text: string): string => (text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);

@@ -20,6 +20,10 @@ export function parseCidr(text: string): AddressRange | undefined {
   return { family, from, to: from + (1n << hostBits) - 1n };
 }
 
+/** The range of a CIDR, or of one address. */
+export const rangeOf = (text: string): AddressRange | undefined =>
+  parseCidr(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
+
 /** The network of a CIDR without host bits, or undefined when it is none: `10.1.2.3/8` is `10.0.0.0/8`. */
 export function networkOf(text: string): string | undefined {
   const range = parseCidr(text);

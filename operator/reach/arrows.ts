@@ -1,7 +1,9 @@
 // All that is between segments, pods and addresses, as a graph: what change, blast radius, invariants and pictures are made of. Pure.
 import { type AddressRange, parseCidr, rangeText } from './addresses.ts';
 import { byCodeUnits, type Connection, connectionsOf, workloadText } from './connections.ts';
+import { activeMembers } from './intent-facts.ts';
 import type { Standing } from './intent-grants.ts';
+import { portWords } from './intent-relation.ts';
 import { isObject } from './label-selector.ts';
 import { connectionsText } from './ports.ts';
 import type { Survey } from './survey.ts';
@@ -44,14 +46,15 @@ export const segmentNode = (segment: SegmentNode): Node => ({
 });
 
 function segmentsOf({ relation, facts, lifecycles }: Survey): Map<string, SegmentNode> {
-  const members = new Map<string, number>();
-  for (const { key, segment } of facts.devices.values())
-    if (lifecycles.get(key) === 'Active') members.set(segment, (members.get(segment) ?? 0) + 1);
+  const members = activeMembers(facts, lifecycles);
   return new Map(
     [...relation.standings.values()].map((zone) => {
       const written = facts.policies.get(zone.key)?.object.spec;
       const purpose = isObject(written) && typeof written.function === 'string' ? written.function : undefined;
-      return [zone.key, { key: zone.key, ...nameOf(zone), trust: zone.trust, function: purpose, devices: members.get(zone.key) ?? 0 }];
+      return [
+        zone.key,
+        { key: zone.key, ...nameOf(zone), trust: zone.trust, function: purpose, devices: members.get(zone.key)?.size ?? 0 },
+      ];
     }),
   );
 }
@@ -69,7 +72,7 @@ function granted({ relation }: Survey, nodes: ReadonlyMap<string, Node>): Arrow[
   const inside = [...relation.pairs.values()].flatMap(({ from, to, ports, passages }) => {
     const topics = [...new Set(passages.map(({ topic }) => topic))].sort(byCodeUnits);
     return nodeOf(from).flatMap((a) =>
-      nodeOf(to).map((b): Arrow => ({ from: a, to: b, ports: ports === 'all' ? ['every port'] : ports, topics, by: 'SegmentPolicies' })),
+      nodeOf(to).map((b): Arrow => ({ from: a, to: b, ports: portWords(ports), topics, by: 'SegmentPolicies' })),
     );
   });
   const byTarget = Map.groupBy(relation.outside, ({ from, cidr }) => `${from} ${cidr}`);

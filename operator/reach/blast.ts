@@ -2,6 +2,7 @@
 import { type Arrow, type Graph, graphOf, type Node } from './arrows.ts';
 import { byCodeUnits, workloadText } from './connections.ts';
 import type { Intent } from './intent.ts';
+import { portWords } from './intent-relation.ts';
 import { podsOf } from './network-answer.ts';
 import type { Survey } from './survey.ts';
 
@@ -51,7 +52,7 @@ function ownSteps(intent: Intent, device: string, counts: ReadonlyMap<string, nu
   return intent.edges(device).map(({ from, to, ports, topics, devicePairs }) => ({
     ...{ from, to, topics, devices: devicePairs },
     kind: counts.has(to) ? ('segment' as const) : ('addresses' as const),
-    ports: ports === 'all' ? ['every port'] : ports,
+    ports: portWords(ports),
   }));
 }
 

@@ -1,7 +1,7 @@
 // By the broker's own rules: what EMQX has in force lets one do, whoever wrote it. Pure. "No" is a proof: what is not understood counts as allowed, and makes the answer unsure.
 import type { AclBroker } from './acl-broker.ts';
 import { decide, type Right, rightsOf } from './acl-rights.ts';
-import type { Action, Proof } from './acl-rule.ts';
+import { type Action, ANY_QOS, type Proof } from './acl-rule.ts';
 import type { AclClient } from './acl-who.ts';
 import { type Delivery, isWidened } from './delivery.ts';
 import { deliveryGroups } from './delivery-groups.ts';
@@ -98,11 +98,10 @@ export function accessAnswer(acl: AclBroker, { text, clients, barred, notes }: B
 }
 
 type Access = { allowed: 'yes' | 'no' | 'unsure'; proofs: readonly Proof[]; partly: readonly string[] };
-const QOS = [0, 1, 2] as const;
 
 function accessOf(rights: readonly Right[], action: Action, topic: string): Access {
   const levels = action === 'subscribe' ? (subscribedFilter(topic) ?? levelsOf(topic)) : levelsOf(topic);
-  const variants = QOS.flatMap((qos) =>
+  const variants = ANY_QOS.flatMap((qos) =>
     (action === 'publish' ? [false, true] : [false]).map((retain) => ({ action, levels, qos, retain })),
   );
   const answers = variants.map((access) => ({

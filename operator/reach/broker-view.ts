@@ -2,7 +2,7 @@
 import { type AclBroker, type BrokerAnswers, readBroker } from './acl-broker.ts';
 import type { AclClient } from './acl-who.ts';
 import type { BrokerParty } from './broker-answer.ts';
-import type { Party } from './intent-party.ts';
+import { type Party, partyText } from './intent-party.ts';
 import { podsOf } from './network-answer.ts';
 import type { Survey } from './survey.ts';
 
@@ -38,7 +38,7 @@ type Live = NonNullable<BrokerRead['live']>;
 type Known = { client: AclClient; ban: string | undefined; note: string | undefined };
 
 function partyAt(party: Party, survey: Survey, connected: Live['clients'], bans: Live['bans']): BrokerParty {
-  const text = textOf(party);
+  const text = partyText(party);
   const own = devicesOf(party, survey);
   if (own.length === 0 && 'segment' in party) {
     const [namespace = '', name = ''] = party.segment.split('/');
@@ -57,12 +57,6 @@ function partyAt(party: Party, survey: Survey, connected: Live['clients'], bans:
     barred: free.length > 0 ? [] : known.flatMap(({ ban }) => ban ?? []).slice(0, MOST_NAMED),
     notes: known.flatMap(({ note }) => note ?? []).slice(0, MOST_NAMED),
   };
-}
-
-function textOf(party: Party): string {
-  if ('device' in party) return `Device ${party.device}`;
-  if ('segment' in party) return `segment ${party.segment}`;
-  return 'pods' in party ? `pods ${party.pods}` : `address ${party.address.slice(0, 60)}`;
 }
 
 const MOST_NAMED = 5;

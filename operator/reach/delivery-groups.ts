@@ -1,6 +1,6 @@
 // Deliveries of a whole fleet: clients whose rights are alike up to their own names are one group, and each pair of groups is asked once. 10,000 devices in 50 segments are 50 groups.
 import type { AclBroker } from './acl-broker.ts';
-import { rightsOf } from './acl-rights.ts';
+import { type Right, rightsOf } from './acl-rights.ts';
 import type { AclClient } from './acl-who.ts';
 import { type Delivery, deliveriesOf } from './delivery.ts';
 import { type Levels, levelsOf } from './topic.ts';
@@ -16,6 +16,12 @@ export type DeliveryGroups = {
 /** `within`: the topics of this filter alone; a client that it names is a group of its own. */
 export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker, within?: Levels): DeliveryGroups {
   const alike = likenessIn(clients, broker, within ?? []);
+  const known = new Map<AclClient, Right[]>();
+  const rightsAt = (client: AclClient): Right[] => {
+    const rights = known.get(client) ?? rightsOf(client, broker);
+    known.set(client, rights);
+    return rights;
+  };
   const groups = [...Map.groupBy(clients, (client) => alike(client)).values()].map((members) => ({ members }));
   return {
     groups,
@@ -23,7 +29,7 @@ export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker,
       const [sender] = from.members;
       const receiver = from === to ? to.members[1] : to.members[0];
       if (sender === undefined || receiver === undefined) return undefined;
-      return deliveriesOf(rightsOf(sender, broker), rightsOf(receiver, broker), within);
+      return deliveriesOf(rightsAt(sender), rightsAt(receiver), within);
     },
   };
 }

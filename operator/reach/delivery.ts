@@ -1,7 +1,7 @@
 // Which topics one client of EMQX can publish that another one receives, each with the two rules that let it. Exact: what rules above take away is taken away, topic by topic.
 import type { AclBroker } from './acl-broker.ts';
 import { type Access, decide, type Reading, type Right, rightsOf } from './acl-rights.ts';
-import type { Proof, Qos } from './acl-rule.ts';
+import { ANY_QOS, type Proof } from './acl-rule.ts';
 import type { AclClient } from './acl-who.ts';
 import { covers, intersection, isFilter, type Levels, matches, receivable, topicText, typicalTopics } from './topic.ts';
 
@@ -85,7 +85,6 @@ export const isWidened = (rights: readonly Right[], by: Proof, filter: Levels): 
     filter,
   );
 
-const QOS: readonly Qos[] = [0, 1, 2];
 const UNKNOWN: Proof = { source: 'not known', text: '' };
 
 function publication(rights: readonly Right[], levels: Levels, reading: Reading): { proof: Proof; retained: boolean } | undefined {
@@ -97,7 +96,7 @@ function publication(rights: readonly Right[], levels: Levels, reading: Reading)
 }
 
 function anyQos(rights: readonly Right[], access: Omit<Access, 'qos'>, reading: Reading): Proof | undefined {
-  for (const qos of QOS) {
+  for (const qos of ANY_QOS) {
     const { allowed, proof } = decide(rights, { ...access, qos }, reading);
     if (allowed) return proof ?? UNKNOWN;
   }

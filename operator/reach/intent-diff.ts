@@ -1,5 +1,6 @@
 // What a change of manifests changes in who may reach whom. Pure.
 import type { Intent } from './intent.ts';
+import { portWords } from './intent-relation.ts';
 
 /** Each a line such as `berlin/sensors -> berlin/gateways by TCP 8883`, or `Device berlin/t-17 is in berlin/sensors, Active`. Sorted. */
 export type IntentDifference = { added: readonly string[]; removed: readonly string[] };
@@ -14,7 +15,7 @@ function linesOf(intent: Intent): Set<string> {
   const ways = intent
     .edges()
     .flatMap(({ from, to, ports, topics }) => [
-      ...(ports === 'all' ? ['every port'] : ports).map((port) => `${from} -> ${to} by ${port}`),
+      ...portWords(ports).map((port) => `${from} -> ${to} by ${port}`),
       ...topics.map((topic) => `${from} -> ${to} by ${topic}`),
     ]);
   const places = intent.devices().map(({ key, segment, lifecycle }) => `Device ${key} is in ${segment}, ${lifecycle}`);

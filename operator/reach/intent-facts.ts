@@ -72,6 +72,18 @@ export function lifecyclesOf({ devices, interventions }: Facts, now: number): Re
   return standing;
 }
 
+/** Names on the wire of those that are Active, by segment. */
+export function activeMembers({ devices }: Facts, lifecycles: ReadonlyMap<string, Lifecycle>): ReadonlyMap<string, ReadonlySet<string>> {
+  const members = new Map<string, Set<string>>();
+  for (const { key, segment, wireName } of devices.values()) {
+    if (lifecycles.get(key) !== 'Active') continue;
+    const there = members.get(segment);
+    if (there === undefined) members.set(segment, new Set([wireName]));
+    else there.add(wireName);
+  }
+  return members;
+}
+
 const stricter = (a: Lifecycle, b: Lifecycle): Lifecycle => (LIFECYCLES.indexOf(a) > LIFECYCLES.indexOf(b) ? a : b);
 
 type Place = { kind: string; namespace: string; name: string; key: string };

@@ -1,9 +1,10 @@
 // Topic filters as the intent needs them (MQTT 5 §4.7): what two of them have in common, and for which devices they meet. Pure.
 // `{device}` stands for the one device that uses the right.
+import { levelsOf, overlay } from './topic.ts';
 
 /** All topics that both filters hold, as a filter; `{device}` is the same device in both. */
 export function common(a: string, b: string): string | undefined {
-  return overlay(a.split('/'), b.split('/'), (x, y) => {
+  return overlay(levelsOf(a), levelsOf(b), (x, y) => {
     if (x === y || y === '+') return x;
     return x === '+' ? y : undefined;
   })?.join('/');
@@ -34,20 +35,6 @@ export function meeting(publish: string, subscribe: string): Meeting | undefined
 }
 
 const levelsFor = (device: string, filter: string): string[] => filter.split('/').map((level) => (level === '{device}' ? device : level));
-
-/** `x/#` holds x too, so a # leaves the rest of the other side as it is, though nothing be left of it. */
-function overlay(a: string[], b: string[], level: (x: string, y: string) => string | undefined): string[] | undefined {
-  const both: string[] = [];
-  for (let i = 0; ; i++) {
-    const [x, y] = [a[i], b[i]];
-    if (x === '#') return [...both, ...b.slice(i)];
-    if (y === '#') return [...both, ...a.slice(i)];
-    if (x === undefined || y === undefined) return x === y ? both : undefined;
-    const shared = level(x, y);
-    if (shared === undefined) return undefined;
-    both.push(shared);
-  }
-}
 
 const WORD = /^[A-Za-z0-9._:@~=-]+$/;
 const SEGMENT = /^[a-z0-9-]+[.][a-z0-9-]+$/;

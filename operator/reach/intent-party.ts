@@ -1,5 +1,5 @@
 // Who is asked about: a device, a segment, pods or an address. What of the model holds for it.
-import { type AddressRange, parseCidr } from './addresses.ts';
+import { type AddressRange, rangeOf } from './addresses.ts';
 import type { Facts, Lifecycle } from './intent-facts.ts';
 import type { Standing } from './intent-grants.ts';
 import type { Relation } from './intent-relation.ts';
@@ -24,6 +24,12 @@ export type Place = {
   problems: readonly string[];
 };
 
+export function partyText(party: Party): string {
+  if ('device' in party) return `Device ${party.device}`;
+  if ('segment' in party) return `segment ${party.segment}`;
+  return 'pods' in party ? `pods ${party.pods}` : `address ${party.address.slice(0, 60)}`;
+}
+
 const SITE_LABEL = 'hedgerow.dev/site';
 const DEVICE_LABEL = 'hedgerow.dev/device';
 
@@ -34,7 +40,7 @@ export function placeOf(party: Party, facts: Facts, relation: Relation, lifecycl
   const zone = relation.standings.get(party.segment);
   const zones = zone === undefined ? [] : [zone];
   const problems = zone === undefined ? [notInForce(party.segment, relation)] : [];
-  return { ...NOWHERE, text: `segment ${party.segment}`, zones, topics: zone, problems };
+  return { ...NOWHERE, text: partyText(party), zones, topics: zone, problems };
 }
 
 const NOWHERE = {
@@ -48,7 +54,7 @@ const NOWHERE = {
 };
 
 function devicePlace(key: string, facts: Facts, relation: Relation, lifecycles: ReadonlyMap<string, Lifecycle>): Place {
-  const text = `Device ${key}`;
+  const text = partyText({ device: key });
   const device = facts.devices.get(key);
   if (device === undefined) return { ...NOWHERE, text, problems: [`there is no ${text}`] };
   const lifecycle = lifecycles.get(key) ?? 'Active';
@@ -78,13 +84,13 @@ function podsPlace(key: string, facts: Facts, relation: Relation, lifecycles: Re
   ];
   const topics = known === undefined ? undefined : relation.standings.get(known.segment);
   const regulated = zones.length > 0 || shut.length > 0 || site || lifecycle !== 'Active';
-  return { ...NOWHERE, text: `pods ${key}`, zones, topics, wireName: known?.wireName, lifecycle, regulated, problems };
+  return { ...NOWHERE, text: partyText({ pods: key }), zones, topics, wireName: known?.wireName, lifecycle, regulated, problems };
 }
 
 function addressPlace(text: string): Place {
-  const address = parseCidr(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
+  const address = rangeOf(text);
   const problems = address === undefined ? [`${JSON.stringify(text.slice(0, 60))} is no address`] : [];
-  return { ...NOWHERE, text: `address ${text.slice(0, 60)}`, address, regulated: false, problems };
+  return { ...NOWHERE, text: partyText({ address: text }), address, regulated: false, problems };
 }
 
 function standingOf(text: string, lifecycle: Lifecycle): string[] {

@@ -11,6 +11,9 @@ export type Passage = Meeting & { publish: TopicRight; subscribe: TopicRight };
 /** From one segment to another, or within one. */
 export type Pair = { from: string; to: string; ports: 'all' | readonly string[]; passages: readonly Passage[] };
 
+/** Ports as they are said. */
+export const portWords = (ports: Pair['ports']): readonly string[] => (ports === 'all' ? ['every port'] : ports);
+
 export type Relation = {
   readings: ReadonlyMap<string, PolicyReading>;
   standings: ReadonlyMap<string, Standing>;

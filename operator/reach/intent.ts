@@ -1,6 +1,7 @@
 // Who may reach whom as the SegmentPolicies, Devices and namespaces mean it, by ports and by topics, and why: the second reading of segmentation-edge.md 2.2, beside the one that compiles.
 import { contains, parseCidr } from './addresses.ts';
-import { type DeviceFact, drop, type Facts, type Lifecycle, lifecyclesOf, readFacts, take } from './intent-facts.ts';
+import { byCodeUnits } from './connections.ts';
+import { activeMembers, type DeviceFact, drop, type Facts, type Lifecycle, lifecyclesOf, readFacts, take } from './intent-facts.ts';
 import type { Action, Meeting } from './intent-filter.ts';
 import { ANY, type Answer, outsideWays, portAnswer, type TopicRight } from './intent-grants.ts';
 import { allPairs, type Members, meetingPairs, type Sides } from './intent-pairs.ts';
@@ -46,7 +47,11 @@ export interface Intent {
 /** `now`: ms since the epoch; conduits and interventions end by it. DNS and the way to the broker, which every segment has, are no part of the answers. */
 export function createIntent(manifests: Iterable<Manifest>, now: number): Intent {
   const facts = readFacts(manifests);
-  const derive = createRelation(facts, now);
+  return intentOf(facts, createRelation(facts, now), now);
+}
+
+/** Of facts that were read already; they are its own from then on. `derive`: what `createRelation` made of them. */
+export function intentOf(facts: Facts, derive: () => Relation, now: number): Intent {
   let relation: Relation | undefined;
   let fleet: Fleet | undefined;
   const current = (): Relation => (relation ??= derive());
@@ -74,7 +79,7 @@ export function createIntent(manifests: Iterable<Manifest>, now: number): Intent
     devices() {
       const { lifecycles } = fleetNow();
       const all = [...facts.devices.values()].map((device) => ({ ...device, lifecycle: lifecycles.get(device.key) ?? device.lifecycle }));
-      return all.sort((a, b) => compare(a.key, b.key));
+      return all.sort((a, b) => byCodeUnits(a.key, b.key));
     },
     change(object) {
       if (touched(object)) take(facts, 'change', object);
@@ -94,14 +99,7 @@ type Fleet = {
 
 function fleetOf(facts: Facts, now: number): Fleet {
   const lifecycles = lifecyclesOf(facts, now);
-  const members = new Map<string, Set<string>>();
-  for (const { key, segment, wireName } of facts.devices.values()) {
-    if (lifecycles.get(key) !== 'Active') continue;
-    const there = members.get(segment);
-    if (there === undefined) members.set(segment, new Set([wireName]));
-    else there.add(wireName);
-  }
-  return { lifecycles, members };
+  return { lifecycles, members: activeMembers(facts, lifecycles) };
 }
 
 const NOBODY: Members = new Set();
@@ -139,7 +137,7 @@ function edgesOf({ pairs, outside }: Relation, { members }: Fleet, device: Place
     return [{ from: pair.from, to: pair.to, ports: pair.ports, topics: [...new Set(passages.map(topicText))].sort(), devicePairs }];
   });
   const leaving = outside.filter(isMeant).map(({ from, cidr, ports }): Edge => ({ from, to: cidr, ports, topics: [], devicePairs: 0 }));
-  return [...inside, ...leaving].sort((a, b) => compare(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
+  return [...inside, ...leaving].sort((a, b) => byCodeUnits(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
 }
 
 /** Where a policy names one device by a word, only that one is meant. */
@@ -147,8 +145,6 @@ function topicText({ topic, publisher, subscriber }: Meeting): string {
   const only = [...(publisher === undefined ? [] : [`from ${publisher}`]), ...(subscriber === undefined ? [] : [`to ${subscriber}`])];
   return only.length === 0 ? topic : `${topic} only ${only.join(' ')}`;
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** By a port: sentence 1, what nobody grants is denied; of two places that nobody regulates nothing is said. */
 function reachByPort(a: Place, b: Place, port: string, now: number): Answer {

@@ -1,6 +1,7 @@
 // Invariants of a fleet, read strictly from a document: a misspelt word must not make a rule that holds by not being looked at. docs/guides/verify.md has the schema. Pure.
 import { type AddressRange, parseCidr } from './addresses.ts';
 import { isObject } from './label-selector.ts';
+import { isFilter, levelsOf } from './topic.ts';
 
 /** All that is said must hold; `trust` is a range, both ends included. */
 export type Who = {
@@ -71,19 +72,13 @@ function readTopic(read: Reading, action: 'publish' | 'subscribe', value: unknow
   const fields = read.object(value, path, ['topic', 'only']);
   if (fields === undefined) return undefined;
   const filter = fields.topic;
-  if (typeof filter !== 'string' || !isFilter(filter)) return read.fault(`${path}.topic`, 'it is no MQTT topic filter such as dt/+/#');
+  if (typeof filter !== 'string' || !isPlainFilter(filter)) return read.fault(`${path}.topic`, 'it is no MQTT topic filter such as dt/+/#');
   const who = Array.isArray(fields.only) && fields.only.length === 0 ? [] : readWho(read, fields.only, `${path}.only`);
   return who === undefined ? undefined : { kind: 'topic' as const, action, filter, who };
 }
 
-/** MQTT 5 §4.7.1 */
-function isFilter(text: string): boolean {
-  const levels = text.split('/');
-  return (
-    text.length <= MOST_CHARACTERS &&
-    /^[^\p{C}]+$/u.test(text) &&
-    levels.every((level, at) => level === '+' || (level === '#' && at === levels.length - 1) || !/[+#]/.test(level))
-  );
+function isPlainFilter(text: string): boolean {
+  return text.length <= MOST_CHARACTERS && /^[^\p{C}]+$/u.test(text) && isFilter(levelsOf(text));
 }
 
 const MOST_CHARACTERS = 256;

@@ -1,5 +1,5 @@
 // By the network: do NetworkPolicies let one open a connection to the other, and which of them say so or are missing. Pure.
-import { type AddressRange, contains, parseCidr, partition } from './addresses.ts';
+import { type AddressRange, contains, partition, rangeOf } from './addresses.ts';
 import type { End, Evaluator, Reason } from './evaluate.ts';
 import { ANY, type Answer, type Grant } from './intent-grants.ts';
 import type { Party } from './intent-party.ts';
@@ -36,7 +36,7 @@ type NamedEnd = { text: string; end: End };
 
 function endsOf(party: Party, survey: Survey): NamedEnd[] {
   if ('address' in party) {
-    const whole = addressOf(party.address);
+    const whole = rangeOf(party.address);
     return whole === undefined ? [] : rangesOf(whole, survey).map((range) => ({ text: party.address, end: { kind: 'addresses', range } }));
   }
   return podsOf(party, survey).flatMap((key): NamedEnd[] => {
@@ -53,10 +53,6 @@ export function podsOf(party: Party, { podsPlaces, facts }: Survey): string[] {
   const wireName = 'device' in party ? facts.devices.get(party.device)?.wireName : undefined;
   return wireName === undefined ? [] : [...podsPlaces].flatMap(([key, place]) => (place.wireName === wireName ? [key] : []));
 }
-
-/** One address, or a CIDR. */
-export const addressOf = (text: string): AddressRange | undefined =>
-  parseCidr(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
 
 /** Cut where a policy cuts: the evaluator takes no range that crosses the border of an ipBlock. */
 function rangesOf(whole: AddressRange, { world }: Survey): AddressRange[] {

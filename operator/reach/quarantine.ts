@@ -2,6 +2,7 @@
 import { graphOf } from './arrows.ts';
 import type { Edge } from './intent.ts';
 import type { TopicRight } from './intent-grants.ts';
+import { portWords } from './intent-relation.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
 import type { Manifest } from './world.ts';
 
@@ -27,7 +28,7 @@ export function quarantineOf(before: Verifier, manifests: readonly Manifest[], d
   };
 }
 
-const wayOf = ({ to, ports, topics }: Edge): Way => ({ peer: to, ports: ports === 'all' ? ['every port'] : ports, topics });
+const wayOf = ({ to, ports, topics }: Edge): Way => ({ peer: to, ports: portWords(ports), topics });
 
 /** As a person would ask for it; the name is one that nobody has. */
 function orderOf(device: string): Manifest {

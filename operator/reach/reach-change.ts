@@ -3,6 +3,7 @@ import { graphOf } from './arrows.ts';
 import { byCodeUnits, connectionsOf, workloadText } from './connections.ts';
 import { differencesOf, type Relation } from './connections-diff.ts';
 import type { Edge } from './intent.ts';
+import { portWords } from './intent-relation.ts';
 import { type Connections, connectionsText, difference, isNothing } from './ports.ts';
 import type { Survey } from './survey.ts';
 import type { Verifier } from './verifier.ts';
@@ -36,7 +37,7 @@ function waysOf({ survey, intent }: Verifier, devices: readonly string[]): Ways 
 }
 
 const pairsOf = (from: string, { to, ports, topics }: Edge): ChangedPair[] =>
-  [...(ports === 'all' ? ['every port'] : ports), ...topics].map((by) => ({ from, to, by }));
+  [...portWords(ports), ...topics].map((by) => ({ from, to, by }));
 
 const missingFrom = (some: Ways, all: Ways): ChangedPair[] => [...all].flatMap(([key, pair]) => (some.has(key) ? [] : [pair]));
 

@@ -1,6 +1,6 @@
 // The door of the reach room: what manifests really allow in the network. It shares no code with what makes NetworkPolicies (operator/segments), so that each can find the
 // other's mistakes; the layers test holds it to that.
-import { networkOf as networkOfCidr } from './addresses.ts';
+import { networkOf as networkOfCidr, rangeOf } from './addresses.ts';
 import { blastOf as blastOfDevice } from './blast.ts';
 import { type Connection, connectionsList, connectionsOf, workloadText } from './connections.ts';
 import { differencesList, differencesOf } from './connections-diff.ts';
@@ -54,6 +54,8 @@ export const reachText = ({ connections }: Reach): string => connectionsList(con
 export const reachDiffText = (before: Reach, after: Reach): string => differencesList(differencesOf(before, after), before, after);
 
 export const networkOf = networkOfCidr;
+/** A CIDR, or one address. */
+export const isRange = (text: string): boolean => rangeOf(text) !== undefined;
 
 /** Who may reach whom as SegmentPolicies, Devices and namespaces mean it (docs/guides/who-reaches-whom.md). */
 export const createIntent = createIntentOf;

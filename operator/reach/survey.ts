@@ -1,7 +1,7 @@
 // Manifests read once for every question: segments in force, devices, pods and NetworkPolicies, where each of them is written, and what could not be read.
-import { type Facts, type Lifecycle, lifecyclesOf, readFacts } from './intent-facts.ts';
+import { type Facts, type Lifecycle, lifecyclesOf } from './intent-facts.ts';
 import { type Place, placeOf } from './intent-party.ts';
-import { createRelation, type Relation } from './intent-relation.ts';
+import type { Relation } from './intent-relation.ts';
 import { isObject } from './label-selector.ts';
 import type { Pods } from './workload.ts';
 import { flattened, type Manifest, readWorld, type World } from './world.ts';
@@ -23,10 +23,8 @@ export type Survey = {
   omitted: readonly string[];
 };
 
-/** `now`: ms since the epoch. */
-export function surveyOf(manifests: readonly Manifest[], now: number, live: boolean): Survey {
-  const facts = readFacts(manifests);
-  const relation = createRelation(facts, now)();
+/** `facts` and `relation` are those of the manifests. `now`: ms since the epoch. */
+export function surveyOf(manifests: readonly Manifest[], facts: Facts, relation: Relation, now: number, live: boolean): Survey {
   const lifecycles = lifecyclesOf(facts, now);
   const world = { ...readWorld(manifests), pods: [...facts.pods.values()] };
   const podsPlaces = new Map([...facts.pods.keys()].map((key) => [key, placeOf({ pods: key }, facts, relation, lifecycles)]));

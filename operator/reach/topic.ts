@@ -40,14 +40,18 @@ function holdsWord(level: string, word: string, at: number): boolean {
 }
 
 /** The topics that both hold, which are those of one filter; undefined when there are none. */
-export function intersection(a: Levels, b: Levels): Levels | undefined {
+export const intersection = (a: Levels, b: Levels): Levels | undefined =>
+  overlay(a, b, (x, y, at) => (holdsWord(x, y, at) ? y : holdsWord(y, x, at) ? x : undefined));
+
+/** Two filters level by level; `shared` says what two levels have in common that are no #. `x/#` holds x too, so a # leaves the rest of the other side as it is, though nothing be left of it. */
+export function overlay(a: Levels, b: Levels, shared: (x: string, y: string, at: number) => string | undefined): Levels | undefined {
   const both: string[] = [];
   for (let at = 0; ; at++) {
     const [x, y] = [a[at], b[at]];
     if (x === '#' && at === a.length - 1) return at === 0 && isSystem(y) ? undefined : [...both, ...b.slice(at)];
     if (y === '#' && at === b.length - 1) return at === 0 && isSystem(x) ? undefined : [...both, ...a.slice(at)];
     if (x === undefined || y === undefined) return x === y ? both : undefined;
-    const level = holdsWord(x, y, at) ? y : holdsWord(y, x, at) ? x : undefined;
+    const level = shared(x, y, at);
     if (level === undefined) return undefined;
     both.push(level);
   }

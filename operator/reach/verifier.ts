@@ -1,16 +1,18 @@
 // What is asked of manifests as a whole: can one reach the other, by the network and by the broker, and which texts say so. What SegmentPolicies mean is told by the intent, what
 // NetworkPolicies do by the evaluator.
-import { contains, parseCidr } from './addresses.ts';
+import { contains, parseCidr, rangeOf } from './addresses.ts';
 import { accessAnswer, type BrokerAnswer, deliveryAnswer } from './broker-answer.ts';
 import { type BrokerRead, type BrokerView, brokerView } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { createEvaluator, type Evaluator } from './evaluate.ts';
-import { createIntent, type Intent } from './intent.ts';
+import { type Intent, intentOf } from './intent.ts';
+import { readFacts } from './intent-facts.ts';
 import type { Action } from './intent-filter.ts';
 import { ANY, type Answer } from './intent-grants.ts';
 import { type Party, type Place, placeOf } from './intent-party.ts';
+import { createRelation } from './intent-relation.ts';
 import { topicAnswer } from './intent-topics.ts';
-import { addressOf, networkAnswer, podsOf } from './network-answer.ts';
+import { networkAnswer, podsOf } from './network-answer.ts';
 import { type Survey, surveyOf } from './survey.ts';
 import type { Manifest } from './world.ts';
 
@@ -44,8 +46,10 @@ export interface Verifier {
  * Otherwise, as in Git, what SegmentPolicies grant and what the other NetworkPolicies let through adds up, as it will in the cluster. `read`: what the broker has in force, which then decides about topics.
  */
 export function createVerifier(manifests: readonly Manifest[], now: number, live: boolean, read?: BrokerRead): Verifier {
-  const survey = surveyOf(manifests, now, live);
-  const intent = createIntent(manifests, now);
+  const facts = readFacts(manifests);
+  const derive = createRelation(facts, now);
+  const survey = surveyOf(manifests, facts, derive(), now, live);
+  const intent = intentOf(facts, derive, now);
   const evaluator = createEvaluator(survey.world, survey.isClosed);
   const view = read === undefined ? undefined : brokerView(read, now);
   return {
@@ -105,7 +109,7 @@ function byNetwork({ survey, intent, evaluator }: Engines, from: Party, to: Part
 /** Of a range of addresses one that can be reached is enough: it is asked for the parts of it that a conduit names, too. */
 function intended(survey: Survey, intent: Intent, from: Party, to: Party, port: string): Answer {
   const whole = intent.can(from, to, { port });
-  const range = 'address' in to ? addressOf(to.address) : undefined;
+  const range = 'address' in to ? rangeOf(to.address) : undefined;
   if (whole.allowed || range === undefined) return whole;
   const parts = new Set(survey.relation.outside.map(({ cidr }) => cidr));
   for (const cidr of parts) {

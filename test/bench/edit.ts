@@ -2,7 +2,7 @@
 // The floor is the same at the broker alone: the text, and an unsubscription of each client, by the REST API, without anybody who finds out whom it concerns.
 import { parallel } from '../harness/parallel.ts';
 import { pause, waitFor } from '../harness/wait.ts';
-import type { Bench, Figure } from './figure.ts';
+import { type Bench, type Figure, percentile } from './figure.ts';
 import { CONNECTIONS, enrol, type Member, SITE, startWorld, stopWorld, type World } from './revoke-world.ts';
 import { type Crowd, gather } from './sockets/crowd.ts';
 
@@ -185,9 +185,4 @@ async function* noticed({ world, crowd, clients }: Run, sent: number): AsyncIter
   yield { figure: 'subscribed-afterwards', value: [...granted].filter((one) => !isOther(one)).length, unit: 'clients', n: clients };
   const lost = clients - [...granted].filter(isOther).length;
   yield { figure: 'others-refused', value: lost, unit: 'clients', n: clients };
-}
-
-/** Nearest rank, of numbers in order. */
-function percentile(ordered: readonly number[], p: number): number {
-  return ordered[Math.max(0, Math.ceil((p / 100) * ordered.length) - 1)] ?? Number.NaN;
 }

@@ -18,6 +18,11 @@ export type Bench = { name: string; about: string; run(args: BenchArgs): AsyncIt
 /** What was said on the command line; each bench has its own defaults. */
 export type BenchArgs = { n?: number; clients?: number; rounds?: number; seed?: number; round?: number; progress: (line: string) => void };
 
+/** Nearest rank, of numbers in order. */
+export function percentile(ordered: readonly number[], p: number): number {
+  return ordered[Math.max(0, Math.ceil((p / 100) * ordered.length) - 1)] ?? Number.NaN;
+}
+
 export function printFigure(bench: string, figure: Figure): void {
   const ratio =
     figure.referenceValue === undefined || figure.referenceValue === 0 ? {} : { ratio: round(figure.value / figure.referenceValue) };

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { parallel } from '../harness/parallel.ts';
 import { waitFor } from '../harness/wait.ts';
 import { connectWith } from '../simulator/hostile.ts';
-import type { Bench, Figure } from './figure.ts';
+import { type Bench, type Figure, percentile } from './figure.ts';
 import { CONNECTIONS, enrol, type Member, SITE, startWorld, stopWorld, type World } from './revoke-world.ts';
 import { type Crowd, gather } from './sockets/crowd.ts';
 
@@ -168,11 +168,6 @@ function* percentiles(name: string, ours: readonly number[], floor: readonly num
     const common = { unit: 's', n: connected, reference: REFERENCE };
     yield { figure: `${name}-p${p}`, value: percentile(ours, p), ...common, referenceValue: percentile(floor, p) };
   }
-}
-
-/** Nearest rank, of numbers in order. */
-function percentile(ordered: readonly number[], p: number): number {
-  return ordered[Math.max(0, Math.ceil((p / 100) * ordered.length) - 1)] ?? Number.NaN;
 }
 
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
