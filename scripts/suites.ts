@@ -2,10 +2,16 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
 
-export type Counts = { passed: number; failed: number; skipped: number };
+export type Counts = {
+  passed: number;
+  failed: number;
+  skipped: number /** What failed, and the first line of why. */;
+  failures: readonly string[];
+};
 export type SuiteResult = Counts & { name: string; seconds: number };
 
 /** The Vitest projects in the order they run: quickest first, so that a slip shows early. */
@@ -40,19 +46,18 @@ async function runVitest(project: string, more: readonly string[], shared: boole
   const counts = await readCounts(report);
   await rm(dir, { recursive: true, force: true });
   // Vitest exits non-zero also for unhandled errors and failing set-up, which its test counts do not show.
-  const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
-  return { ...counts, failed };
+  if (code === 0 || counts.failed > 0) return counts;
+  return { ...counts, failed: 1, failures: [`${project}: ended with exit code ${code}, see its output above`] };
 }
 
 export function sum(results: readonly Counts[]): Counts {
-  return results.reduce(
-    (total, one) => ({ passed: total.passed + one.passed, failed: total.failed + one.failed, skipped: total.skipped + one.skipped }),
-    {
-      passed: 0,
-      failed: 0,
-      skipped: 0,
-    },
-  );
+  const total = (of: 'passed' | 'failed' | 'skipped'): number => results.reduce((all, one) => all + one[of], 0);
+  return {
+    passed: total('passed'),
+    failed: total('failed'),
+    skipped: total('skipped'),
+    failures: results.flatMap(({ failures }) => failures),
+  };
 }
 
 /** `12 passed, 0 failed` with `, 3 skipped` only where something was skipped: the last line of every test command. */
@@ -66,23 +71,36 @@ type JsonReport = {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: unknown[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
 };
 
 async function readCounts(report: string): Promise<Counts> {
   try {
     const parsed = JSON.parse(await readFile(report, 'utf8')) as JsonReport;
-    // A file that could not even be loaded has no assertions: it is a failure all the same.
-    const brokenFiles = parsed.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+    const failures = parsed.testResults.flatMap(({ name, status, message, assertionResults }) => {
+      const failed = assertionResults.filter((one) => one.status === 'failed');
+      const file = relative(process.cwd(), name);
+      // A file that could not even be loaded has no assertions: it is a failure all the same.
+      if (status === 'failed' && assertionResults.length === 0) return [`${file}: ${firstLine(message)}`];
+      return failed.map(({ fullName, failureMessages: [why = ''] }) => `${file} > ${fullName}: ${firstLine(why)}`);
+    });
     return {
       passed: parsed.numPassedTests,
-      failed: parsed.numFailedTests + brokenFiles,
+      failed: failures.length,
       skipped: parsed.numPendingTests + parsed.numTodoTests,
+      failures,
     };
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, failures: ['a run left no report'] };
   }
 }
+
+const firstLine = (text: string): string => stripVTControlCharacters(text.split('\n', 1)[0] ?? '');
 
 /** Where several write to one terminal, each writes whole lines. */
 function exitCode(script: string, args: readonly string[], shared: boolean): Promise<number> {

@@ -17,8 +17,9 @@ for (const suite of SUITES) {
   results.push(await runSuite(suite, patterns));
 }
 console.log('');
+const total = sum(results);
+for (const failure of total.failures) console.log(`FAILED  ${failure}`);
 for (const result of results)
   console.log(`suite ${result.name.padEnd(8)} ${String(result.seconds).padStart(7)} s   ${closingLine(result)}`);
-const total = sum(results);
 console.log(closingLine(total));
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -43,7 +43,7 @@ describe('who reaches whom', () => {
       }),
       RUNS,
     );
-    expect(more).toBeGreaterThan(5);
+    expect(more).toBeGreaterThan(0);
   }, 60_000);
 
   it('grows by no policy for those who are not in it, but on the topics that it owns', () => {

@@ -162,6 +162,6 @@ describe('one byte of what was made', () => {
       }),
       { numRuns: 150 },
     );
-    expect(Math.min(seen.refused, seen.changed)).toBeGreaterThan(10);
+    expect(Math.min(seen.refused, seen.changed)).toBeGreaterThan(0);
   }, 120_000);
 });

@@ -79,14 +79,21 @@ export function may(policies: readonly PolicyFacts[], { device, segment, action,
   if (asksFor.some((one) => one.topic.startsWith('dt/{segment}/') || one.topic.startsWith(`dt/${segment}/`))) return true;
   const owner = policies.find((policy) => nameOf(policy) === topic.split('/')[1]);
   if (owner === undefined || owner === own || !isAccepted(owner) || owner.spec.trust === 0) return false;
-  const accepts = (owner.spec.acceptFrom ?? []).some(
-    (entry) =>
-      entry.namespace === own.namespace &&
-      entry.segment === own.name &&
-      (entry.topics ?? []).some((one) => one.action === action && covers(fill(one.topic, nameOf(owner)), topic)),
-  );
+  const accepted = (owner.spec.acceptFrom ?? [])
+    .filter((entry) => entry.namespace === own.namespace && entry.segment === own.name)
+    .flatMap((entry) => entry.topics ?? [])
+    .filter((one) => one.action === action && covers(fill(one.topic, nameOf(owner)), topic));
   const falls = (owner.spec.trust ?? 2) <= (own.spec.trust ?? 2) || owner.spec.trust === 3;
-  return accepts && asksFor.some((one) => falls || one.justification === 'because');
+  return asksFor.some(
+    (one) => (falls || one.justification === 'because') && accepted.some((grant) => !pickDevices(one.topic, grant.topic)),
+  );
+}
+
+/** A right is the same for all devices of a segment, so {device} on one side and a word in its place on the other is no right, not even of the device of that name. */
+function pickDevices(one: string, other: string): boolean {
+  const [left, right] = [one.split('/'), other.split('/')];
+  const isWord = (level: string | undefined): boolean => level !== undefined && !['+', '#', '{device}'].includes(level);
+  return left.some((level, i) => (level === '{device}' && isWord(right[i])) || (right[i] === '{device}' && isWord(level)));
 }
 
 const nameOf = ({ name, namespace }: PolicyFacts): string => `${name}.${namespace}`;
