@@ -1,5 +1,6 @@
 // The SegmentPolicy controller. Read `reconcile` from top to bottom: observe, decide, act, summarise. It is level-triggered: a policy that is gone is
 // reconciled like one that is there, from the labels of the NetworkPolicies it left behind; there is no finalizer (docs/adr/0004-segments.md).
+import { selects } from '../api/label-selector.ts';
 import { apiVersionOf, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources.ts';
 import type { Exclusion } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -23,7 +24,7 @@ import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, S
 import { reachStatusOf } from './pairs.ts';
 import { type Plan, planNetworkPolicies, type Step } from './plan.ts';
 import type { Pods } from './pods.ts';
-import { selects } from './selector.ts';
+
 import { type EnrollmentView, summarise } from './summary.ts';
 import type { NamespaceView, PolicyView } from './views.ts';
 

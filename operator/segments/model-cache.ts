@@ -1,11 +1,12 @@
 // Keeps the model equal to the caches and the clock, and says which segments changed. One build for a burst of changes.
+import type { Labels } from '../api/label-selector.ts';
 import type { Key } from '../kube/object.ts';
 import type { Store } from '../kube/store.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type Membership, membershipOf } from './membership.ts';
 import { buildModel, type Model, type PolicyFacts, type Verdict } from './model.ts';
 import { reachOf } from './pairs.ts';
-import type { Labels } from './selector.ts';
+
 import type { NamespaceView, PolicyView } from './views.ts';
 
 export type ModelCache = {

@@ -1,11 +1,12 @@
 // All SegmentPolicies -> one plain model of who may reach whom. Every emitter (NetworkPolicies, topic rights) starts from it. Pure: no I/O, no clock.
+import type { Labels } from '../api/label-selector.ts';
 import { segmentName } from '../api/names.ts';
 import type { AcceptFrom, Conduit, LabelSelector, SegmentPolicySpec } from '../api/segment-policy.ts';
 import type { SegmentRights } from '../broker/broker.ts';
 import { type Key, keyOfRef } from '../kube/object.ts';
 import { type Accepted, accept } from './accept.ts';
 import type { Finding } from './errors.ts';
-import { canonicalJson, canonicalSelector, type Labels, selectsEverything } from './selector.ts';
+import { canonicalJson, canonicalSelector, selectsEverything } from './selector.ts';
 import { sharedPods } from './shared-pods.ts';
 import { type Borrowed, borrow, marketOf, type Owner, rises, type TopicMarket } from './topics.ts';
 

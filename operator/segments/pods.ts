@@ -1,11 +1,11 @@
 // Which pods belong to which segment: for the count, for pods in two segments, and for denies that outlive their policy.
+import { type Labels, selects } from '../api/label-selector.ts';
 import { PODS } from '../api/resources.ts';
 import type { LabelSelector } from '../api/segment-policy.ts';
 import { createInterner } from '../kube/intern.ts';
 import { type KubeObject, keyOf, refOf } from '../kube/object.ts';
 import { createReflector, type Reflector, type ReflectorOptions } from '../kube/reflector.ts';
 import type { Projected } from '../kube/store.ts';
-import { type Labels, selects } from './selector.ts';
 
 export type PodFacts = Projected & { namespace: string; labels: Labels };
 

@@ -1,7 +1,7 @@
 // Pods in two segments at once. Pure.
+import { type Labels, selects } from '../api/label-selector.ts';
 import type { LabelSelector } from '../api/segment-policy.ts';
 import type { Key } from '../kube/object.ts';
-import { type Labels, selects } from './selector.ts';
 
 /** Segments of one namespace that have a pod in common, each with the others. */
 export function sharedPods(
