@@ -1,5 +1,5 @@
 // FirmwareRelease: one version of one component for the devices that match, rolled out wave by wave. Shape: docs/reference/firmware-release.md.
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { conditions, label, labelSelector, observedGeneration } from './fields.ts';
 import { artifact, compatibility, digest, requirement, trust, version } from './firmware-artifact.ts';
 import { rollback, rollout } from './firmware-rollout.ts';
@@ -200,3 +200,5 @@ export const firmwareReleaseKind: KindDefinition = {
     { name: 'Paused', type: 'string', description: 'Whether it is paused.', jsonPath: '.spec.rollout.paused', wide: true },
   ],
 };
+
+export type FirmwareReleaseSpec = Static<typeof spec>;

@@ -254,6 +254,21 @@ export const ERRORS = {
       'a rule at the broker is not understood, and the answer depends on it: it may allow what was asked, so this is no proof that it cannot be',
     cure: 'look at the rule that is named, or write it in a form that docs/guides/reach-topics.md lists; with --acl, end the text with {deny, all}, or ask the broker with --broker-url',
   },
+  'HR-CLI-075': {
+    title: 'NoSuchRelease',
+    cause: 'the manifests have no FirmwareRelease of this name, or several and none was named; or the release has no such wave',
+    cure: 'name one with --release NS/NAME, and a wave of it with --wave',
+  },
+  'HR-CLI-076': {
+    title: 'ReleaseUnfit',
+    cause: 'the spec of the FirmwareRelease is not what the API server would take',
+    cure: 'correct the field that is named; "kubectl explain firmwarerelease.spec" has all of them',
+  },
+  'HR-CLI-077': {
+    title: 'RolloutNeedsAPerson',
+    cause: 'the release would not go through all of its devices by itself',
+    cure: 'give the wave more devices, the gate a limit that so many can show, or let somebody approve the wave; devices in no wave need a wave without size as the last',
+  },
   'HR-CLI-090': {
     title: 'NoTrustState',
     cause: 'the ConfigMap of the rotation is not there, or no operator has written to it',

@@ -13,6 +13,7 @@ import { importFleet } from './import.ts';
 import { importMud } from './import-mud.ts';
 import { diff } from './reach-diff.ts';
 import { release } from './release.ts';
+import { rolloutPlan } from './rollout-plan.ts';
 import { token } from './token.ts';
 import { trustForce, trustStatus } from './trust.ts';
 import { whatIfCompromise, whatIfQuarantine } from './what-if.ts';
@@ -38,6 +39,7 @@ const commands = [
   graph,
   connections,
   importMud,
+  rolloutPlan,
   trustStatus,
   trustForce,
 ];

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach', 'mud', 'trust'];
+const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach', 'mud', 'trust', 'firmware'];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
   api: 0,
@@ -18,6 +18,7 @@ const RANK: Record<string, number> = {
   reach: 3,
   mud: 4,
   trust: 3,
+  firmware: 4,
   devices: 4,
   est: 4,
   crl: 4,
