@@ -35,6 +35,11 @@ const camera = (at: number, more: object = {}): object => ({
     ...more,
   },
 });
+const withInstallWindow = (window: object): Json => {
+  const one = release();
+  one.spec.rollout = { ...(one.spec.rollout as object), windows: { install: [window] } };
+  return one;
+};
 const fleet = (): object[] => Array.from({ length: 1000 }, (_, at) => camera(at));
 
 function written(objects: readonly unknown[], name = 'fleet.json'): string {
@@ -99,12 +104,25 @@ describe('kubectl hedgerow rollout plan', () => {
     ['another name', () => [release()], ['--release', 'c'], /HR-CLI-075.*none; there is berlin\/cam-2.4.0/],
     ['another wave', () => [release()], ['--wave', 'c'], /HR-CLI-075.*no wave c; there is lab, canary/],
     ['a release that is none', () => [{ ...release(), spec: { ...release().spec, version: 'latest' } }], [], /HR-CLI-076.*spec.version/],
+    [
+      'a window that never opens',
+      () => [withInstallWindow({ cron: '0 0 31 2 *', duration: '2h' })],
+      [],
+      /HR-CLI-076.*spec.rollout.windows: cron "0 0 31 2 \*" never fires/,
+    ],
     ['a spec that is no object', () => [{ ...release(), spec: 3 }], [], /HR-CLI-076/],
   ])('ends with 1 and a code for %s', async (_, objects, flags, code) => {
     written(objects());
     const heard = await plan(...flags);
     expect(heard.err).toMatch(code);
     expect(heard.code).toBe(1);
+  });
+
+  it('says when windows open', async () => {
+    written([withInstallWindow({ cron: '* * * * *', duration: '1h' }), ...fleet()]);
+    expect((await plan()).out).toMatch(/\ninstall opens +now, until 20\d\d-\d\d-\d\dT\d\d:\d\d:00.000Z\n/);
+    written([withInstallWindow({ cron: '0 3 * * 6', duration: '2h', tz: 'Device' }), ...fleet()]);
+    expect((await plan()).out).toMatch(/\ninstall opens +when the device says so\n/);
   });
 
   it('goes on without a Device that is none, and names it', async () => {

@@ -2,7 +2,19 @@
 import { deviceKind } from '../api/device.ts';
 import { type FirmwareReleaseSpec, firmwareReleaseKind } from '../api/firmware-release.ts';
 import { specProblems } from '../api/validate.ts';
-import { type Candidate, planWaves, type Step, sampleToPass, type WavePlan } from '../firmware/firmware.ts';
+import {
+  type Candidate,
+  leastTime,
+  planWaves,
+  type Step,
+  sampleToPass,
+  spanMs,
+  spanText,
+  type WavePlan,
+  windowAt,
+  windowFault,
+} from '../firmware/firmware.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { printable } from './adoption-text.ts';
 import type { Command, Output } from './command.ts';
 import { CliError, explain } from './errors.ts';
@@ -19,7 +31,7 @@ export const rolloutPlan: Command = {
   help: `usage: kubectl hedgerow rollout plan DIR [FLAG…]
 
 Reads the manifests below DIR (.yaml, .yml, .json): a FirmwareRelease and Devices, for example from "kubectl get devices -A -o yaml". Prints each wave with its number of
-devices, and whether its gate can pass by itself: a gate needs a least number of devices, and so many without failure that chance cannot explain it. A wave with fewer
+devices, the least time that it takes (offers at the pace of the release, and the soak), and whether its gate can pass by itself: a gate needs a least number of devices, and so many without failure that chance cannot explain it. A wave with fewer
 than that ends with a question to a person, however well it went.
 
   --release [NS/]NAME          which FirmwareRelease, where there are several
@@ -79,13 +91,18 @@ function releaseAmong(releases: readonly Json[], wanted: string | undefined): Re
   }
   const problems = specProblems(firmwareReleaseKind, one.spec);
   if (problems.length > 0) throw new CliError('HR-CLI-076', printable(`${keyOf(one)}: ${problems.slice(0, 3).join('; ')}`));
-  return {
-    key: keyOf(one),
-    uid: metaOf(one).uid ?? keyOf(one),
-    hasUid: metaOf(one).uid !== undefined,
-    spec: one.spec as FirmwareReleaseSpec,
-  };
+  const spec = one.spec as FirmwareReleaseSpec;
+  const faults = windowsOf(spec).flatMap(([, windows]) => windows.flatMap((window) => windowFault(window) ?? []));
+  if (faults.length > 0) throw new CliError('HR-CLI-076', printable(`${keyOf(one)}: spec.rollout.windows: ${faults.join('; ')}`));
+  const { uid } = metaOf(one);
+  return { key: keyOf(one), uid: uid ?? keyOf(one), hasUid: uid !== undefined, spec };
 }
+
+type Windows = NonNullable<FirmwareReleaseSpec['rollout']['windows']>['install'];
+const windowsOf = ({ rollout: { windows } }: FirmwareReleaseSpec): [what: 'download' | 'install', windows: NonNullable<Windows>][] => [
+  ['download', windows?.download ?? []],
+  ['install', windows?.install ?? []],
+];
 
 type Meta = { name: string; namespace: string; uid: string | undefined; labels: Record<string, string> };
 
@@ -117,6 +134,7 @@ type Row = {
   wave: string;
   devices: number;
   sites: number;
+  leastSeconds: number;
   soak: string;
   approval: string;
   gate: 'Passes' | 'Asks' | 'None';
@@ -129,6 +147,8 @@ type Report = {
   /** Devices without failure from which on the gate can pass; null: it never can. */
   gateNeeds: number | null;
   steps: Row[];
+  /** When devices may download and install, where that is not always: open, or when next, RFC 3339. */
+  windows: { what: string; opens: string }[];
   incompatible: number;
   held: number;
   left: number;
@@ -137,7 +157,13 @@ type Report = {
 
 function reportOf({ key, hasUid, spec }: Release, plan: WavePlan): Report {
   const needed = sampleToPass(spec.rollout.gates);
-  const steps = plan.steps.map((step, at) => rowOf(spec, step, needed, at === plan.steps.length - 1));
+  let confirmed = 0;
+  const steps = plan.steps.map((step, at) => {
+    const row = rowOf(spec, step, { needed, confirmed, last: at === plan.steps.length - 1 });
+    confirmed += step.devices.length;
+    return row;
+  });
+  const windows = windowsOf(spec).flatMap(([what, list]) => (list.length === 0 ? [] : [{ what, opens: opensAt(list) }]));
   const attention = [
     ...steps.filter(({ gate, last }) => gate === 'Asks' && !last).map((row) => shortText(row, needed)),
     ...(plan.left.length === 0 ? [] : [`${plan.left.length} devices are in no wave: ${someOf(plan.left)}`]),
@@ -145,14 +171,30 @@ function reportOf({ key, hasUid, spec }: Release, plan: WavePlan): Report {
   ];
   const counts = { incompatible: plan.incompatible.length, held: plan.held.length, left: plan.left.length };
   const gateNeeds = Number.isFinite(needed) ? needed : null;
-  return { release: key, component: spec.component, version: spec.version, gateNeeds, steps, ...counts, attention };
+  return { release: key, component: spec.component, version: spec.version, gateNeeds, steps, windows, ...counts, attention };
 }
 
-function rowOf(spec: FirmwareReleaseSpec, { wave, part, parts, devices }: Step, needed: number, last: boolean): Row {
+function opensAt(windows: NonNullable<Windows>): string {
+  const { open, until } = windowAt(windows, systemClock.now());
+  if (open) return until === undefined ? 'when the device says so' : `now, until ${new Date(until).toISOString()}`;
+  return until === undefined ? 'never' : new Date(until).toISOString();
+}
+
+type Place = { needed: number /** Devices of the waves before. */; confirmed: number; last: boolean };
+
+function rowOf(spec: FirmwareReleaseSpec, { wave, part, parts, devices }: Step, { needed, confirmed, last }: Place): Row {
   const { soak, approval } = spec.rollout.waves.find(({ name }) => name === wave) ?? { soak: '0s', approval: 'None' };
-  const gate = needed === 0 ? 'None' : devices.length >= needed ? 'Passes' : 'Asks';
-  const sites = new Set(devices.map(({ namespace }) => namespace)).size;
-  return { wave: parts === 1 ? wave : `${wave} ${part}/${parts}`, devices: devices.length, sites, soak, approval, gate, last };
+  const leastMs = leastTime(spec.rollout.pace, { offers: devices.length, confirmed }) + spanMs(soak);
+  return {
+    wave: parts === 1 ? wave : `${wave} ${part}/${parts}`,
+    devices: devices.length,
+    sites: new Set(devices.map(({ namespace }) => namespace)).size,
+    leastSeconds: leastMs / 1000,
+    soak,
+    approval,
+    gate: needed === 0 ? 'None' : devices.length >= needed ? 'Passes' : 'Asks',
+    last,
+  };
 }
 
 function shortText({ wave, devices }: Row, needed: number): string {
@@ -167,18 +209,28 @@ const someOf = (devices: readonly Candidate[]): string => {
   return [...names, ...(devices.length > SHOWN ? [`and ${devices.length - SHOWN} more`] : [])].join(', ');
 };
 
-function planText({ release, component, version, gateNeeds, steps, incompatible, held, left }: Report): string {
+function planText({ release, component, version, gateNeeds, steps, windows, incompatible, held, left }: Report): string {
   const gate = gateNeeds === 0 ? 'none: each wave starts when the one before has ended' : gateNeeds === null ? 'never passes' : undefined;
   const head = facts([
     ['release', release],
     ['firmware', `${component} ${version}`],
     ['gate', gate ?? `passes from ${gateNeeds} devices without failure on`],
+    ...windows.map(({ what, opens }): [string, string] => [`${what} opens`, opens]),
+    ['takes at least', spanText(steps.reduce((sum, { leastSeconds }) => sum + leastSeconds, 0) * 1000)],
     ['not reached', `${incompatible} without an artifact for their hardware, ${held} held, ${left} in no wave`],
   ]);
   const can = ({ gate: one, last }: Row): string =>
     last ? 'last' : one === 'None' ? 'no gate' : one === 'Passes' ? 'yes' : 'asks a person';
-  const rows = steps.map((row) => [row.wave, `${row.devices}`, `${row.sites}`, row.soak, row.approval, can(row)]);
-  return `${head}\n${growingTable(['WAVE', 'DEVICES', 'SITES', 'SOAK', 'APPROVAL', 'GATE CAN PASS'])(rows)}`;
+  const rows = steps.map((row) => [
+    row.wave,
+    `${row.devices}`,
+    `${row.sites}`,
+    spanText(row.leastSeconds * 1000),
+    row.soak,
+    row.approval,
+    can(row),
+  ]);
+  return `${head}\n${growingTable(['WAVE', 'DEVICES', 'SITES', 'AT LEAST', 'SOAK', 'APPROVAL', 'GATE CAN PASS'])(rows)}`;
 }
 
 function devicesText(wave: string, { steps }: WavePlan): string {
