@@ -3,18 +3,11 @@ import { sampleToPass as samplePart } from './gate.ts';
 import { leastTime as leastTimePart } from './offers.ts';
 import { spanMs as spanPart, spanText as spanTextPart } from './span.ts';
 import { type Candidate as CandidatePart, planWaves as planPart, type Step as StepPart, type WavePlan as WavePlanPart } from './waves.ts';
-import {
-  type Window as WindowPart,
-  type WindowState as WindowStatePart,
-  windowFault as windowFaultPart,
-  windowAt as windowPart,
-} from './windows.ts';
+import { windowFault as windowFaultPart, windowAt as windowPart } from './windows.ts';
 
 export type Candidate = CandidatePart;
 export type Step = StepPart;
 export type WavePlan = WavePlanPart;
-export type Window = WindowPart;
-export type WindowState = WindowStatePart;
 export const planWaves = planPart;
 export const sampleToPass = samplePart;
 export const leastTime = leastTimePart;
