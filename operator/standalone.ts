@@ -20,8 +20,11 @@ import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
 import { refOf } from './kube/object.ts';
 import { createReflector } from './kube/reflector.ts';
+import type { Store } from './kube/store.ts';
+import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
 import type { Options } from './options.ts';
 import { systemClock } from './runtime/clock.ts';
+import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
 import { createRecorder } from './runtime/events.ts';
 import { createHealthServer } from './runtime/health.ts';
@@ -133,8 +136,16 @@ function compose(manager: Manager, parts: Parts): void {
       ? undefined
       : watchLists({ ...options.crl, entries: () => (ledger.synced ? ledger.all() : undefined), client, clock, random, log, metrics });
   const touch = createTouchWatch({ client, namespace, clock, log, metrics });
+  const limits = createLimits({
+    ...base,
+    recorder,
+    interventions,
+    devices: watchedByLimits(store, (key) => devices.lifecycle(key)),
+    rules: (segment) => segments.useOfBroker(segment),
+    wake: (key) => devices.controller.queue.add(key),
+  });
   const devices = createDevices({
-    ...{ client, store, identity, segments, interventions, broker, touch, recorder, clock, log, metrics },
+    ...{ client, store, identity, segments, interventions, broker, limits, touch, recorder, clock, log, metrics },
     ...(lists === undefined ? {} : { lists }),
   });
   const trust =
@@ -174,6 +185,7 @@ function compose(manager: Manager, parts: Parts): void {
   identity.onRetired((entries) => farewell.retired(entries));
   broker.onExcluded((changed) => segments.exclusionsChanged(changed));
   broker.onLook((clients) => devices.looked(clients));
+  broker.onLook((clients) => limits.looked(clients));
 
   const caches = [deviceReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
   for (const reflector of [...caches, ...(lists?.reflectors ?? [])]) manager.cache(reflector);
@@ -184,6 +196,31 @@ function compose(manager: Manager, parts: Parts): void {
   manager.whileLeading({ name: 'authorities', run: (signal) => authorities.run(signal) });
   manager.whileLeading({ name: 'identity', run: (signal) => identity.run(signal) });
   const { controllers } = registration;
-  const all = [devices.controller, ...controllers, ...segments.controllers, ...interventions.controllers, broker.controller, ...trust];
+  const all = [
+    devices.controller,
+    ...controllers,
+    ...segments.controllers,
+    ...interventions.controllers,
+    limits.controller,
+    broker.controller,
+    ...trust,
+  ];
   for (const controller of all) manager.controller(controller);
+}
+
+function watchedByLimits(store: Store<DeviceView>, lifecycle: LimitsDeps['devices']['lifecycle']): LimitsDeps['devices'] {
+  const seenBy = ({ key, uid, name, namespace, segment, status }: DeviceView): DeviceOfLimits => ({
+    ...{ key, uid, name, namespace, segment },
+    saysLimitExceeded: findCondition(status?.conditions, 'LimitExceeded') !== undefined,
+  });
+  return {
+    count: () => store.size,
+    countOf: (segment) => store.by('segment', segment).length,
+    all: () => Array.from(store.values(), seenBy),
+    get(key) {
+      const device = store.get(key);
+      return device === undefined ? undefined : seenBy(device);
+    },
+    lifecycle,
+  };
 }

@@ -6,6 +6,7 @@ import {
   ANNOTATION_MANUFACTURER_CA,
   ANNOTATION_REGISTERED_BY,
   ANNOTATION_REGISTRATION,
+  AUTOMATIC_SUFFIX,
   DEFAULT_MAX_TRUST,
   LABEL_MAX_TRUST,
   LABEL_ORIGIN,
@@ -155,10 +156,28 @@ function registration(operatorUser: string): Policy {
   };
 }
 
+/** The one thing that the operator does without a person: a device above its limits goes to quarantine, and nobody to worse (docs/adr/0024-limits-measured.md). */
+function automatic(operatorUser: string): Policy {
+  const isQuarantine = "object.spec.target.kind == 'Device' && object.spec.action == 'Quarantine'";
+  return {
+    name: 'hedgerow-automatic',
+    resources: [INTERVENTIONS.plural],
+    operations: ['CREATE'],
+    validations: [
+      {
+        code: 'HR-API-027',
+        expression: `request.userInfo.username != ${celString(operatorUser)} || (${isQuarantine} && object.metadata.name == object.spec.target.name + ${celString(AUTOMATIC_SUFFIX)})`,
+        message:
+          'the operator makes no Interventions but a Quarantine of a Device that is above its limits: make the Intervention as yourself; if this was the operator itself, somebody else acts in its name',
+      },
+    ],
+  };
+}
+
 /** Policies and their bindings, in the order of their files: file name without extension → the two objects. */
 export function admissionOf(operatorUser: string): Map<string, object[]> {
   return new Map(
-    [names, segments, interventions, operatorOnly(operatorUser), registration(operatorUser)].map((policy) => [
+    [names, segments, interventions, operatorOnly(operatorUser), registration(operatorUser), automatic(operatorUser)].map((policy) => [
       policy.name,
       [policyObject(policy), binding(policy)],
     ]),

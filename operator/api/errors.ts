@@ -102,6 +102,16 @@ export const ERRORS = {
     cause: 'the operator makes no Devices but those that enrol by a factory certificate and say which one and by whom they were let in',
     cure: 'apply the manifest as yourself; if this was the operator itself, somebody else acts in its name',
   },
+  'HR-API-026': {
+    title: 'TriggerWithoutLimit',
+    cause: 'a trigger of spec.quarantine could never fire: there is no limit that is measured',
+    cure: 'set spec.limits.messages or spec.limits.bytes, or remove the trigger',
+  },
+  'HR-API-027': {
+    title: 'AutomaticInterventionRefused',
+    cause: 'the operator makes no Interventions but a Quarantine of a Device that is above its limits',
+    cure: 'make the Intervention as yourself; if this was the operator itself, somebody else acts in its name',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;

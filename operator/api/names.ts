@@ -33,6 +33,9 @@ export const MANAGED_BY = 'hedgerow';
 /** The one field manager of everything Hedgerow applies. */
 export const FIELD_MANAGER = 'hedgerow';
 
+/** An Intervention that the operator makes by itself is called `<device>-limit-exceeded`: one name for one cause. */
+export const AUTOMATIC_SUFFIX = '-limit-exceeded';
+
 /** On a Device that the operator made just in time, value `jit` (docs/adr/0011-just-in-time.md). */
 export const LABEL_ORIGIN = 'hedgerow.dev/origin';
 export const ORIGIN_JIT = 'jit';

@@ -36,9 +36,9 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
   segment(
     'spec.quarantine',
-    'triggers',
-    'has(self.triggers) && self.triggers.size() > 0',
-    'remove it and quarantine by an Intervention or by spec.lifecycle of the Device',
+    'triggers other than LimitExceeded',
+    "has(self.triggers) && self.triggers.exists(t, t != 'LimitExceeded')",
+    'remove them and quarantine by an Intervention or by spec.lifecycle of the Device; only LimitExceeded is observed',
   ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
 

@@ -84,16 +84,24 @@ const rate = (description: string, pattern: string, cure: string) =>
   text(description, { max: 24, min: 2, pattern, code: 'HR-API-015', cure });
 
 const limits = object(
-  'What one device may use. EMQX keeps such limits for a whole listener only, so each that is written stands in status.gaps with what to set there. Default: the broker listener limits only.',
+  'What one device may use. EMQX keeps such limits for a whole listener only, so each that is written stands in status.gaps with what to set there; messages and bytes are also measured, and a device above them says LimitExceeded. Default: the broker listener limits only.',
   {
     connectRate: Type.Optional(
       rate('Connections, for example 5/m.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 5/m'),
     ),
     messages: Type.Optional(
-      rate('Messages it publishes, for example 10/s.', '^[0-9]{1,6}/[smh]$', 'write a number per s, m or h, for example 10/s'),
+      rate(
+        'Messages it publishes, for example 10/s. Measured over a minute, or over the hour where it is given by the hour.',
+        '^[0-9]{1,6}/[smh]$',
+        'write a number per s, m or h, for example 10/s',
+      ),
     ),
     bytes: Type.Optional(
-      rate('Bytes it publishes, for example 20KiB/s.', '^[0-9]{1,6}(KiB|MiB)?/[smh]$', 'write bytes per s, m or h, for example 20KiB/s'),
+      rate(
+        'Bytes it sends, with all that MQTT adds, for example 20KiB/s. Measured like messages.',
+        '^[0-9]{1,6}(KiB|MiB)?/[smh]$',
+        'write bytes per s, m or h, for example 20KiB/s',
+      ),
     ),
     maxPacket: Type.Optional(rate('Largest packet, for example 16KiB.', '^[0-9]{1,6}(KiB|MiB)?$', 'write a size, for example 16KiB')),
   },
@@ -236,8 +244,11 @@ const quarantine = object('What sends a device to quarantine without a person.',
   triggers: Type.Optional(
     list(
       'Observations that quarantine a device. Default: none.',
-      choice(['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials'], 'One observation.'),
-      { max: 3, set: true },
+      choice(
+        ['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials', 'LimitExceeded'],
+        'One observation. LimitExceeded: the device sends more than limits.messages or limits.bytes.',
+      ),
+      { max: 4, set: true },
     ),
   ),
   release: choice(['Manual', 'Automatic'], 'Who ends it. Default: Manual.', { default: 'Manual' }),
@@ -297,6 +308,12 @@ const spec = object(
         "self.intraSegment == 'Allow' || !has(self.topics) || !has(self.topics.subscribe) || self.topics.subscribe.all(t, !t.topic.matches('[{]segment[}]/([^{]*/)?[+#]'))",
         'a topic of spec.topics.subscribe has a wildcard where {device} would stand, so one device could hear another: put {device} before it, or set intraSegment: Allow',
         '.topics.subscribe',
+      ),
+      rule(
+        'HR-API-026',
+        "!has(self.quarantine) || !has(self.quarantine.triggers) || !('LimitExceeded' in self.quarantine.triggers) || (has(self.limits) && (has(self.limits.messages) || has(self.limits.bytes)))",
+        'the trigger LimitExceeded needs spec.limits.messages or spec.limits.bytes: set one, or remove the trigger',
+        '.quarantine',
       ),
       rule(
         'HR-API-009',

@@ -6,6 +6,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts';
 import { brokerMetrics } from './broker-metrics.ts';
+import type { Counted } from './counted.ts';
 import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
 import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet, lookAtRules, type RulesSight } from './look.ts';
@@ -64,8 +65,10 @@ export type Authorization = {
 /** A reason of errors.ts, and the line for a person with code and cure. */
 export type Exclusion = { reason: string; message: string };
 
-/** `goneAtMs`: of a session that lasts, when its client went, by the broker's clock. */
-export type ClientSeen = { connected: boolean; goneAtMs: number | undefined };
+export type { Counted } from './counted.ts';
+
+/** `goneAtMs`: of a session that lasts, when its client went, by the broker's clock. `counted`: what it has sent, undefined where the broker does not say. */
+export type ClientSeen = { connected: boolean; goneAtMs: number | undefined; counted: Counted | undefined };
 
 export type BrokerDeps = {
   /** EMQX's REST API, without a slash at the end. */

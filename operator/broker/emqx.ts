@@ -1,11 +1,19 @@
 // EMQX's REST API as far as Hedgerow uses it, one function a call. Answers are checked: what has not the form that EMQX gives is an error, never a fact.
 import type { Ban, ClientRule } from './broker.ts';
+import { type Counted, countedOf } from './counted.ts';
 import { BrokerError, codeOf, messageOf, type Rest } from './rest.ts';
 
 export type HeldBan = { as: string; who: string; until: string; reason: string; by: string };
 export type RecordRule = { topic: string; permission: string; action: string; qos: number[]; retain: boolean | 'all' };
-/** `goneAt`: RFC 3339, of a session whose client is away. */
-export type ClientRow = { clientid: string; username: string; connected: boolean; segment: string | undefined; goneAt?: string };
+/** `goneAt`: RFC 3339, of a session whose client is away. `counted`: where it was asked for. */
+export type ClientRow = {
+  clientid: string;
+  username: string;
+  connected: boolean;
+  segment: string | undefined;
+  goneAt?: string;
+  counted?: Counted;
+};
 /** `since`: RFC 3339, when it connected last. */
 export type ConnectedClient = ClientRow & { since: string | undefined };
 /** `pending`: messages that wait in its session, or were sent and not acknowledged. */
@@ -101,7 +109,8 @@ export function createEmqx(rest: Rest) {
 
     /** Sessions too whose client is away. */
     async clients(): Promise<ClientRow[]> {
-      return (await pages(get, '/clients', '&fields=clientid,username,connected,client_attrs,disconnected_at')).map(clientOf);
+      const fields = 'clientid,username,connected,client_attrs,disconnected_at,connected_at,recv_msg,recv_oct';
+      return (await pages(get, '/clients', `&fields=${fields}`)).map(clientOf);
     },
     /** With the address it comes from. */
     async clientsWithAddress(): Promise<(ClientRow & { ip: string | undefined })[]> {
@@ -256,12 +265,14 @@ function clientOf(row: unknown): ClientRow {
   const attributes = isObject(row) ? row.client_attrs : undefined;
   const segment = isObject(attributes) ? attributes.seg : undefined;
   const goneAt = optionalText(row, 'disconnected_at');
+  const counted = countedOf(row);
   return {
     clientid: text(row, 'clientid', 'GET /clients'),
     username: optionalText(row, 'username') ?? '',
     connected: isObject(row) && row.connected !== false,
     segment: typeof segment === 'string' ? segment : undefined,
     ...(goneAt === undefined ? {} : { goneAt }),
+    ...(counted === undefined ? {} : { counted }),
   };
 }
 

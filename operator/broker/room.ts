@@ -276,9 +276,9 @@ export function createRoom(deps: RoomDeps): Broker {
   };
 }
 
-function seenOf({ connected, goneAt }: ClientRow): ClientSeen {
+function seenOf({ connected, goneAt, counted }: ClientRow): ClientSeen {
   const goneAtMs = Date.parse(goneAt ?? '');
-  return { connected, goneAtMs: Number.isNaN(goneAtMs) ? undefined : goneAtMs };
+  return { connected, goneAtMs: Number.isNaN(goneAtMs) ? undefined : goneAtMs, counted };
 }
 
 const wordsOf = ({ state, reason, message }: Authorization): string => `${state} ${reason} ${message}`;

@@ -9,6 +9,7 @@ import type { EventNote } from '../runtime/events.ts';
 import { silentLog } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { createDevices, type DeviceView, deviceIndexes, keyOfWireName } from './devices.ts';
+import type { SummaryInput } from './summary.ts';
 
 const KEY = 'berlin/thermo-1';
 const AUTHORIZED: Authorization = { state: 'ok', reason: 'Authorized', message: 'read back' };
@@ -85,6 +86,7 @@ function scene() {
     rotation: undefined as Rotation | undefined,
     bannedCertificates: new Set<string>(),
     inUse: undefined as string | undefined,
+    limits: { is: 'within' } as SummaryInput['limits'],
     entries: [] as LedgerEntry[],
   };
   const seen = {
@@ -139,6 +141,7 @@ function scene() {
       bannedCertificate: (md5) => world.bannedCertificates.has(md5),
       inUse: () => world.inUse,
     },
+    limits: { verdict: () => world.limits },
     touch: { look: () => [], touch: () => 'unknown', lastSeen: () => undefined },
     recorder: { event: (_regarding, note) => void seen.events.push(note) },
     clock,

@@ -75,6 +75,7 @@ export type DevicesDeps = {
   };
   /** Absent where no CRL is configured. */
   lists?: Lists;
+  limits: { verdict(client: string): SummaryInput['limits'] };
   touch: Pick<TouchWatch, 'look' | 'touch' | 'lastSeen'>;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
@@ -87,6 +88,8 @@ export type Devices = {
   changed(change: Change<DeviceView>): void;
   /** The broker was looked at: who was there. */
   looked(clients: ReadonlyMap<string, Sight>): void;
+  /** What an Intervention or its manifest has made of a Device by now; undefined when there is none. */
+  lifecycle(device: Key): Lifecycle | undefined;
   /** Names of the Devices of a namespace that are not Active, in one order. Throws before the Interventions were read. */
   shutIn(namespace: string): string[];
   /** Throws while the ledger was not read completely: what it does not know it would let back in. */
@@ -173,6 +176,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       bannedAtBroker: deps.broker.banned(wireName),
       overriddenAtBroker: deps.broker.overridden(wireName),
       ...listsSay(device, effective.lifecycle, identity),
+      limits: deps.limits.verdict(wireName),
       touch: hasToBeInTouch(device, effective) ? { is: deps.touch.touch(wireName), lastSeen: deps.touch.lastSeen(wireName) } : undefined,
       now: new Date(now).toISOString(),
     });
@@ -271,6 +275,10 @@ export function createDevices(deps: DevicesDeps): Devices {
       const names = certificateHolders(brokerDevices(store, effectiveOf), readLedger(deps.identity.ledger), clock.now());
       const isOut = (name: string): boolean => deps.touch.touch(name) === 'out';
       return { inTouch: names.filter((name) => !isOut(name)), outOfTouch: names.filter(isOut) };
+    },
+    lifecycle: (key) => {
+      const device = store.get(key);
+      return device === undefined ? undefined : effectiveOf(device).lifecycle;
     },
     shutIn: (namespace) => shutIn(namespace, store, deps.interventions),
     desired: () => ({

@@ -18,6 +18,7 @@ const WORTH_TELLING = [
   { type: 'Revoked', action: 'Revoke' },
   { type: 'Quarantined', action: 'Quarantine' },
   { type: 'OutOfTouch', action: 'Watch' },
+  { type: 'LimitExceeded', action: 'Watch' },
   { type: 'RenewalOverdue', action: 'Renew' },
   { type: 'SupersededCertificateUsed', action: 'Renew' },
   { type: 'CertificateCopied', action: 'Ban' },

@@ -23,6 +23,7 @@ const healthy: SummaryInput = {
   overriddenAtBroker: false,
   listed: 'off',
   crl: undefined,
+  limits: { is: 'within' },
   touch: undefined,
   now: NOW,
 };

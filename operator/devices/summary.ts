@@ -36,6 +36,8 @@ export type SummaryInput = {
   listed: Listed;
   /** What is wrong with the list of its issuer; `unknown` while nobody has looked. */
   crl: { reason: string; message: string } | 'unknown' | undefined;
+  /** What the broker has counted of it, against the limits of its segment; `unknown`: what was said stands. */
+  limits: { is: 'unknown' } | { is: 'within' } | { is: 'over'; reason: string; message: string };
   /** Undefined where it is not asked: without an offlineBudget, without a certificate, or revoked. */
   touch: { is: Touch; lastSeen: string | undefined } | undefined;
   now: string;
@@ -54,6 +56,7 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['Revoked', effective.lifecycle === 'Revoked' ? revoked(input) : undefined],
     ['CRLUnavailable', crlUnavailable(input)],
     ['OutOfTouch', outOfTouch(input)],
+    ['LimitExceeded', limitExceeded(input)],
     ['RenewalOverdue', overdue(input)],
     ['SupersededCertificateUsed', effective.lifecycle === 'Revoked' ? undefined : input.certificates.superseded],
     ['CertificateCopied', input.certificates.copied],
@@ -163,6 +166,14 @@ function outOfTouch({ touch, status }: SummaryInput): Verdict | undefined {
     'OutOfTouch',
     `not at the broker for longer than its offlineBudget; last there about ${touch.lastSeen ?? 'an unknown time ago'}`,
   );
+}
+
+/** Said once and taken back once, with the figures of the first time. Nothing of Ready: what it may do is another matter. */
+function limitExceeded({ limits, status }: SummaryInput): Verdict | undefined {
+  const before = findCondition(status?.conditions, 'LimitExceeded');
+  if (limits.is === 'within') return undefined;
+  if (before !== undefined && (limits.is === 'unknown' || limits.reason === before.reason)) return yes(before.reason, before.message);
+  return limits.is === 'unknown' ? undefined : yes(limits.reason, limits.message);
 }
 
 function because({ effective }: SummaryInput): string {

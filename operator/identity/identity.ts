@@ -39,6 +39,7 @@ import {
   revocationsOf as revocationsOfPage,
 } from './revocations.ts';
 import { createRoom } from './room.ts';
+import { whoAmI as selfName } from './self.ts';
 import { type Subject as DictatedSubject, relativeNames } from './subject.ts';
 import { type CertificateFacts as Facts509, readCertificate as factsOf } from './x509.ts';
 
@@ -95,6 +96,8 @@ export type RevokedCertificate = RevokedPart;
 
 /** The CAs that brokers must trust, for as long as the ledger needs them. */
 export const createAuthorities = authoritiesOf;
+/** The user name of this process at the API server. */
+export const whoAmI = selfName;
 
 export type LedgerEntry = Entry;
 export type Rotation = StandingRotation;

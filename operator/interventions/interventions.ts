@@ -27,6 +27,9 @@ import { deviceKeyOf, type InterventionView, interventionView, isRotate, standin
 export type Effective = EffectiveLifecycle;
 export type Rotation = RotationOf;
 
+/** One that is asked for: of the Device `device` of its namespace. */
+export type Quarantine = { name: string; namespace: string; device: string; requestedBy: string; createdAt: string };
+
 /** What this room needs to know of a Device. */
 export type DeviceOfIntervention = { uid: string; status: DeviceStatus | undefined };
 
@@ -51,6 +54,10 @@ export type Interventions = {
   rotation(namespace: string, device: string): Rotation | undefined;
   /** Names of Devices of a namespace that an intervention speaks of, whether it still holds or not. */
   devicesIn(namespace: string): string[];
+  /** The Quarantine of a Device that has this name; `another`: something else has it. */
+  named(namespace: string, name: string): Quarantine | 'another' | undefined;
+  /** Quarantines of Devices that this user asked for, whether they still hold or not. */
+  quarantinesBy(user: string): Quarantine[];
   /** Called with `<namespace>/<device>` when an intervention on it came, went or ended. */
   onChange(listener: (device: Key) => void): void;
   /** To be filled before anything of this room runs. */
@@ -71,7 +78,11 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     ...{ client, clock, random, log, metrics },
     type: INTERVENTIONS,
     project: interventionView,
-    indexes: { device: (view) => [deviceKeyOf(view) ?? ''], namespace: (view) => [view.namespace] },
+    indexes: {
+      device: (view) => [deviceKeyOf(view) ?? ''],
+      namespace: (view) => [view.namespace],
+      quarantinedBy: (view) => (quarantineOf(view) === undefined ? [] : [view.requestedBy]),
+    },
     onChange: ({ key, before, after }) => {
       controller.queue.add(key);
       // The spec is immutable: only coming and going concern the Device.
@@ -142,10 +153,21 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     rotation: (namespace, device) => rotationOf(viewsOf(namespace, device).filter(isRotate)),
     devicesIn: (namespace) =>
       store.by('namespace', namespace).flatMap((view) => (deviceKeyOf(view) === undefined ? [] : [view.target.name])),
+    named(namespace, name) {
+      const view = store.get(keyOfRef({ namespace, name }));
+      return view === undefined ? undefined : (quarantineOf(view) ?? 'another');
+    },
+    quarantinesBy: (user) => store.by('quarantinedBy', user).flatMap((view) => quarantineOf(view) ?? []),
     onChange: (listener) => void listeners.push(listener),
     reflectors: [reflector],
     controllers: [controller],
   };
+}
+
+function quarantineOf(view: InterventionView): Quarantine | undefined {
+  if (view.action !== 'Quarantine' || deviceKeyOf(view) === undefined) return undefined;
+  const { name, namespace, target, requestedBy, createdAt } = view;
+  return { name, namespace, device: target.name, requestedBy, createdAt };
 }
 
 const isExpired = (conditions: readonly Condition[] | undefined): boolean => findCondition(conditions, 'Applied')?.reason === 'Expired';

@@ -6,18 +6,20 @@ type Limits = NonNullable<Segment['limits']>;
 type Gap = NonNullable<SegmentPolicyStatus['gaps']>[number];
 
 /** EMQX 5.8 and 6.x alike: rates belong to a listener, the size of a packet to a zone, and both are the same for every segment that connects there. */
-const AT_THE_BROKER: Readonly<Record<keyof Limits, { what: string; instead: string }>> = {
+const AT_THE_BROKER: Readonly<Record<keyof Limits, { what: string; instead: string; counted?: true }>> = {
   connectRate: {
     what: 'how often one device connects is not limited; max_conn_rate counts the whole listener',
     instead: 'set max_conn_rate of the listener to what the whole fleet needs; a device that goes on is shut out by an Intervention',
   },
   messages: {
     what: 'messages of one device are limited for all segments alike, if at all',
+    counted: true,
     instead:
       'set messages_rate of the listener to the highest that any segment needs; it counts each client by itself, so neighbours lose nothing',
   },
   bytes: {
     what: 'bytes of one device are limited for all segments alike, if at all',
+    counted: true,
     instead:
       'set bytes_rate of the listener to the highest that any segment needs; it counts each client by itself, so neighbours lose nothing',
   },
@@ -28,11 +30,19 @@ const AT_THE_BROKER: Readonly<Record<keyof Limits, { what: string; instead: stri
 };
 
 /** A gap for each limit that is written, in the order of the table. */
-export function limitGaps({ limits }: Segment): Gap[] {
+export function limitGaps({ limits, triggers }: Pick<Segment, 'limits' | 'triggers'>): Gap[] {
+  const follows = triggers.includes('LimitExceeded') ? QUARANTINED : FLAGGED;
   return (Object.keys(AT_THE_BROKER) as (keyof Limits)[]).flatMap((name): Gap[] => {
     const wanted = limits?.[name];
     if (wanted === undefined) return [];
-    const { what, instead } = AT_THE_BROKER[name];
-    return [{ surface: 'broker', reason: 'LimitPerListener', affects: `limits.${name} ${wanted}: ${what}`, mitigation: instead }];
+    const { what, instead, counted } = AT_THE_BROKER[name];
+    const affects = `limits.${name} ${wanted}: ${what}${counted === true ? follows : ''}`;
+    return [{ surface: 'broker', reason: 'LimitPerListener', affects, mitigation: instead }];
   });
 }
+
+/** A look every 15 s, counts that EMQX writes down every 15 s, and as long again until the look that finds it (docs/adr/0024-limits-measured.md). */
+const FLAGGED =
+  '; a device far above it says LimitExceeded within about a minute, and goes on (spec.quarantine.triggers: LimitExceeded ends that)';
+const QUARANTINED =
+  '; a device far above it says LimitExceeded and is quarantined within about a minute, as long as the budget of automatic quarantines lasts; one that is a little above it after minutes, or never';

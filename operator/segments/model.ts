@@ -36,6 +36,8 @@ export type Port = { protocol: 'TCP' | 'UDP' | 'SCTP'; port: number };
 export type Flow = { conduit: string; from: Key; to: Key; ports: Port[] };
 export type OutsideFlow = { conduit: string; cidr: string; ports: Port[] };
 
+export type Trigger = NonNullable<NonNullable<SegmentPolicySpec['quarantine']>['triggers']>[number];
+
 /** A segment as it is in force. */
 export type Segment = {
   key: Key;
@@ -48,6 +50,8 @@ export type Segment = {
   open: boolean;
   /** What one device may use, as the spec in force says it. */
   limits: SegmentPolicySpec['limits'];
+  /** What sends one device to quarantine without a person. */
+  triggers: readonly Trigger[];
   rights: SegmentRights;
   outgoing: Flow[];
   incoming: Flow[];
@@ -253,6 +257,7 @@ function emptySegment(standing: Standing, inForce: InForce, conflicted: boolean)
     // Nobody initiates into trust 0, its own members included.
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
     limits: spec.limits,
+    triggers: spec.quarantine?.triggers ?? [],
     rights: { segment: wireName, publish: [...accepted.publish], subscribe: [...accepted.subscribe] },
     outgoing: [],
     incoming: [],

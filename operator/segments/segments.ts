@@ -17,7 +17,7 @@ import { type ActualPolicy, actualPolicy, type LivePolicy } from './actual-polic
 import { createSegmentController } from './controller.ts';
 import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
 import type { Membership } from './membership.ts';
-import { buildModel, rightsOf } from './model.ts';
+import { buildModel, rightsOf, type Segment } from './model.ts';
 import { createModelCache } from './model-cache.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
@@ -50,6 +50,8 @@ export type Segments = {
   rights(): SegmentRights[];
   /** The Segmented condition of a Device. */
   membership(device: { name: string; namespace: string; segment: string }): { segmented: Membership };
+  /** What the policy in force says of how much one device may use; undefined while there is none. */
+  useOfBroker(segment: Key): Pick<Segment, 'limits' | 'triggers'> | undefined;
   /** What `enrollment` says of this policy has changed. */
   enrollmentChanged(segment: Key): void;
   /** What `exclusion` says of these segments (`<segment>.<namespace>`) has changed. */
@@ -181,6 +183,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
       return rightsOf(cache.current());
     },
     membership: ({ namespace, segment }) => ({ segmented: cache.membership(keyOfRef({ namespace, name: segment })) }),
+    useOfBroker: (segment) => cache.current().verdicts.get(segment)?.segment,
     enrollmentChanged: (segment) => {
       const view = deps.enrollment?.(segment);
       const shown = findCondition(policies.store.get(segment)?.status?.conditions, ENROLLMENT_OPEN);

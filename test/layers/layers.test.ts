@@ -5,7 +5,20 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FEATURES = ['identity', 'broker', 'segments', 'interventions', 'devices', 'est', 'crl', 'reach', 'mud', 'trust', 'firmware'];
+const FEATURES = [
+  'identity',
+  'broker',
+  'segments',
+  'interventions',
+  'devices',
+  'est',
+  'crl',
+  'reach',
+  'mud',
+  'trust',
+  'firmware',
+  'limits',
+];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
   api: 0,
@@ -19,6 +32,7 @@ const RANK: Record<string, number> = {
   mud: 4,
   trust: 3,
   firmware: 4,
+  limits: 4,
   devices: 4,
   est: 4,
   crl: 4,

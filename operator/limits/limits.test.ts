@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import type { Intervention } from '../api/intervention.ts';
+import { KubeError } from '../kube/errors.ts';
+import { FakeClock } from '../runtime/clock.ts';
+import type { EventNote } from '../runtime/events.ts';
+import { silentLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { createLimits, type DeviceOfLimits, type QuarantineOf, type Rules } from './limits.ts';
+
+const SELF = 'system:serviceaccount:hedgerow-system:hedgerow';
+const LOOK_MS = 15_000;
+
+function scene(options: { devices?: number; rules?: Rules } = {}) {
+  const clock = new FakeClock();
+  const names = Array.from({ length: options.devices ?? 4 }, (_, n) => `d-${n + 1}`);
+  const world = {
+    rules: options.rules ?? { limits: { messages: '10/s' }, triggers: ['LimitExceeded'] },
+    interventions: new Map<string, QuarantineOf | 'another'>(),
+    /** What the API server has and the cache does not show yet. */
+    stored: new Map<string, Intervention>(),
+    cacheFollows: true,
+    fails: 0,
+    says: new Set<string>(),
+    counts: new Map<string, number>(names.map((name) => [name, 0])),
+  };
+  const seen = { events: [] as (EventNote & { on: string })[], woken: [] as string[] };
+  const view = (name: string): DeviceOfLimits => ({
+    ...{ key: `berlin/${name}`, uid: `u-${name}`, name, namespace: 'berlin', segment: 'sensors' },
+    saysLimitExceeded: world.says.has(name),
+  });
+  const metrics = createMetrics();
+  const limits = createLimits({
+    client: {
+      raw: async () => ({ status: { userInfo: { username: SELF } } }),
+      create: async (_type: unknown, object: Intervention) => {
+        if (world.fails-- > 0) throw new KubeError({ status: 0, reason: 'Timeout', message: 'no answer' });
+        const name = object.metadata.name ?? '';
+        if (world.stored.has(name)) throw new KubeError({ status: 409, reason: 'AlreadyExists', message: 'there is one' });
+        world.stored.set(name, object);
+        if (world.cacheFollows) show(object);
+        return object;
+      },
+    } as never,
+    devices: {
+      count: () => names.length,
+      all: () => names.map(view),
+      get: (key) => (names.includes(key.slice('berlin/'.length)) ? view(key.slice('berlin/'.length)) : undefined),
+      countOf: () => names.length,
+      lifecycle: (key) =>
+        [...world.interventions.values()].some((one) => one !== 'another' && `berlin/${one.device}` === key) ? 'Quarantined' : 'Active',
+    },
+    rules: () => world.rules,
+    interventions: {
+      named: (_namespace, name) => world.interventions.get(name),
+      quarantinesBy: (user) =>
+        [...world.interventions.values()].flatMap((one) => (one !== 'another' && one.requestedBy === user ? [one] : [])),
+    },
+    wake: (key) => void seen.woken.push(key),
+    recorder: { event: (regarding, note) => void seen.events.push({ ...note, on: regarding.name }) },
+    clock,
+    log: silentLog,
+    metrics,
+  });
+  function show({ metadata, spec }: Intervention): void {
+    const name = metadata.name ?? '';
+    world.interventions.set(name, {
+      ...{ name, namespace: 'berlin', device: spec.target.name, requestedBy: spec.requestedBy },
+      createdAt: new Date(clock.now()).toISOString(),
+    });
+  }
+  void limits.controller.run(new AbortController().signal);
+  const settle = async (): Promise<void> => {
+    for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  /** A quarter of a minute goes by in which these send ten times what they may, and the broker is looked at. */
+  async function look(...loud: string[]): Promise<void> {
+    clock.advance(LOOK_MS);
+    for (const name of names) world.counts.set(name, (world.counts.get(name) ?? 0) + (loud.includes(name) ? 1_500 : 150));
+    const counted = (name: string) => ({ since: 's', messages: world.counts.get(name) ?? 0, bytes: 0 });
+    limits.looked(new Map(names.map((name) => [`${name}.berlin`, { connected: true, goneAtMs: undefined, counted: counted(name) }])));
+    await settle();
+  }
+  return { clock, world, seen, limits, look, show, settle, metrics };
+}
+
+describe('a device above the limits of its segment', () => {
+  it('is said to be so, quarantined by one Intervention with the evidence, and its neighbours are not', async () => {
+    const s = scene();
+    for (let n = 0; n < 6; n++) await s.look('d-1');
+    expect(s.limits.verdict('d-1.berlin')).toMatchObject({ is: 'over', reason: 'MessagesAboveLimit' });
+    expect(s.limits.verdict('d-2.berlin').is).not.toBe('over');
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+    expect(s.world.stored.get('d-1-limit-exceeded')?.spec).toEqual({
+      ...{ target: { kind: 'Device', name: 'd-1' }, action: 'Quarantine', requestedBy: SELF },
+      reason:
+        'LimitExceeded: sent at least 1500 messages within 30 s, limits.messages is 10/s; spec.quarantine.triggers of SegmentPolicy sensors',
+    });
+    expect(new Set(s.seen.woken)).toEqual(new Set(['berlin/d-1']));
+    expect(await s.metrics.registry.metrics()).toContain('fleet_automatic_quarantines_total{segment="sensors.berlin",outcome="made"} 1');
+  });
+
+  it('without the trigger is only said to be so', async () => {
+    const s = scene({ rules: { limits: { messages: '10/s' }, triggers: [] } });
+    for (let n = 0; n < 4; n++) await s.look('d-1');
+    expect(s.limits.verdict('d-1.berlin').is).toBe('over');
+    expect(s.world.stored.size).toBe(0);
+  });
+
+  it('when all of a segment do it, one of four goes, and of the others an Event each says why not', async () => {
+    const s = scene();
+    for (let n = 0; n < 6; n++) await s.look('d-1', 'd-2', 'd-3', 'd-4');
+    expect(s.world.stored.size).toBe(1);
+    expect(s.seen.events.map(({ on, reason }) => `${on} ${reason}`)).toEqual([
+      'd-2 QuarantineBudgetSpent',
+      'd-3 QuarantineBudgetSpent',
+      'd-4 QuarantineBudgetSpent',
+    ]);
+    expect(s.seen.events[0]?.message).toMatch(
+      /^HR-LIM-001: d-2 is above limits\.messages 10\/s and not quarantined: the budget of its segment is spent\. Cure: /,
+    );
+  });
+
+  it('the budget holds while the cache lags behind, and after a person took the quarantine away', async () => {
+    const s = scene();
+    s.world.cacheFollows = false;
+    for (let n = 0; n < 4; n++) await s.look('d-1', 'd-2');
+    s.world.interventions.clear();
+    for (let n = 0; n < 4; n++) await s.look('d-2', 'd-3');
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+  });
+
+  it('an hour later the next one may go', async () => {
+    const s = scene();
+    for (let n = 0; n < 3; n++) await s.look('d-1');
+    for (let n = 0; n < 250; n++) await s.look();
+    for (let n = 0; n < 10; n++) await s.look('d-2');
+    expect(s.world.stored.size).toBe(2);
+  });
+
+  it('a process that is killed behind the write makes no second one, and knows what was spent', async () => {
+    const before = scene();
+    for (let n = 0; n < 3; n++) await before.look('d-1');
+    const s = scene();
+    for (const [name, object] of before.world.stored) {
+      s.world.stored.set(name, object);
+      s.show(object);
+    }
+    for (let n = 0; n < 4; n++) await s.look('d-1', 'd-2');
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+    expect(s.seen.events.map(({ on }) => on)).toEqual(['d-2']);
+  });
+
+  it('what cannot be written is tried again', async () => {
+    const s = scene();
+    s.world.fails = 2;
+    await s.look('d-1');
+    await s.look('d-1');
+    for (let n = 0; n < 5; n++) {
+      s.clock.advance(5_000);
+      await s.settle();
+    }
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+  });
+
+  it('a name that something else has is left alone, and an Event says so', async () => {
+    const s = scene();
+    s.world.interventions.set('d-1-limit-exceeded', 'another');
+    for (let n = 0; n < 4; n++) await s.look('d-1');
+    expect(s.world.stored.size).toBe(0);
+    expect(s.seen.events).toMatchObject([{ on: 'd-1', reason: 'QuarantineNameTaken', type: 'Warning' }]);
+  });
+});

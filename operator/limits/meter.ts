@@ -1,0 +1,88 @@
+// Who is above its segment's limits, by what the broker counts. Pure; times are ms of a steady clock. Lost with the process: then nobody is accused, and nobody acquitted, for a while.
+import type { Counted } from '../broker/broker.ts';
+import { type Allowance, allowanceOf } from './allowance.ts';
+import { type Excess, measure, type Track } from './measure.ts';
+
+/** A limit of the API that the broker counts for each client. */
+export const MEASURED = ['messages', 'bytes'] as const;
+export type Measured = (typeof MEASURED)[number];
+
+/** A Device whose segment has limits; `saysOver`: its status says LimitExceeded. */
+export type Watched = { name: string; limits: Partial<Record<Measured, string>>; saysOver: boolean };
+
+export type Over = { limit: Measured; allowed: string; excess: Excess };
+/** `unknown`: it was not looked at for long enough. */
+export type LimitVerdict = { is: 'unknown' } | { is: 'within' } | ({ is: 'over' } & Over);
+
+/** `flips`: whose status has to say something else now. `fresh`: who was found above a limit by what it has sent since the last time. */
+export type Look = { flips: string[]; fresh: (Over & { name: string })[] };
+
+/** Above a limit is who was found above it within this time. */
+export const CLEAR_MS = 300_000;
+/** Counts of a client that is away are kept for so long: whoever comes back in between is not a stranger. */
+const FORGET_MS = 3_600_000;
+
+type Client = { tracks: Partial<Record<Measured, Track>>; texts: string; seenAtMs: number; over: (Over & { atMs: number }) | undefined };
+
+export class Meter {
+  #clients = new Map<string, Client>();
+  #since: number | undefined;
+  #now = 0;
+
+  /** One look at the broker, with every Device whose segment has a limit or whose status speaks of one. */
+  look(nowMs: number, counted: ReadonlyMap<string, { counted: Counted | undefined }>, watched: Iterable<Watched>): Look {
+    this.#since ??= nowMs;
+    this.#now = nowMs;
+    const look: Look = { flips: [], fresh: [] };
+    const clients = new Map<string, Client>();
+    for (const one of watched) {
+      const client = this.#next(nowMs, one, counted.get(one.name)?.counted, look);
+      if (client !== undefined) clients.set(one.name, client);
+    }
+    this.#clients = clients;
+    return look;
+  }
+
+  verdict(name: string): LimitVerdict {
+    const over = this.#clients.get(name)?.over;
+    if (over !== undefined) return { is: 'over', limit: over.limit, allowed: over.allowed, excess: over.excess };
+    return this.#knows() ? { is: 'within' } : { is: 'unknown' };
+  }
+
+  #knows(): boolean {
+    return this.#since !== undefined && this.#now - this.#since >= CLEAR_MS;
+  }
+
+  #next(nowMs: number, { name, limits, saysOver }: Watched, counted: Counted | undefined, look: Look): Client | undefined {
+    const client = this.#recall(name, limits, nowMs);
+    if (counted !== undefined) client.seenAtMs = nowMs;
+    const found = counted === undefined ? undefined : measureAll(client, limits, counted, nowMs);
+    if (found !== undefined) {
+      client.over = { ...found, atMs: nowMs };
+      look.fresh.push({ ...found, name });
+    } else if (client.over !== undefined && nowMs - client.over.atMs >= CLEAR_MS) client.over = undefined;
+    const isOver = client.over !== undefined;
+    if (isOver !== saysOver && (isOver || this.#knows())) look.flips.push(name);
+    return isOver || nowMs - client.seenAtMs < FORGET_MS ? client : undefined;
+  }
+
+  /** Other limits are another reckoning. */
+  #recall(name: string, limits: Watched['limits'], nowMs: number): Client {
+    const texts = MEASURED.map((one) => limits[one] ?? '').join(' ');
+    const before = this.#clients.get(name);
+    return before?.texts === texts ? before : { tracks: {}, texts, seenAtMs: nowMs, over: undefined };
+  }
+}
+
+/** The first limit that it is above; all are counted. */
+function measureAll(client: Client, limits: Watched['limits'], counted: Counted, atMs: number): Over | undefined {
+  let found: Over | undefined;
+  for (const limit of MEASURED) {
+    const allowance: Allowance | undefined = allowanceOf(limits[limit] ?? '');
+    if (allowance === undefined) continue;
+    const { track, excess } = measure(client.tracks[limit], { atMs, session: counted.since, count: counted[limit] }, allowance);
+    client.tracks[limit] = track;
+    if (excess !== undefined) found ??= { limit, allowed: allowance.text, excess };
+  }
+  return found;
+}
