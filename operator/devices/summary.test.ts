@@ -200,6 +200,18 @@ describe('the status of a Device', () => {
     expect(shown(summarise({ ...healthy, touch: { is: 'absent', lastSeen: NOW } }))).not.toHaveProperty('OutOfTouch');
   });
 
+  it('above a limit says so once, with the figures of the first time, and is Ready all the same', () => {
+    const over = { is: 'over', reason: 'MessagesAboveLimit', message: 'sent at least 1500 messages' } as const;
+    const status = summarise({ ...healthy, limits: over });
+    expect(shown(status)).toMatchObject({ Ready: 'True Ready', LimitExceeded: 'True MessagesAboveLimit' });
+    for (const limits of [over, { ...over, message: 'sent at least 9000 messages' }, { is: 'unknown' } as const])
+      expect(summarise({ ...healthy, status, limits, now: LATER })).toEqual(status);
+    const bytes = { is: 'over', reason: 'BytesAboveLimit', message: 'bytes' } as const;
+    expect(shown(summarise({ ...healthy, status, limits: bytes, now: LATER }))).toMatchObject({ LimitExceeded: 'True BytesAboveLimit' });
+    expect(shown(summarise({ ...healthy, status, limits: { is: 'within' } }))).not.toHaveProperty('LimitExceeded');
+    expect(shown(summarise({ ...healthy, limits: { is: 'unknown' } }))).not.toHaveProperty('LimitExceeded');
+  });
+
   it('is Ready without a list: rights and bans do without one', () => {
     const status = summarise({ ...healthy, crl: { reason: 'SecretForbidden', message: 'HR-CRL-003' } });
     expect(shown(status)).toMatchObject({ Ready: 'True Ready', CRLUnavailable: 'True SecretForbidden' });

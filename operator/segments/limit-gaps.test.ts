@@ -7,8 +7,9 @@ import { NOW, policyOf } from './testing/fleet.ts';
 
 type Limits = NonNullable<SegmentPolicySpec['limits']>;
 
-function statusOf(limits: Limits | undefined) {
-  const policy = policyOf('sensors', 'berlin', limits === undefined ? {} : { limits });
+function statusOf(limits: Limits | undefined, triggers: 'LimitExceeded'[] = []) {
+  const spec = { ...(limits === undefined ? {} : { limits }), quarantine: { triggers, release: 'Manual' as const } };
+  const policy = policyOf('sensors', 'berlin', spec);
   const model = buildModel({ policies: [policy], maxTrust: () => 3, pods: () => [], now: NOW });
   const verdict = model.verdicts.get('berlin/sensors');
   if (verdict?.segment === undefined) throw new Error('the policy is not in force');
@@ -49,6 +50,15 @@ describe('a limit that EMQX keeps for no segment of its own', () => {
         mitigation: expect.stringContaining(instead),
       },
     ]);
+  });
+
+  it('of messages and bytes it says what follows instead, with a trigger and without; of the others nothing follows', () => {
+    const limits = { messages: '10/s', bytes: '20KiB/s', connectRate: '5/m', maxPacket: '16KiB' };
+    const said = (triggers: 'LimitExceeded'[]) =>
+      statusOf(limits, triggers).gaps?.map(({ affects }) => /LimitExceeded/.exec(affects) !== null);
+    expect(said([])).toEqual([false, true, true, false]);
+    expect(statusOf(limits).gaps?.[1]?.affects).toContain('says LimitExceeded within about a minute, and goes on');
+    expect(statusOf(limits, ['LimitExceeded']).gaps?.[1]?.affects).toContain('says LimitExceeded and is quarantined within about a minute');
   });
 
   it('each is named, in an order that does not change with the manifest', () => {

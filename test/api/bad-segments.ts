@@ -30,6 +30,14 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
     [`HR-API-002: ${long(55)}.api-table has 65 ${SHORTER}`],
     'onlyServer',
   ],
+  [
+    'a trigger that could never fire',
+    segment({ limits: { connectRate: '5/m' }, quarantine: { triggers: ['LimitExceeded'] } }),
+    [
+      'spec.quarantine: HR-API-026: the trigger LimitExceeded needs spec.limits.messages or spec.limits.bytes: set one, or remove the trigger',
+    ],
+    'onlyServer',
+  ],
   ['a function that is a sentence', segment({ function: 'measures things' }), [`spec.function: ${LABEL}`]],
   ['trust 5', segment({ trust: 5 }), ['spec.trust: spec.trust in body should be less than or equal to 4']],
   ['trust -1', segment({ trust: -1 }), ['spec.trust: spec.trust in body should be greater than or equal to 0']],

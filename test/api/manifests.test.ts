@@ -189,6 +189,27 @@ describe("the operator's records", () => {
   });
 });
 
+describe('Interventions that the operator makes by itself', () => {
+  const own = (spec: object = {}, name = 'thermo-17-limit-exceeded') => intervention({ requestedBy: OPERATOR, ...spec }, { name });
+
+  it('are Quarantines of a Device under the one name for it', async () => {
+    expect((await api.dryRun(own(), OPERATOR)).problems).toEqual([]);
+  });
+
+  it.each([
+    ['a Revoke', own({ action: 'Revoke' })],
+    ['a Rotate', own({ action: 'Rotate', compromised: true })],
+    ['under another name', own({}, 'ticket-4711')],
+    ['of another Device', own({ target: { kind: 'Device', name: 'thermo-18' } })],
+  ])('and nothing else: %s is refused', async (_name, manifest) => {
+    expect((await api.dryRun(manifest, OPERATOR)).problems).toEqual([expect.stringMatching(/^HR-API-027: /)]);
+  });
+
+  it('bind nobody else', async () => {
+    expect((await api.dryRun(intervention({ action: 'Revoke' }))).problems).toEqual([]);
+  });
+});
+
 function manifestsIn(dir: string): { file: string; manifest: Manifest }[] {
   return readdirSync(dir)
     .filter((file) => file.endsWith('.yaml'))

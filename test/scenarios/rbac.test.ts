@@ -68,6 +68,8 @@ const MAY: readonly Question[] = [
   ['list', 'clusterroles.rbac.authorization.k8s.io', ''],
   ['list', 'clusterrolebindings.rbac.authorization.k8s.io', ''],
   ['create', 'events.events.k8s.io', SITE],
+  // A device above its limits: what the Intervention may say, the admission policy hedgerow-automatic says.
+  ['create', 'interventions.hedgerow.dev', SITE],
   // With an EST server: devices on a list become Devices by themselves.
   ['create', 'devices.hedgerow.dev', SITE],
   ['get', 'configmaps', SITE, 'hedgerow-serials'],
@@ -115,7 +117,7 @@ const MAY_NOT: readonly Question[] = [
   ['delete', 'devices.hedgerow.dev', SITE],
   ['patch', 'segmentpolicies.hedgerow.dev', SITE],
   ['delete', 'segmentpolicies.hedgerow.dev', SITE],
-  ['create', 'interventions.hedgerow.dev', SITE],
+  ['patch', 'interventions.hedgerow.dev', SITE],
   ['delete', 'interventions.hedgerow.dev', SITE],
   // Certificates beyond the device issuers
   ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/*'],
