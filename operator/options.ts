@@ -15,6 +15,9 @@ export type TrustFlags = {
   certificate: { namespace: string; name: string } | undefined;
 };
 
+/** How the operator tries what the broker enforces. `issuer.namespace`: undefined for a ClusterIssuer. */
+export type ProbeFlags = { host: string; port: number; caFile: string | undefined; issuer: IssuerRef & { namespace: string | undefined } };
+
 export type Options = {
   kubeconfig: string | undefined;
   namespace: string | undefined;
@@ -26,6 +29,8 @@ export type Options = {
   estUser: string | undefined;
   /** The CRL server, and the CAs whose lists are believed; undefined = no CRL is configured. */
   crl: { url: string; caFile: string } | undefined;
+  /** Undefined = nothing is tried. */
+  probe: ProbeFlags | undefined;
   /** By which CAs devices know the broker; undefined = devices are told nothing. */
   trust: TrustFlags | undefined;
   metricsPort: number;
@@ -51,6 +56,11 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
                                may be repeated; without it no NetworkPolicy opens a way to the broker
   --broker-cas HOW             manage: the broker's TLS listener is given the CAs of devices, when their issuers change theirs; leave: somebody
                                else does that (default: manage)
+  --broker-mqtt HOST:PORT      where devices reach the broker: what it enforces is tried there by a client of the operator's own, after every change of the ACL
+                               text and every five minutes (default: nothing is tried, and SegmentPolicies say Enforced=Unknown)
+  --broker-mqtt-ca-file FILE   CA of the broker's MQTT certificate (default: that of --broker-ca-file)
+  --probe-issuer REF           who signs that client: ClusterIssuer/NAME or Issuer/NAMESPACE/NAME, of a CA that the broker trusts for devices (default:
+                               --default-issuer where that is a ClusterIssuer)
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
@@ -80,6 +90,9 @@ const FLAGS = {
   'broker-port': TEXT,
   'broker-peer': { type: 'string', multiple: true },
   'broker-cas': TEXT,
+  'broker-mqtt': TEXT,
+  'broker-mqtt-ca-file': TEXT,
+  'probe-issuer': TEXT,
   'accept-approver': { type: 'string', multiple: true },
   'est-account': TEXT,
   'crl-url': TEXT,
@@ -115,6 +128,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
+      probe: probe(values),
       crl: crl(values['crl-url'], values['crl-ca-file']),
       trust: trust(values),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
@@ -139,6 +153,32 @@ function crl(at: string | undefined, caFile: string | undefined): Options['crl']
   if (at === undefined && caFile === undefined) return undefined;
   if (at === undefined || caFile === undefined) throw new Error('--crl-url and --crl-ca-file go together');
   return { url: url('crl-url', at), caFile };
+}
+
+function probe(values: Record<string, unknown>): ProbeFlags | undefined {
+  const given = (flag: string): string | undefined => (typeof values[flag] === 'string' ? values[flag] : undefined);
+  const at = given('broker-mqtt');
+  if (at === undefined) {
+    const without = ['broker-mqtt-ca-file', 'probe-issuer'].find((flag) => given(flag) !== undefined);
+    if (without !== undefined) throw new Error(`--${without} means nothing without --broker-mqtt`);
+    return undefined;
+  }
+  const [, inBrackets, plain, digits = ''] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(at) ?? [];
+  const host = inBrackets ?? plain;
+  if (host === undefined || Number(digits) === 0) throw new Error(`--broker-mqtt ${at} is not HOST:PORT`);
+  const caFile = given('broker-mqtt-ca-file') ?? given('broker-ca-file');
+  return { host, port: port('broker-mqtt', digits), caFile, issuer: probeIssuer(given('probe-issuer') ?? given('default-issuer') ?? '') };
+}
+
+/** A request stands in the namespace of its Issuer: one without a namespace is not known yet when the operator starts. */
+function probeIssuer(text: string): ProbeFlags['issuer'] {
+  const [kind, ...words] = text.split('/');
+  const [first = '', second = ''] = words;
+  if (kind === 'ClusterIssuer' && words.length === 1 && first !== '') return { kind, name: first, namespace: undefined };
+  if (kind === 'Issuer' && words.length === 2 && first !== '' && second !== '') return { kind, namespace: first, name: second };
+  throw new Error(
+    '--broker-mqtt needs --probe-issuer: ClusterIssuer/NAME or Issuer/NAMESPACE/NAME, of a CA that the broker trusts for devices',
+  );
 }
 
 function trust(values: Record<string, unknown>): TrustFlags | undefined {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Device } from './api/device.ts';
 import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
-import { createBroker } from './broker/broker.ts';
+import { type Broker, CANARY, createBroker, type DesiredBroker } from './broker/broker.ts';
 import { watchLists } from './crl/crl.ts';
 import {
   createDevices,
@@ -14,7 +14,7 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
-import { createAuthorities, createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
+import { createAuthorities, createIdentity, createRegistration, deviceProjection, obtainOwnCertificate } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
@@ -22,7 +22,8 @@ import { refOf } from './kube/object.ts';
 import { createReflector } from './kube/reflector.ts';
 import type { Store } from './kube/store.ts';
 import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
-import type { Options } from './options.ts';
+import type { Options, ProbeFlags } from './options.ts';
+import { createProbe, type Probe } from './probe/probe.ts';
 import { systemClock } from './runtime/clock.ts';
 import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
@@ -32,7 +33,7 @@ import { createLog } from './runtime/log.ts';
 import { createManager, type ExitCode, type Manager } from './runtime/manager.ts';
 import { createMetrics } from './runtime/metrics.ts';
 import { systemRandom } from './runtime/random.ts';
-import { createSegments } from './segments/segments.ts';
+import { createSegments, type Segments } from './segments/segments.ts';
 import { createTrust } from './trust/trust.ts';
 
 /** Runs until the signal aborts, a part fails or the Lease is lost; gives the exit code of the process. */
@@ -114,22 +115,30 @@ function compose(manager: Manager, parts: Parts): void {
     enrollment: (segment) => registration.enrollment(segment),
     shut: (home) => devices.shutIn(home),
     exclusion: (segment) => broker.exclusion(segment),
+    ...(options.probe === undefined ? {} : { probe: (segment: string) => probe?.standing(segment) ?? { state: 'pending' } }),
     broker: { port: options.broker.port, peers: options.broker.peers },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
   const { url, apiKeyFile, caFile, manageCas } = options.broker;
-  const desired = () => ({ ...devices.desired(), ...(manageCas ? { trust: authorities.bundle() } : {}) });
+  const desired = (): DesiredBroker => {
+    const wanted = devices.desired();
+    const judge: DesiredBroker['judge'] = (client, md5) =>
+      client === CANARY ? (probe?.isCanary(md5) === true ? 'ok' : 'unknown') : wanted.judge(client, md5);
+    return { ...wanted, judge, ...(manageCas ? { trust: authorities.bundle() } : {}) };
+  };
   const broker = createBroker({
     url,
     apiKeyFile,
     caFile,
     desired,
     incident: (one) => devices.incident(one),
+    canary: options.probe !== undefined,
     clock,
     random,
     log,
     metrics,
   });
+  const probe = options.probe === undefined ? undefined : probeOf(options.probe, parts, { broker, segments });
   const { ledger } = identity;
   const lists =
     options.crl === undefined
@@ -183,7 +192,7 @@ function compose(manager: Manager, parts: Parts): void {
 
   const farewell = createFarewell({ recorder, broker, clock });
   identity.onRetired((entries) => farewell.retired(entries));
-  broker.onExcluded((changed) => segments.exclusionsChanged(changed));
+  broker.onExcluded((changed) => segments.brokerSaysElse(changed));
   broker.onLook((clients) => devices.looked(clients));
   broker.onLook((clients) => limits.looked(clients));
 
@@ -205,6 +214,7 @@ function compose(manager: Manager, parts: Parts): void {
     broker.controller,
     ...trust,
   ];
+  if (probe !== undefined) all.push(probe.controller);
   for (const controller of all) manager.controller(controller);
 }
 
@@ -224,3 +234,26 @@ function watchedByLimits(store: Store<DeviceView>, lifecycle: LimitsDeps['device
     lifecycle,
   };
 }
+
+/** Its certificate is asked for where its issuer is; the key stays in this process. */
+function probeOf({ issuer, caFile, ...target }: ProbeFlags, parts: Parts, rooms: { broker: Broker; segments: Segments }): Probe {
+  const { client, clock, log, metrics, namespace } = parts;
+  const { broker, segments } = rooms;
+  const wish = {
+    subject: { organization: 'hedgerow', organizationalUnit: CANARY, commonName: CANARY },
+    issuer: { ...issuer, namespace: issuer.namespace ?? namespace },
+    name: 'hedgerow-probe',
+    durationMs: PROBE_CERTIFICATE_MS,
+  } as const;
+  const probe = createProbe({
+    ...{ target, caFile, clock, log, metrics },
+    certificate: (signal) => obtainOwnCertificate(wish, { client, clock }, signal),
+    text: () => broker.textInForce(),
+    rights: () => segments.rights(),
+  });
+  broker.onText(() => probe.textChanged());
+  probe.onChange((changed) => segments.brokerSaysElse(changed));
+  return probe;
+}
+
+const PROBE_CERTIFICATE_MS = 24 * 3600_000;

@@ -6,6 +6,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { type AdoptionReport, type AdoptOptions, adoptBroker } from './adopt.ts';
 import { brokerMetrics } from './broker-metrics.ts';
+import { CANARY as CANARY_NAME } from './canary.ts';
 import type { Counted } from './counted.ts';
 import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
@@ -80,6 +81,8 @@ export type BrokerDeps = {
   desired(): DesiredBroker;
   /** Resolves when what follows from it is written down. */
   incident?(incident: Incident): Promise<void>;
+  /** The ACL text has a rule for the client `CANARY`, by which it can be tried (docs/adr/0025-probe.md). */
+  canary?: boolean;
   clock: Clock;
   random: Random;
   log: Log;
@@ -116,9 +119,18 @@ export type Broker = {
   onExcluded(listener: (segments: ReadonlySet<string>) => void): void;
   /** Called after each look at who is connected, about four times a minute, with those who may be: by client id. */
   onLook(listener: (clients: ReadonlyMap<string, ClientSeen>) => void): void;
+  /** The text that was read back and is in force, when there is a canary to try it with; undefined as long as there is none. */
+  textInForce(): TextInForce | undefined;
+  /** Called when `textInForce` may name another text. */
+  onText(listener: () => void): void;
   /** To be run while this process leads. */
   controller: Controller;
 };
+
+/** `digest` is what the canary's topic ends with. `segments`: what grants each of them its rights; equal texts are equal rights. The map never changes. */
+export type TextInForce = { digest: string; segments: ReadonlyMap<string, string> };
+/** Client id and segment of the client by which the operator tries the broker. No Device and no SegmentPolicy can have this name. */
+export const CANARY = CANARY_NAME;
 
 export type { Retained, RetainedRow } from './retained.ts';
 
@@ -131,6 +143,7 @@ export function createBroker(deps: BrokerDeps): Broker & { retained: Retained } 
     emqx: createEmqx(rest),
     desired: deps.desired,
     incident: deps.incident,
+    canary: deps.canary,
     clock,
     random,
     log: log.child({ room: 'broker' }),

@@ -17,6 +17,8 @@ export type Knowledge = {
   /** Segments whose rights were confirmed, and what these are. */
   segments: Map<string, string>;
   excluded: Map<string, Why>;
+  /** Names the text that was confirmed, where the canary has a right in it; undefined when none is in force. */
+  digest: string | undefined;
   /** The text that was made cannot be sent: why. */
   textProblem: string | undefined;
   /** A whole pass went through since the process started. */
@@ -36,6 +38,7 @@ export function createKnowledge(): Knowledge {
     trust: undefined,
     segments: new Map(),
     excluded: new Map(),
+    digest: undefined,
     textProblem: undefined,
     complete: false,
     established: false,

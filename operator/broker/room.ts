@@ -8,6 +8,7 @@ import { jittered, type Random } from '../runtime/random.ts';
 import { createBans } from './bans.ts';
 import type { Authorization, Broker, ClientSeen, DesiredBroker, Incident } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { CANARY } from './canary.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
 import { explain, reasonOf } from './errors.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
@@ -19,7 +20,7 @@ import { createReach } from './reach.ts';
 import { isOurs } from './record.ts';
 import { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
-import { isOurs as isOurClient } from './sweep.ts';
+import { isDevice } from './sweep.ts';
 import { grantsOf } from './trim.ts';
 import { trustsCa } from './trust.ts';
 import { createUsage } from './usage.ts';
@@ -35,6 +36,7 @@ export type RoomDeps = {
   log: Log;
   metrics: Metrics;
   brokerMetrics: BrokerMetrics;
+  canary?: boolean | undefined;
 };
 
 /** Changes that come together are one text and one comparison. */
@@ -108,14 +110,16 @@ export function createRoom(deps: RoomDeps): Broker {
   const presence = createPresence(notices.changed);
   const lookers: ((clients: ReadonlyMap<string, ClientSeen>) => void)[] = [];
   const pass = createPass({
-    ...{ ...shared, bans, records, wanted, clock, log },
+    ...{ ...shared, bans, records, wanted, clock, log, canary: deps.canary === true },
     seen(rows) {
       presence.see(rows, wanted.now?.records ?? new Map());
-      usage.listed(rows.filter(isOurClient));
-      const clients = new Map(rows.map((row) => [row.clientid, seenOf(row)]));
+      usage.listed(rows.filter(isDevice));
+      const clients = new Map(rows.filter(({ clientid }) => clientid !== CANARY).map((row) => [row.clientid, seenOf(row)]));
       for (const looker of lookers) looker(clients);
     },
   });
+  const textListeners: (() => void)[] = [];
+  let toldDigest: string | undefined;
   let notReady = 0;
   let fullAt = Number.NEGATIVE_INFINITY;
 
@@ -226,6 +230,10 @@ export function createRoom(deps: RoomDeps): Broker {
       notices.changed(client);
     }
     notices.publish();
+    if (knowledge.digest !== toldDigest) {
+      toldDigest = knowledge.digest;
+      for (const listener of textListeners) listener();
+    }
     deps.brokerMetrics.held(knowledge.bans.size, knowledge.records.size, knowledge.excluded.size);
     deps.brokerMetrics.unsafe(knowledge.findings.length);
   }
@@ -272,6 +280,8 @@ export function createRoom(deps: RoomDeps): Broker {
     },
     onExcluded: notices.onExcluded,
     onLook: (listener) => void lookers.push(listener),
+    textInForce: () => (knowledge.digest === undefined ? undefined : { digest: knowledge.digest, segments: knowledge.segments }),
+    onText: (listener) => void textListeners.push(listener),
     controller,
   };
 }

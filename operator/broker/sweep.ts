@@ -2,6 +2,7 @@
 import type { Log } from '../runtime/log.ts';
 import type { Ban } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { CANARY } from './canary.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
 import { inParallel } from './parallel.ts';
 import { banKey } from './plan.ts';
@@ -46,4 +47,9 @@ export async function sweep(deps: SweepDeps): Promise<ClientRow[]> {
 /** A client with a certificate of our form: its name, and the segment that the broker took from it. */
 export function isOurs(row: ClientRow): boolean {
   return WIRE_NAME.test(row.clientid) && row.segment !== undefined;
+}
+
+/** The canary has no Device: whether it may be connected is asked as of everybody, but nothing is taken from it and nothing is said of it. */
+export function isDevice(row: ClientRow): boolean {
+  return isOurs(row) && row.clientid !== CANARY;
 }

@@ -1,10 +1,11 @@
 // The ACL text made as it should be: compiled, linted, sent, read back, and what it took away taken from those who had it.
 import type { Log } from '../runtime/log.ts';
-import { type Compiled, compileAcl, fingerprint, type Why } from './acl-compile.ts';
+import { type Compiled, type CompileInput, compileAcl, fingerprint, RULE_BUDGET, type Why } from './acl-compile.ts';
 import { lint } from './acl-lint.ts';
 import { type AclText, classify, type Mode, namesIn, printBlock, withBlock } from './acl-text.ts';
 import type { SegmentRights } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { CANARY, CANARY_RULES, canaryRights, digestOf } from './canary.ts';
 import type { Emqx, Source } from './emqx.ts';
 import { type Knowledge, mayWrite, modeOf } from './knowledge.ts';
 import { BrokerError } from './rest.ts';
@@ -16,6 +17,8 @@ export type TextDeps = {
   metrics: BrokerMetrics;
   /** Called when the new text is in force, before it counts as done. */
   settle(change: TextChange): Promise<void>;
+  /** Whether the text grants the operator's own client something by which the text can be tried. */
+  canary: boolean;
 };
 
 export type TextChange = {
@@ -30,7 +33,7 @@ export type TextChange = {
   included: ReadonlyMap<string, string>;
 };
 
-type Made = { compiled: Compiled; text: string };
+type Made = { compiled: Compiled; text: string; digest: string | undefined };
 
 export function createText(deps: TextDeps) {
   const { emqx, knowledge } = deps;
@@ -43,11 +46,19 @@ export function createText(deps: TextDeps) {
 
   function make(segments: readonly SegmentRights[], refusals: ReadonlyMap<string, Why>): Made {
     const mode: Mode = modeOf(knowledge);
-    const compiled = compileAcl({ segments, refused: refusals, age: ages.of, mode });
+    const { compiled, digest } = compile({ segments, refused: refusals, age: ages.of, mode });
     const block = printBlock(compiled.rules, mode);
     const why = lint(block, compiled.rules);
     if (why !== undefined) throw new LintError(why);
-    return { compiled, text: withBlock(knowledge.text?.kind ?? { kind: 'boot' }, block) };
+    return { compiled, digest, text: withBlock(knowledge.text?.kind ?? { kind: 'boot' }, block) };
+  }
+
+  /** Twice where it can be tried: what the canary may do names the text without it. Its rules are counted the first time already, so that both leave out the same. */
+  function compile(input: CompileInput): { compiled: Compiled; digest: string | undefined } {
+    if (!deps.canary) return { compiled: compileAcl(input), digest: undefined };
+    const digest = digestOf(compileAcl({ ...input, budget: RULE_BUDGET - CANARY_RULES }).rules);
+    const age = (segment: string): number => (segment === CANARY ? Number.NEGATIVE_INFINITY : input.age(segment));
+    return { digest, compiled: compileAcl({ ...input, age, segments: [canaryRights(digest), ...input.segments] }) };
   }
 
   async function enforce(segments: readonly SegmentRights[]): Promise<void> {
@@ -62,7 +73,7 @@ export function createText(deps: TextDeps) {
       // A failure in between leaves the change to be settled: the next pass goes on from here.
       if (unsettled !== undefined) await deps.settle(unsettled);
       unsettled = undefined;
-      confirmed(sent.compiled);
+      confirmed(sent);
       settled = [...segments];
     } catch (error) {
       if (!(error instanceof LintError)) throw error;
@@ -204,8 +215,9 @@ export function createText(deps: TextDeps) {
     };
   }
 
-  function confirmed(compiled: Compiled): void {
+  function confirmed({ compiled, digest }: Made): void {
     confirmedText = knowledge.text?.raw;
+    knowledge.digest = digest;
     knowledge.segments = compiled.included;
     knowledge.excluded = compiled.excluded;
     deps.metrics.text(compiled.rules.length, knowledge.text?.raw.length ?? 0);
@@ -242,7 +254,9 @@ export function noteSource(knowledge: Knowledge, source: Source | undefined): vo
   const kind: AclText = seen.kind === 'foreign' && knowledge.established ? { kind: 'boot' } : seen;
   const inForce = source?.enable === true && (kind.kind === 'owned' || kind.kind === 'guest');
   knowledge.text = { kind, raw, inForce };
-  if (!inForce) knowledge.segments = new Map();
+  if (inForce) return;
+  knowledge.segments = new Map();
+  knowledge.digest = undefined;
 }
 
 /** Order in which segments were first seen. Those that the broker's text already grants are older than all others. */

@@ -28,6 +28,7 @@ import { type Evidence as EvidencePart, evidenceOf, factoryIdentity, factoryKeyO
 import { type FactoryFacts as FactoryFactsPart, factoryFacts } from './factory.ts';
 import type { Ledger as CertificateLedger } from './ledger.ts';
 import type { LedgerEntry as Entry } from './ledger-entry.ts';
+import { type OwnCertificate as OwnCertificatePart, obtainOwn } from './own-certificate.ts';
 import type { FactoryIdentity as FactoryIdentityPart } from './registered-device.ts';
 import { type Registration as RegistrationPart, createRegistration as registrationOf } from './registration.ts';
 import { isBefore, type Rotation as StandingRotation } from './renewal.ts';
@@ -93,6 +94,10 @@ export type Registration = RegistrationPart;
 export const revocationsOf = revocationsOfPage;
 export type PageRevocations = PageRevocationsPart;
 export type RevokedCertificate = RevokedPart;
+
+/** For the client by which the operator tries the broker. */
+export const obtainOwnCertificate = obtainOwn;
+export type OwnCertificate = OwnCertificatePart;
 
 /** The CAs that brokers must trust, for as long as the ledger needs them. */
 export const createAuthorities = authoritiesOf;

@@ -6,8 +6,9 @@ import type { Exclusion } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Key, refOf } from '../kube/object.ts';
 import type { Store } from '../kube/store.ts';
+import type { Standing } from '../probe/probe.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { isTrue } from '../runtime/conditions.ts';
+import { findCondition, isTrue } from '../runtime/conditions.ts';
 import { type Controller, createController, type ReconcileContext } from '../runtime/controller.ts';
 import type { Recorder } from '../runtime/events.ts';
 import { createExpectations } from '../runtime/expectations.ts';
@@ -41,6 +42,8 @@ export type ControllerDeps = {
   devices: (segment: Key) => number;
   enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   exclusion: (segment: string) => Exclusion | 'unknown' | undefined;
+  /** What was tried at the broker, by `<segment>.<namespace>`. */
+  probe: (segment: string) => Standing;
   /** Devices of a namespace whose pods get nothing of a segment. */
   shut: (namespace: string) => readonly string[];
   broker: BrokerAccess;
@@ -57,6 +60,7 @@ export type SegmentController = {
 
 const CONCURRENCY = 4;
 const RETRY_REFUSED_MS = 30_000;
+const PROBE_FAILED = 'ProbeFailed';
 
 export function createSegmentController(deps: ControllerDeps): SegmentController {
   const { policies, clock } = deps;
@@ -156,6 +160,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
         ...(acted.refused === undefined ? {} : { refused: acted.refused }),
       },
       excluded,
+      probe: deps.probe(`${policy.name}.${policy.namespace}`),
       devices: deps.devices(policy.key),
       enrollment: deps.enrollment(policy.key),
       pods: selectors.length === 0 ? 0 : deps.pods.count(policy.namespace, selectors),
@@ -175,6 +180,9 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
     const stalled = status.conditions?.find((condition) => condition.type === 'Stalled');
     if (stalled !== undefined && !isTrue(policy.status?.conditions, 'Stalled'))
       tell(policy, 'Warning', stalled.reason, stalled.message, 'Compile');
+    const enforced = status.conditions?.find((condition) => condition.type === 'Enforced');
+    if (enforced?.reason === PROBE_FAILED && findCondition(policy.status?.conditions, 'Enforced')?.reason !== PROBE_FAILED)
+      tell(policy, 'Warning', PROBE_FAILED, enforced.message, 'Probe');
     if (acted.refused !== undefined) return again(acted.refused);
     return stalled === undefined ? done : { kind: 'stalled', reason: stalled.reason, message: stalled.message };
   }

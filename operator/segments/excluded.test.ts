@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { notProbed } from '../probe/probe.ts';
 import { exclusionSaid, gapsOf } from './gaps.ts';
 import { buildModel } from './model.ts';
 import { summarise } from './summary.ts';
@@ -16,6 +17,7 @@ const statusWith = (why: typeof excluded | undefined) =>
   summarise({
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: why },
     ...{
+      probe: notProbed(),
       devices: 3,
       enrollment: undefined,
       pods: 0,

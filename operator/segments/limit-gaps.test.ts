@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec } from '../api/segment-policy.ts';
+import { notProbed } from '../probe/probe.ts';
 import { gapsOf } from './gaps.ts';
 import { buildModel } from './model.ts';
 import { summarise } from './summary.ts';
@@ -24,6 +25,7 @@ function statusOf(limits: Limits | undefined, triggers: 'LimitExceeded'[] = []) 
   return summarise({
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: undefined },
     ...{
+      probe: notProbed(),
       devices: 3,
       enrollment: undefined,
       pods: 0,

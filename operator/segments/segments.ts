@@ -6,6 +6,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Change, Projected } from '../kube/store.ts';
+import { notProbed, type Standing } from '../probe/probe.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import type { Controller } from '../runtime/controller.ts';
@@ -38,6 +39,8 @@ export type SegmentsDeps = {
   enrollment?: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   /** Why the broker denies this segment, by `<segment>.<namespace>`; undefined as long as it does not, `unknown` before it was asked. */
   exclusion?: (segment: string) => Exclusion | 'unknown' | undefined;
+  /** What was tried at the broker of this segment, by `<segment>.<namespace>`; absent: nothing ever is. */
+  probe?: (segment: string) => Standing;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -54,8 +57,8 @@ export type Segments = {
   useOfBroker(segment: Key): Pick<Segment, 'limits' | 'triggers'> | undefined;
   /** What `enrollment` says of this policy has changed. */
   enrollmentChanged(segment: Key): void;
-  /** What `exclusion` says of these segments (`<segment>.<namespace>`) has changed. */
-  exclusionsChanged(segments: Iterable<string>): void;
+  /** What `exclusion` or `probe` says of these segments (`<segment>.<namespace>`) has changed. */
+  brokerSaysElse(segments: Iterable<string>): void;
   /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
   onChange(listener: (segments: Key[]) => void): void;
   /** `shut` may answer differently for this namespace now. */
@@ -169,6 +172,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     devices: (segment) => counts.of(segment),
     enrollment: deps.enrollment ?? (() => undefined),
     exclusion: deps.exclusion ?? (() => undefined),
+    probe: deps.probe ?? notProbed,
   });
   const quarantineController = createQuarantineController({
     ...{ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store },
@@ -190,7 +194,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
       const flips = view === 'unknown' ? false : view?.reason !== shown?.reason || view?.message !== shown?.message;
       wake([segment], flips ? 0 : COUNTS_AFTER_MS);
     },
-    exclusionsChanged(segments) {
+    brokerSaysElse(segments) {
       for (const [name = '', namespace = ''] of [...segments].map((one) => one.split('.'))) wake([keyOfRef({ namespace, name })]);
     },
     onChange: (listener) => void listeners.push(listener),

@@ -2,6 +2,7 @@
 import type { Condition } from '../api/meta.ts';
 import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
 import type { Exclusion } from '../broker/broker.ts';
+import type { Standing } from '../probe/probe.ts';
 import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import type { Gap } from './gaps.ts';
@@ -19,6 +20,8 @@ export type SummaryInput = {
   network: { policies: number; refused?: Finding };
   /** The broker's text denies the segment: why. */
   excluded: Exclusion | undefined;
+  /** What was tried at the broker. */
+  probe: Standing;
   devices: number;
   /** Who may come in without a manifest; `unknown` = not looked yet. */
   enrollment: EnrollmentView | 'unknown' | undefined;
@@ -100,17 +103,38 @@ function compiled({ compiled: verdict }: SummaryInput): Said {
   return yes('Compiled', `${segment.outgoing.length + segment.outside.length} conduits in force${over}${some}`);
 }
 
-function enforced({ verdict, network, excluded }: SummaryInput): Said {
+/** Never more than what was seen: to be applied and read back is not to be enforced. */
+function enforced(input: SummaryInput): Said {
+  const { verdict, network, excluded, probe } = input;
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
   if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
   if (excluded !== undefined) return no(excluded.reason, excluded.message);
-  // Never more than what was seen: to be applied and read back is not to be enforced, and nobody has tried.
-  return {
-    status: 'Unknown',
-    reason: 'NotProbed',
-    message: `${network.policies} NetworkPolicies are applied and read back, and topic rights as Authorized of the Devices says; whether network and broker enforce them was not tried. Cure: try a connection and a topic that must fail`,
-  };
+  if (probe.state === 'failed') return no(probe.reason, probe.message);
+  if (probe.state === 'pending') return enforcedBefore(input);
+  if (probe.state === 'unknown') return unknown(probe.reason, probe.message);
+  return verdict.segment.workloads.length === 0
+    ? yes(probe.reason, probe.message)
+    : unknown(NETWORK_NOT_PROBED, networkNotProbed(input, probe.message));
+}
+
+const NOT_PROBED = 'NotProbed';
+const NETWORK_NOT_PROBED = 'NetworkNotProbed';
+/** Reasons that only a probe gives. */
+const BY_PROBE = ['Probed', 'ProbeFailed', NETWORK_NOT_PROBED];
+
+/** After a restart, and until a change was tried: what stands there holds, if it was said of this generation. */
+function enforcedBefore({ status, generation }: SummaryInput): Said {
+  const before = findCondition(status?.conditions, 'Enforced');
+  if (before?.observedGeneration === generation && BY_PROBE.includes(before.reason)) {
+    const { reason, message } = before;
+    return { status: before.status, reason, message };
+  }
+  return unknown(NOT_PROBED, 'it is applied and read back; whether it is enforced is tried within seconds');
+}
+
+function networkNotProbed({ network }: SummaryInput, broker: string): string {
+  return `network: ${network.policies} NetworkPolicies are applied and read back, whether they are enforced was not tried. Cure: try a connection that must fail. Broker: ${broker}`;
 }
 
 function conflicted({ compiled: verdict }: SummaryInput): Said {
@@ -184,3 +208,4 @@ function allOf(findings: readonly Finding[]): string {
 const firstReason = ([first]: readonly Finding[]): string => (first === undefined ? 'NotAccepted' : reasonOf(first.code));
 const yes = (reason: string, message: string): Said => ({ status: 'True', reason, message });
 const no = (reason: string, message: string): Said => ({ status: 'False', reason, message });
+const unknown = (reason: string, message: string): Said => ({ status: 'Unknown', reason, message });

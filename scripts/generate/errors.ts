@@ -8,6 +8,7 @@ import { ERRORS as identity } from '../../operator/identity/errors.ts';
 import { ERRORS as interventions } from '../../operator/interventions/errors.ts';
 import { ERRORS as kube } from '../../operator/kube/errors.ts';
 import { ERRORS as limits } from '../../operator/limits/errors.ts';
+import { ERRORS as probe } from '../../operator/probe/errors.ts';
 import { ERRORS as runtime } from '../../operator/runtime/errors.ts';
 import { ERRORS as segments } from '../../operator/segments/errors.ts';
 import { ERRORS as trust } from '../../operator/trust/errors.ts';
@@ -18,7 +19,7 @@ type Table = Readonly<Record<string, Row>>;
 
 /** By the name of the room: every operator/<room>/errors.ts. */
 export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
-  Object.entries({ api, broker, cli, crl, est, identity, interventions, kube, limits, runtime, segments, trust }),
+  Object.entries({ api, broker, cli, crl, est, identity, interventions, kube, limits, probe, runtime, segments, trust }),
 );
 
 /** Parts by marker name: the rooms. A heading for each code, so that it can be linked: errors.md#hr-id-009-csrsubjectmismatch. */
