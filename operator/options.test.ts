@@ -41,6 +41,19 @@ describe("the operator's flags", () => {
     });
   });
 
+  it('try what the broker enforces only where somebody says how to reach it, with a signer whose namespace is known', () => {
+    expect(options().probe).toBeUndefined();
+    const at = ['--broker-mqtt', 'emqx.emqx:8883'];
+    expect(options(...at, '--default-issuer', 'ClusterIssuer/fleet', '--broker-ca-file', '/etc/ca').probe).toEqual({
+      ...{ host: 'emqx.emqx', port: 8883, caFile: '/etc/ca' },
+      issuer: { kind: 'ClusterIssuer', name: 'fleet', namespace: undefined },
+    });
+    expect(options('--broker-mqtt', '[fd00::1]:1', '--probe-issuer', 'Issuer/berlin/ca', '--broker-mqtt-ca-file', '/b').probe).toEqual({
+      ...{ host: 'fd00::1', port: 1, caFile: '/b' },
+      issuer: { kind: 'Issuer', name: 'ca', namespace: 'berlin' },
+    });
+  });
+
   it('say where the broker is, for NetworkPolicies', () => {
     expect(options().broker.peers).toEqual([]);
     expect(options('--broker-peer', 'cidr=10.0.0.1/32', '--broker-peer', 'namespace=emqx').broker.peers).toEqual([
@@ -53,6 +66,12 @@ describe("the operator's flags", () => {
   });
 
   it.each([
+    ['a probe without a signer that is known', ['--broker-mqtt', 'emqx:8883'], '--probe-issuer'],
+    ['a probe whose Issuer has no namespace', ['--broker-mqtt', 'emqx:8883', '--probe-issuer', 'Issuer/ca'], '--probe-issuer'],
+    ['a broker without a port', ['--broker-mqtt', 'emqx', '--probe-issuer', 'ClusterIssuer/ca'], 'HOST:PORT'],
+    ['port 0', ['--broker-mqtt', 'emqx:0', '--probe-issuer', 'ClusterIssuer/ca'], 'HOST:PORT'],
+    ['a URL of the broker', ['--broker-mqtt', 'mqtts://emqx:8883', '--probe-issuer', 'ClusterIssuer/ca'], 'HOST:PORT'],
+    ['a signer and nothing to sign for', ['--probe-issuer', 'ClusterIssuer/ca'], '--broker-mqtt'],
     [
       'a URL with credentials, which every process list would show',
       ['--broker-url', 'https://key:secret@emqx:18083'],

@@ -36,7 +36,7 @@ export function standingOf(segment: string, state: ProbeState, text: TextInForce
   if (tried !== undefined && nowMs - tried.atMs < FRESH_MS) {
     const failed = tried.findings.shared[0] ?? tried.findings.bySegment.get(segment);
     if (failed !== undefined) return { state: 'failed', reason: 'ProbeFailed', message: explain(failed) };
-    const isSame = text !== undefined && text.segments.has(segment) && text.segments.get(segment) === tried.text.segments.get(segment);
+    const isSame = text?.segments.has(segment) === true && text.segments.get(segment) === tried.text.segments.get(segment);
     if (isSame && (changedAtMs === undefined || nowMs - changedAtMs < CHANGED_MS)) return PASSED;
   }
   const patience = Math.max(startedAtMs + START_MS, (changedAtMs ?? 0) + CHANGED_MS);

@@ -47,6 +47,14 @@ export class Authorizer {
     this.drain();
   }
 
+  /** Until the next `reload`: the text that is kept is not the one that decides. */
+  enforceInstead(text: string): void {
+    const acl = compileAcl(text);
+    if (!acl.ok) throw new Error(acl.error);
+    this.#fileRules = acl.rules;
+    this.drain();
+  }
+
   drain(): void {
     this.#drainedAt = performance.now();
   }

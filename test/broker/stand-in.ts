@@ -28,6 +28,8 @@ export type StandIn = {
   restart(options?: { wipe?: boolean }): Promise<void>;
   /** As a kubelet that replaces the Secret behind the server certificate: in force for MQTT and REST after the next start. */
   replaceCertificate(tls: { cert: string; key: string }): void;
+  /** From now on this ACL text decides, while REST goes on to show the one that was written: until the next write, or a restart. */
+  enforceInstead(text: string): void;
   /** The REST API with the API key; `path` begins behind `/api/v5`. */
   request(method: string, path: string, request?: RestRequest): Promise<RestAnswer>;
   /** Who holds an open connection now. */
@@ -89,6 +91,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
       trusted = `${trusted}\n${cert}`;
       rest = clientOf(trusted);
     },
+    enforceInstead: (text) => void running.send(text),
     request: (method, path, request) => rest(method, path, request),
     async clients() {
       const { body } = await rest('GET', '/clients?conn_state=connected&limit=10000&fields=clientid,username');

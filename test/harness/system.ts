@@ -35,6 +35,8 @@ export type SystemOptions = {
   sites: readonly string[];
   operatorArgs?: string[];
   startOperator?: boolean;
+  /** The operator tries what the broker enforces; the first site's issuer signs its client. */
+  probe?: boolean;
   /** Of the broker, for MQTT and REST; `caPem` is all that the operator is to know its REST API by. Default: one of a CA whose key is thrown away. */
   serverCertificate?: ServerCertificate;
   /** More values of the chart, as far as they give rights. */
@@ -85,7 +87,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         broker: { restUrl: standIn.restUrl, ...files },
         defaultIssuer: 'Issuer/hedgerow-devices',
         logFile: join(cluster.dir, 'operator.log'),
-        ...(options.operatorArgs === undefined ? {} : { extraArgs: options.operatorArgs }),
+        extraArgs: [...(options.operatorArgs ?? []), ...(options.probe === true ? probeArgs(standIn, options.sites) : [])],
       });
       return operator;
     },
@@ -102,6 +104,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await system.startOperator();
   }
   return system;
+}
+
+function probeArgs({ mqttPort }: StandIn, [site]: readonly string[]): string[] {
+  return ['--broker-mqtt', `127.0.0.1:${mqttPort}`, '--probe-issuer', `Issuer/${site}/hedgerow-devices`];
 }
 
 /** CRDs, admission policies, and from the chart the ServiceAccount with its roles: what a process outside the cluster needs. */

@@ -33,7 +33,7 @@ export type Wish = {
 export type RoomWorld = World & {
   wish: Wish;
   /** A new process of the operator, as far as the room is concerned. */
-  start(): Broker;
+  start(options?: { canary?: boolean }): Broker;
   /** Ends the one that runs. */
   halt(): Promise<void>;
   /** What it logged. */
@@ -57,7 +57,7 @@ export async function startRoomWorld(): Promise<RoomWorld> {
     ...world,
     wish,
     lines,
-    start() {
+    start({ canary = false } = {}) {
       const room = createBroker({
         ...connectionOf(world),
         desired: () => ({
@@ -68,6 +68,7 @@ export async function startRoomWorld(): Promise<RoomWorld> {
           segmentOf: () => undefined,
           judge: (client, md5) => wish.verdicts.get(md5) ?? wish.verdicts.get(client) ?? 'ok',
         }),
+        canary,
         clock: systemClock,
         random: systemRandom,
         log: createLog({ level: 'debug', write: (line) => void lines.push(line) }),

@@ -108,6 +108,36 @@ describe('the chart', () => {
     await expect(render(cluster, { trust: { ...trust, switchShare: 1.5 } })).rejects.toThrow('switchShare');
   });
 
+  it('tries the broker only where it is told how to reach it: flags, CA, a way through the NetworkPolicy, and no further right', async () => {
+    const mqtt = { address: 'emqx-listeners.emqx:8883', ca: { configMap: 'mqtt-ca' }, issuer: 'Issuer/berlin/hedgerow-devices' };
+    const broker = { url: 'https://emqx.emqx:18083', namespace: 'emqx' };
+    const [rendered, without] = [await render(cluster, { broker: { ...broker, mqtt } }), await render(cluster, { broker })];
+    expect(parseOptions(podOf(rendered).containers[0]?.args ?? [])).toMatchObject({
+      options: {
+        probe: {
+          ...{ host: 'emqx-listeners.emqx', port: 8883, caFile: '/etc/hedgerow/broker-mqtt-ca/ca.crt' },
+          issuer: { kind: 'Issuer', namespace: 'berlin', name: 'hedgerow-devices' },
+        },
+      },
+    });
+    expect(podOf(rendered).volumes).toContainEqual({
+      name: 'broker-mqtt-ca',
+      configMap: { name: 'mqtt-ca', items: [{ key: 'ca.crt', path: 'ca.crt' }] },
+    });
+    const portsOf = (objects: readonly Rendered[]): number[] =>
+      (objects.find(({ kind }) => kind === 'NetworkPolicy')?.spec as { egress: { ports: { port: number }[] }[] }).egress.flatMap(
+        ({ ports }) => ports.map(({ port }) => port),
+      );
+    expect([portsOf(rendered).includes(8883), portsOf(without).includes(8883)]).toEqual([true, false]);
+    expect(JSON.stringify(podOf(without))).not.toMatch(/broker-mqtt|probe-issuer/);
+    const rightsOf = (objects: readonly Rendered[]): unknown => objects.flatMap(({ rules = [] }) => rules);
+    expect(rightsOf(rendered)).toEqual(rightsOf(without));
+    await expect(render(cluster, { broker: { ...broker, mqtt: { ...mqtt, issuer: '' } } })).rejects.toThrow(
+      'broker.mqtt.issuer is required',
+    );
+    await expect(render(cluster, { broker: { ...broker, mqtt: { ...mqtt, address: 'mqtts://emqx:8883' } } })).rejects.toThrow('address');
+  });
+
   it.each([
     [
       { namespace: 'emqx', podLabels: { tier: 'core' } },

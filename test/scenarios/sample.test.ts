@@ -20,7 +20,7 @@ beforeAll(async () => {
   const dir = join(cluster.dir, `sample-${process.pid}`);
   mkdirSync(dir, { recursive: true });
   const { kubectl, helmTemplate, kubeconfigFor } = cluster;
-  system = await startSystem({ cluster: { dir, kubectl, helmTemplate, kubeconfigFor }, sites: [BERLIN] });
+  system = await startSystem({ cluster: { dir, kubectl, helmTemplate, kubeconfigFor }, sites: [BERLIN], probe: true });
 });
 
 afterAll(async () => {
@@ -84,4 +84,43 @@ describe('the smart office', () => {
       { describe: () => roles.join(', ') },
     );
   });
+
+  it('is enforced at the broker as far as it was tried, and the client that tried it left neither key nor request', async () => {
+    await untilEnforced('office-sensors', 'True', 'Probed');
+    await untilEnforced('gateways', 'Unknown', 'NetworkNotProbed');
+    const { items: requests } = await system.get<{ items: { metadata: { name: string } }[] }>('certificaterequests', '-n', BERLIN);
+    expect(requests.map(({ metadata }) => metadata.name)).not.toContain('hedgerow-probe');
+    const { items: secrets } = await system.get<{ items: { metadata: { name: string } }[] }>('secrets', '-n', BERLIN);
+    expect(secrets.map(({ metadata }) => metadata.name).sort()).toEqual(['gateway-1-tls', 'hedgerow-devices-ca']);
+  });
+
+  it('is not when the broker gives back the right text and enforces another, with an event; and is again when that is repaired', async () => {
+    await system.operator().stop();
+    const file = '/authorization/sources/file';
+    const { rules } = (await system.standIn().request('GET', file)).body as { rules: string };
+    system.standIn().enforceInstead('{allow, all}.');
+    await system.startOperator();
+    await untilEnforced('office-sensors', 'False', 'ProbeFailed');
+    await untilEnforced('gateways', 'False', 'ProbeFailed');
+    // What a read finds is still what was written: nothing of it was repaired, because nothing of it was seen.
+    expect(((await system.standIn().request('GET', file)).body as { rules: string }).rules).toBe(rules);
+    await waitFor('an event', async () => {
+      const { items } = await system.get<{ items: { reason: string }[] }>('events.events.k8s.io', '-n', BERLIN);
+      return items.some(({ reason }) => reason === 'ProbeFailed') || undefined;
+    });
+    await system.standIn().request('PUT', file, { body: { type: 'file', enable: true, rules } });
+    await untilEnforced('office-sensors', 'True', 'Probed');
+  });
 });
+
+async function untilEnforced(name: string, status: string, reason: string): Promise<void> {
+  let last: Condition | undefined;
+  await waitFor(
+    `Enforced of ${name} to be ${status} ${reason}`,
+    async () => {
+      last = condition(await system.get<SegmentPolicy>('segmentpolicy', name, '-n', BERLIN), 'Enforced');
+      return (last?.status === status && last.reason === reason) || undefined;
+    },
+    { timeoutMs: 120_000, describe: () => JSON.stringify(last) },
+  );
+}

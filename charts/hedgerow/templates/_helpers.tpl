@@ -103,3 +103,33 @@ podSelector:
   {{- end }}
 {{- end -}}
 {{- end -}}
+
+{{/* Who signs the client by which the broker is tried. */}}
+{{- define "hedgerow.probeIssuer" -}}
+{{- $default := .Values.identity.defaultIssuer }}
+{{- if .Values.broker.mqtt.issuer }}
+{{- .Values.broker.mqtt.issuer }}
+{{- else if eq $default.kind "ClusterIssuer" }}
+{{- printf "ClusterIssuer/%s" $default.name }}
+{{- else }}
+{{- fail "broker.mqtt.issuer is required with broker.mqtt.address: Issuer/NAMESPACE/NAME or ClusterIssuer/NAME, one of those that sign devices" }}
+{{- end }}
+{{- end }}
+
+{{/* The source of the volume with the CA of the MQTT listener; empty when it is that of the REST API. */}}
+{{- define "hedgerow.brokerMqttCa" -}}
+{{- with .Values.broker.mqtt }}
+{{- if and .address .ca.secret -}}
+secret:
+  secretName: {{ .ca.secret }}
+  defaultMode: 0440
+  items:
+    - {key: {{ .ca.key | quote }}, path: ca.crt}
+{{- else if and .address .ca.configMap -}}
+configMap:
+  name: {{ .ca.configMap }}
+  items:
+    - {key: {{ .ca.key | quote }}, path: ca.crt}
+{{- end }}
+{{- end }}
+{{- end }}

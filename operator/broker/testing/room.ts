@@ -52,7 +52,7 @@ export class RoomScene {
   readonly room: Broker;
   readonly #stop = new AbortController();
 
-  constructor() {
+  constructor({ canary = false } = {}) {
     const metrics = createMetrics();
     this.room = createRoom({
       emqx: createEmqx(this.emqx),
@@ -74,6 +74,7 @@ export class RoomScene {
         await this.onIncident(incident);
         this.incidents.push(incident);
       },
+      canary,
       clock: this.clock,
       random: seededRandom(1),
       log: createLog({ level: 'debug', write: (line) => void this.lines.push(line) }),
