@@ -124,10 +124,10 @@ describe('the chart', () => {
       name: 'broker-mqtt-ca',
       configMap: { name: 'mqtt-ca', items: [{ key: 'ca.crt', path: 'ca.crt' }] },
     });
-    const portsOf = (objects: readonly Rendered[]): number[] =>
-      (objects.find(({ kind }) => kind === 'NetworkPolicy')?.spec as { egress: { ports: { port: number }[] }[] }).egress.flatMap(
-        ({ ports }) => ports.map(({ port }) => port),
-      );
+    const portsOf = (objects: readonly Rendered[]): number[] => {
+      const policy = objects.find(({ kind }) => kind === 'NetworkPolicy')?.spec as { egress?: { ports: { port: number }[] }[] } | undefined;
+      return (policy?.egress ?? []).flatMap(({ ports }) => ports.map(({ port }) => port));
+    };
     expect([portsOf(rendered).includes(8883), portsOf(without).includes(8883)]).toEqual([true, false]);
     expect(JSON.stringify(podOf(without))).not.toMatch(/broker-mqtt|probe-issuer/);
     const rightsOf = (objects: readonly Rendered[]): unknown => objects.flatMap(({ rules = [] }) => rules);
