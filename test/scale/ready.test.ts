@@ -12,7 +12,8 @@ import { pause, waitFor } from '../harness/wait.ts';
 const SITE = 'fleet';
 const FLEET = 500;
 const OPERATOR_USER = `system:serviceaccount:${OPERATOR_NAMESPACE}:${OPERATOR_ACCOUNT}`;
-const ISSUING_LIMIT_MS = 150_000;
+/** Against standing still, not against slow machines: speed is for the bench. */
+const ISSUING_LIMIT_MS = 600_000;
 /** What operator/identity/ledger.ts waits at least for others to join, and how many pages 500 entries make. */
 const GROUP_WAITS_MS = 120;
 const PAGES = 5;
@@ -59,14 +60,19 @@ describe('500 Devices with CSRs', () => {
     await cluster?.down();
   });
 
-  it('become Ready, all of them, in one run', async () => {
+  it('become Ready, all of them, in one run', { timeout: 2 * ISSUING_LIMIT_MS }, async () => {
     const fleet = await makeFleet({ count: FLEET, namespace: SITE, segment: 'sensors' });
     const startMs = Date.now();
     await parallel(fleet, 24, async ({ manifest }) => void (await admin.send('POST', devices, manifest)));
-    await waitFor(`${FLEET} Devices to be Ready`, async () => ((await list()).filter(isReady).length === FLEET ? true : undefined), {
-      timeoutMs: ISSUING_LIMIT_MS,
-      everyMs: 1_000,
-    });
+    let ready = 0;
+    await waitFor(
+      `${FLEET} Devices to be Ready`,
+      async () => {
+        ready = (await list()).filter(isReady).length;
+        return ready === FLEET ? true : undefined;
+      },
+      { timeoutMs: ISSUING_LIMIT_MS, everyMs: 1_000, describe: () => `${ready} are` },
+    );
     await waitFor('the requests to be deleted', async () =>
       (await system.kubectl('get', 'certificaterequests', '-n', SITE, '-o', 'name')).includes('/device-') ? undefined : true,
     );
