@@ -54,6 +54,24 @@ describe("the operator's flags", () => {
     });
   });
 
+  it('have the broker tell of denials and connects only where it is said how it reaches the operator, and never in clear', () => {
+    expect(options().broker.events).toBeUndefined();
+    const given = ['--broker-events-url', 'https://hedgerow-events.ops.svc:8444/', '--broker-events-tls', '/etc/tls'];
+    expect(options(...given).broker.events).toEqual({
+      url: 'https://hedgerow-events.ops.svc:8444',
+      host: '',
+      port: 8444,
+      tlsDir: '/etc/tls',
+    });
+    for (const wrong of [
+      given.slice(0, 2),
+      given.slice(2),
+      ['--broker-events-port', '1'],
+      ['--broker-events-url', 'http://x', ...given.slice(2)],
+    ])
+      expect(parseOptions([...enough, ...wrong]).kind).toBe('wrong');
+  });
+
   it('say where the broker is, for NetworkPolicies', () => {
     expect(options().broker.peers).toEqual([]);
     expect(options('--broker-peer', 'cidr=10.0.0.1/32', '--broker-peer', 'namespace=emqx').broker.peers).toEqual([

@@ -22,7 +22,16 @@ export type Options = {
   kubeconfig: string | undefined;
   namespace: string | undefined;
   defaultIssuer: IssuerRef;
-  broker: { url: string; apiKeyFile: string; caFile: string | undefined; port: number; peers: BrokerPeer[]; manageCas: boolean };
+  broker: {
+    url: string;
+    apiKeyFile: string;
+    caFile: string | undefined;
+    port: number;
+    peers: BrokerPeer[];
+    manageCas: boolean;
+    /** Where EMQX is to send its events; undefined = it sends none. */
+    events: { url: string; host: string; port: number; tlsDir: string } | undefined;
+  };
   /** As RBAC spells them: a user name, `group:<name>`, `system:serviceaccount:<namespace>:<name>`. */
   acceptedApprovers: string[];
   /** The user name of the EST server; undefined = there is none. */
@@ -61,6 +70,9 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-mqtt-ca-file FILE   CA of the broker's MQTT certificate (default: that of --broker-ca-file)
   --probe-issuer REF           who signs that client: ClusterIssuer/NAME or Issuer/NAMESPACE/NAME, of a CA that the broker trusts for devices (default:
                                --default-issuer where that is a ClusterIssuer)
+  --broker-events-url URL      https://host:port under which EMQX reaches this process: it is made to tell of denials and connects (default: it is not)
+  --broker-events-tls DIR      tls.crt, tls.key and ca.crt of that server; read again all the time (required with --broker-events-url)
+  --broker-events-port PORT    the port to listen on for them (default: 8444)
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
@@ -93,6 +105,9 @@ const FLAGS = {
   'broker-mqtt': TEXT,
   'broker-mqtt-ca-file': TEXT,
   'probe-issuer': TEXT,
+  'broker-events-url': TEXT,
+  'broker-events-tls': TEXT,
+  'broker-events-port': TEXT,
   'accept-approver': { type: 'string', multiple: true },
   'est-account': TEXT,
   'crl-url': TEXT,
@@ -125,6 +140,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         port: port('broker-port', values['broker-port'] ?? '8883'),
         peers: (values['broker-peer'] ?? []).map(brokerPeer),
         manageCas: oneOf('broker-cas', values['broker-cas'] ?? 'manage', ['manage', 'leave']) === 'manage',
+        events: events(values),
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
@@ -146,6 +162,24 @@ export function parseOptions(argv: readonly string[]): Parsed {
 function required(flag: string, value: string | undefined): string {
   if (value === undefined || value === '') throw new Error(`--${flag} is required`);
   return value;
+}
+
+/** The token goes over it: never in clear. */
+function events(values: Record<string, unknown>): Options['broker']['events'] {
+  const given = (flag: string): string | undefined => (typeof values[flag] === 'string' ? values[flag] : undefined);
+  const at = given('broker-events-url');
+  if (at === undefined) {
+    const without = ['broker-events-tls', 'broker-events-port'].find((flag) => given(flag) !== undefined);
+    if (without !== undefined) throw new Error(`--${without} means nothing without --broker-events-url`);
+    return undefined;
+  }
+  if (!at.startsWith('https://')) throw new Error(`--broker-events-url ${at} is no https URL`);
+  return {
+    url: url('broker-events-url', at),
+    host: given('metrics-host') ?? '',
+    port: port('broker-events-port', given('broker-events-port') ?? '8444'),
+    tlsDir: required('broker-events-tls', given('broker-events-tls')),
+  };
 }
 
 /** Without its CAs a list could be anybody's. */
@@ -211,7 +245,7 @@ function namespaced(flag: string, text: string): { namespace: string; name: stri
   return { namespace, name };
 }
 
-function url(flag: 'broker-url' | 'crl-url', text: string): string {
+function url(flag: 'broker-url' | 'crl-url' | 'broker-events-url', text: string): string {
   const parsed = URL.canParse(text) ? new URL(text) : undefined;
   if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol)) throw new Error(`--${flag} ${text} is no http or https URL`);
   if (parsed.username !== '' || parsed.password !== '')

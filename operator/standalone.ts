@@ -116,10 +116,10 @@ function compose(manager: Manager, parts: Parts): void {
     shut: (home) => devices.shutIn(home),
     exclusion: (segment) => broker.exclusion(segment),
     ...(options.probe === undefined ? {} : { probe: (segment: string) => probe?.standing(segment) ?? { state: 'pending' } }),
-    broker: { port: options.broker.port, peers: options.broker.peers },
+    broker: { port: options.broker.port, peers: options.broker.peers, events: options.broker.events !== undefined },
   });
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
-  const { url, apiKeyFile, caFile, manageCas } = options.broker;
+  const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
     const wanted = devices.desired();
     const judge: DesiredBroker['judge'] = (client, md5) =>
@@ -131,6 +131,7 @@ function compose(manager: Manager, parts: Parts): void {
     apiKeyFile,
     caFile,
     desired,
+    events,
     incident: (one) => devices.incident(one),
     canary: options.probe !== undefined,
     clock,
@@ -150,6 +151,7 @@ function compose(manager: Manager, parts: Parts): void {
     recorder,
     interventions,
     devices: watchedByLimits(store, (key) => devices.lifecycle(key)),
+    events: broker.events,
     rules: (segment) => segments.useOfBroker(segment),
     wake: (key) => devices.controller.queue.add(key),
   });

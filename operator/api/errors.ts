@@ -105,7 +105,7 @@ export const ERRORS = {
   'HR-API-026': {
     title: 'TriggerWithoutLimit',
     cause: 'a trigger of spec.quarantine could never fire: there is no limit that is measured',
-    cure: 'set spec.limits.messages or spec.limits.bytes, or remove the trigger',
+    cure: 'set spec.limits.messages, bytes or connectRate, or remove the trigger',
   },
   'HR-API-027': {
     title: 'AutomaticInterventionRefused',

@@ -36,9 +36,9 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
   segment(
     'spec.quarantine',
-    'triggers other than LimitExceeded',
-    "has(self.triggers) && self.triggers.exists(t, t != 'LimitExceeded')",
-    'remove them and quarantine by an Intervention or by spec.lifecycle of the Device; only LimitExceeded is observed',
+    'triggers ReplayDetected and SchemaFlood',
+    "has(self.triggers) && self.triggers.exists(t, t in ['ReplayDetected', 'SchemaFlood'])",
+    'remove them and quarantine by an Intervention or by spec.lifecycle of the Device; payloads are not checked',
   ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
 

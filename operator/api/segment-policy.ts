@@ -246,7 +246,7 @@ const quarantine = object('What sends a device to quarantine without a person.',
       'Observations that quarantine a device. Default: none.',
       choice(
         ['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials', 'LimitExceeded'],
-        'One observation. LimitExceeded: the device sends more than limits.messages or limits.bytes.',
+        'One observation. LimitExceeded: the device sends more than limits.messages or limits.bytes, or connects more often than limits.connectRate. AuthorizationDenials: it is denied more than 30 topics a minute. The last two need broker.events of the chart.',
       ),
       { max: 4, set: true },
     ),
@@ -311,8 +311,8 @@ const spec = object(
       ),
       rule(
         'HR-API-026',
-        "!has(self.quarantine) || !has(self.quarantine.triggers) || !('LimitExceeded' in self.quarantine.triggers) || (has(self.limits) && (has(self.limits.messages) || has(self.limits.bytes)))",
-        'the trigger LimitExceeded needs spec.limits.messages or spec.limits.bytes: set one, or remove the trigger',
+        "!has(self.quarantine) || !has(self.quarantine.triggers) || !('LimitExceeded' in self.quarantine.triggers) || (has(self.limits) && (has(self.limits.messages) || has(self.limits.bytes) || has(self.limits.connectRate)))",
+        'the trigger LimitExceeded needs spec.limits.messages, bytes or connectRate: set one, or remove the trigger',
         '.quarantine',
       ),
       rule(

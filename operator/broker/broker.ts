@@ -10,6 +10,8 @@ import { CANARY as CANARY_NAME } from './canary.ts';
 import type { Counted } from './counted.ts';
 import { createEmqx, type Emqx } from './emqx.ts';
 import { explain } from './errors.ts';
+import { createFeed, type FeedOptions } from './feed.ts';
+import type { FeedTotals } from './feed-counts.ts';
 import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet, lookAtRules, type RulesSight } from './look.ts';
 import { BrokerError, createRest } from './rest.ts';
 import { createRetained, type Retained } from './retained.ts';
@@ -79,6 +81,8 @@ export type BrokerDeps = {
   caFile: string | undefined;
   /** What the broker should hold now. Throws while the caches are not filled: then nothing is written. */
   desired(): DesiredBroker;
+  /** Where EMQX is to send its events; absent: it sends none. */
+  events?: FeedOptions | undefined;
   /** Resolves when what follows from it is written down. */
   incident?(incident: Incident): Promise<void>;
   /** The ACL text has a rule for the client `CANARY`, by which it can be tried (docs/adr/0025-probe.md). */
@@ -131,17 +135,29 @@ export type Broker = {
 export type TextInForce = { digest: string; segments: ReadonlyMap<string, string> };
 /** Client id and segment of the client by which the operator tries the broker. No Device and no SegmentPolicy can have this name. */
 export const CANARY = CANARY_NAME;
+/** How often EMQX told of a client since the process began; hints, some may be missing. */
+export type BrokerEvents = { totals(client: string): FeedTotals };
 
 export type { Retained, RetainedRow } from './retained.ts';
 
 /** One broker, kept true while `controller` runs. Nothing is asked before that. `retained` answers as long as it runs. */
-export function createBroker(deps: BrokerDeps): Broker & { retained: Retained } {
+export function createBroker(deps: BrokerDeps): Broker & { retained: Retained; events: BrokerEvents | undefined } {
   const { clock, random, log, metrics, url, apiKeyFile, caFile } = deps;
   const measured = brokerMetrics(metrics.registry);
   const rest = createRest({ url, apiKeyFile, caFile, clock, observe: measured.request });
+  const segmentOf = (client: string): string | undefined => seen?.segmentOf(client);
+  const feed =
+    deps.events === undefined
+      ? undefined
+      : createFeed({ ...deps.events, rest, segmentOf, registry: metrics.registry, clock, log: log.child({ room: 'broker' }) });
+  let seen: DesiredBroker | undefined;
   const room = createRoom({
+    feed,
     emqx: createEmqx(rest),
-    desired: deps.desired,
+    desired: () => {
+      seen = deps.desired();
+      return seen;
+    },
     incident: deps.incident,
     canary: deps.canary,
     clock,
@@ -153,11 +169,12 @@ export function createBroker(deps: BrokerDeps): Broker & { retained: Retained } 
   return {
     ...room,
     retained: createRetained(rest),
+    events: feed === undefined ? undefined : { totals: feed.totals },
     controller: {
       ...room.controller,
       async run(signal) {
         signal.addEventListener('abort', rest.stop, { once: true });
-        await room.controller.run(signal);
+        await Promise.all([room.controller.run(signal), feed?.run(signal)]);
         await rest.close();
       },
     },

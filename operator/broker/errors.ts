@@ -129,6 +129,18 @@ export const ERRORS = {
     cause: "a device that moved needs more rules than EMQX's built-in database takes for one client; those beyond are left out",
     cure: 'renew its certificate, so that the rules of its new segment hold instead',
   },
+  'HR-BRK-040': {
+    title: 'EventsNotInstalled',
+    cause:
+      'EMQX does not take the connector, action or rules by which it tells of denials and connects, or the certificate of the operator cannot be read; nothing but counts of them is missing',
+    cure: 'see the message: the key needs the scope data_integration from 5.10.4 on; the folder of --broker-events-tls needs tls.crt, tls.key and ca.crt',
+  },
+  'HR-BRK-041': {
+    title: 'EventRefused',
+    cause:
+      'a request to the feed of events is none of EMQX: another token, no event that was asked for, too large, or too many at once; it is counted nowhere but as refused',
+    cure: 'nothing where a restart of the operator is under way (its token is new); otherwise see who reaches its port beside the broker',
+  },
 } as const;
 
 export type BrokerCode = keyof typeof ERRORS;

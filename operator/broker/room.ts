@@ -11,6 +11,7 @@ import type { BrokerMetrics } from './broker-metrics.ts';
 import { CANARY } from './canary.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
 import { explain, reasonOf } from './errors.ts';
+import type { Feed } from './feed.ts';
 import { createKnowledge, mayWrite } from './knowledge.ts';
 import { createNotices } from './notices.ts';
 import { createPass } from './pass.ts';
@@ -31,6 +32,8 @@ export type RoomDeps = {
   emqx: Emqx;
   desired(): DesiredBroker;
   incident?: ((incident: Incident) => Promise<void>) | undefined;
+  /** Absent where events are not asked for. */
+  feed?: Pick<Feed, 'enforce'> | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -193,6 +196,7 @@ export function createRoom(deps: RoomDeps): Broker {
       // What an operator before this one wrote may be as young.
       if (first) for (const client of knowledge.records.keys()) settling.set(client, clock.elapsed());
       reach.succeeded();
+      if (full && mayWrite(knowledge)) await deps.feed?.enforce();
       deps.brokerMetrics.passed(full, (clock.elapsed() - startedAt) / 1000);
       return Math.max(0, fullAt - clock.elapsed());
     },

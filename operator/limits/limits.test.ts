@@ -21,6 +21,7 @@ function scene(options: { devices?: number; rules?: Rules } = {}) {
     cacheFollows: true,
     fails: 0,
     says: new Set<string>(),
+    told: new Map<string, { denied: number; connected: number }>(),
     counts: new Map<string, number>(names.map((name) => [name, 0])),
   };
   const seen = { events: [] as (EventNote & { on: string })[], woken: [] as string[] };
@@ -49,6 +50,7 @@ function scene(options: { devices?: number; rules?: Rules } = {}) {
       lifecycle: (key) =>
         [...world.interventions.values()].some((one) => one !== 'another' && `berlin/${one.device}` === key) ? 'Quarantined' : 'Active',
     },
+    events: { totals: (client) => world.told.get(client) ?? { denied: 0, connected: 0 } },
     rules: () => world.rules,
     interventions: {
       named: (_namespace, name) => world.interventions.get(name),
@@ -159,6 +161,39 @@ describe('a device above the limits of its segment', () => {
       s.clock.advance(5_000);
       await s.settle();
     }
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+  });
+
+  it('denials quarantine where the policy asks for it; those of a device that is shut are no reason when it is released', async () => {
+    const s = scene({ rules: { limits: undefined, triggers: ['AuthorizationDenials'] } });
+    let denied = 0;
+    const deny = async (count: number): Promise<void> => {
+      denied += count;
+      s.world.told.set('d-1.berlin', { denied, connected: 1 });
+      await s.look();
+    };
+    await deny(0);
+    await deny(30);
+    expect(s.world.stored.size).toBe(0);
+    await deny(10);
+    expect(s.world.stored.get('d-1-limit-exceeded')?.spec.reason).toBe(
+      'AuthorizationDenials: was denied a topic at least 40 times within 45 s, 30/m are borne; spec.quarantine.triggers of SegmentPolicy sensors',
+    );
+    expect(s.limits.verdict('d-1.berlin')).toMatchObject({ reason: 'DenialsAboveLimit' });
+    for (let n = 0; n < 10; n++) await deny(500);
+    s.world.stored.clear();
+    s.world.interventions.clear();
+    for (let n = 0; n < 10; n++) await deny(n === 0 ? 500 : 0);
+    expect(s.world.stored.size).toBe(0);
+  });
+
+  it('one that connects again and again is above connectRate, as far as the broker tells', async () => {
+    const s = scene({ rules: { limits: { connectRate: '5/m' }, triggers: ['LimitExceeded'] } });
+    for (let n = 0; n < 4; n++) {
+      s.world.told.set('d-1.berlin', { denied: 0, connected: 3 * n });
+      await s.look();
+    }
+    expect(s.limits.verdict('d-1.berlin')).toMatchObject({ reason: 'ConnectsAboveLimit' });
     expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
   });
 

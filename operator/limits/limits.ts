@@ -3,7 +3,7 @@ import { Counter } from 'prom-client';
 import type { Intervention } from '../api/intervention.ts';
 import { deviceName, segmentName } from '../api/names.ts';
 import { apiVersionOf, DEVICES, INTERVENTIONS } from '../api/resources.ts';
-import type { ClientSeen } from '../broker/broker.ts';
+import type { ClientSeen, Counted } from '../broker/broker.ts';
 import { whoAmI } from '../identity/identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists } from '../kube/errors.ts';
@@ -16,11 +16,14 @@ import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import { type Made, spent, WINDOW_MS } from './budget.ts';
 import { type LimitCode, reasonOf } from './errors.ts';
-import { MEASURED, Meter, type LimitVerdict as MeterVerdict, type Over, type Watched } from './meter.ts';
+import { MEASURED, Meter, type LimitVerdict as MeterVerdict, type Over, type Readings, type Watched } from './meter.ts';
 import { quarantineName, respond, sentence, wordOf } from './response.ts';
 
 /** What a SegmentPolicy in force says of the use of the broker. */
 export type Rules = { limits: Partial<Record<string, string>> | undefined; triggers: readonly string[] };
+
+/** Hints: some may be missing. */
+export type Told = { readonly denied: number; readonly connected: number };
 
 /** What this room needs to know of a Device. */
 export type DeviceOfLimits = { key: Key; uid: string; name: string; namespace: string; segment: string; saysLimitExceeded: boolean };
@@ -38,6 +41,8 @@ export type LimitsDeps = {
     countOf(segment: Key): number;
     lifecycle(key: Key): 'Active' | 'Quarantined' | 'Revoked' | undefined;
   };
+  /** How often the broker told of a client since the process began; undefined where it tells nothing. */
+  events: { totals(client: string): Told } | undefined;
   /** Of `<namespace>/<segment>`; undefined where no policy is in force. */
   rules(segment: Key): Rules | undefined;
   interventions: {
@@ -64,6 +69,9 @@ export type Limits = {
   controller: Controller;
 };
 
+/** A firmware that was not told of a right that went is denied now and then; one that tries topic after topic, more often. */
+const DENIALS_BORNE = '30/m';
+
 export function createLimits(deps: LimitsDeps): Limits {
   const { client, devices, clock, log, metrics } = deps;
   const meter = new Meter();
@@ -73,20 +81,25 @@ export function createLimits(deps: LimitsDeps): Limits {
   const made = new Map<string, { device: Key; atMs: number }>();
   /** Said in an Event once for as long as it is above its limit. */
   const told = new Map<string, LimitCode>();
+  /** Denials of devices that were Active, of all that were told. */
+  let denied = new Map<string, { seen: number; counted: number; active: boolean }>();
   let self: string | undefined;
   const counters = countersOf(metrics);
 
   function looked(clients: ReadonlyMap<string, ClientSeen>): void {
     const watched = new Map<string, { watched: Watched; device: DeviceOfLimits }>();
     for (const device of devices.all()) {
-      const limits = measuredOf(deps.rules(segmentKeyOf(device))?.limits);
+      const limits = measuredOf(deps.rules(segmentKeyOf(device)));
       if (limits === undefined && !device.saysLimitExceeded) continue;
       const name = deviceName(device.name, device.namespace);
       watched.set(name, { watched: { name, limits: limits ?? {}, saysOver: device.saysLimitExceeded }, device });
     }
+    const denials = countDenials(
+      [...watched.values()].flatMap(({ watched: one, device }) => (one.limits.denials === undefined ? [] : [device])),
+    );
     const { flips, fresh } = meter.look(
       clock.elapsed(),
-      clients,
+      (name) => readingsOf(clients.get(name)?.counted, deps.events?.totals(name), denials.get(name)),
       [...watched.values()].map((one) => one.watched),
     );
     for (const name of flips) deps.wake(watched.get(name)?.device.key ?? '');
@@ -98,6 +111,21 @@ export function createLimits(deps: LimitsDeps): Limits {
       controller.queue.add(device.key);
     }
     for (const name of told.keys()) if (meter.verdict(name).is !== 'over') told.delete(name);
+  }
+
+  /** A device that is shut is denied what it is used to say: that is no reason to shut it again when it is released. */
+  function countDenials(of: readonly DeviceOfLimits[]): ReadonlyMap<string, number> {
+    const before = denied;
+    denied = new Map(
+      of.map((device) => {
+        const name = deviceName(device.name, device.namespace);
+        const seen = deps.events?.totals(name).denied ?? 0;
+        const was = before.get(name) ?? { seen: 0, counted: 0, active: true };
+        const active = devices.lifecycle(device.key) === 'Active';
+        return [name, { seen, active, counted: was.counted + (active && was.active ? seen - was.seen : 0) }];
+      }),
+    );
+    return new Map([...denied].map(([name, { counted }]) => [name, counted]));
   }
 
   async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
@@ -122,7 +150,7 @@ export function createLimits(deps: LimitsDeps): Limits {
     return {
       device: device.name,
       segment: device.segment,
-      triggered: deps.rules(segment)?.triggers.includes('LimitExceeded') === true,
+      triggers: deps.rules(segment)?.triggers ?? [],
       lifecycle: devices.lifecycle(device.key) ?? 'Active',
       standing: named === undefined ? undefined : isOurs ? ('ours' as const) : ('another' as const),
       spent: spent({
@@ -195,10 +223,30 @@ function said(verdict: MeterVerdict): LimitVerdict {
 }
 
 /** Undefined where nothing is written that the broker counts. */
-function measuredOf(limits: Rules['limits']): Watched['limits'] | undefined {
-  const entries = MEASURED.flatMap((name) => (limits?.[name] === undefined ? [] : [[name, limits[name]] as const]));
+function measuredOf(rules: Rules | undefined): Watched['limits'] | undefined {
+  const { limits, triggers = [] } = rules ?? {};
+  const written: Partial<Record<string, string | undefined>> = {
+    ...limits,
+    denials: triggers.includes('AuthorizationDenials') ? DENIALS_BORNE : undefined,
+  };
+  const entries = MEASURED.flatMap((name) => (written[name] === undefined ? [] : [[name, written[name]] as const]));
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
+
+/** Undefined of a client of which nothing is counted now. */
+function readingsOf(counted: Counted | undefined, told: Told | undefined, denials: number | undefined): Readings | undefined {
+  if (counted === undefined && told === undefined) return undefined;
+  return {
+    ...(counted === undefined
+      ? {}
+      : { messages: { session: counted.since, count: counted.messages }, bytes: { session: counted.since, count: counted.bytes } }),
+    ...(told === undefined ? {} : { connectRate: { session: TOLD, count: told.connected } }),
+    ...(told === undefined || denials === undefined ? {} : { denials: { session: TOLD, count: denials } }),
+  };
+}
+
+/** What is told is counted from the beginning of the process on. */
+const TOLD = 'told';
 
 const segmentKeyOf = ({ namespace, segment }: DeviceOfLimits): Key => keyOfRef({ namespace, name: segment });
 

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Counted } from '../broker/broker.ts';
-import { CLEAR_MS, Meter, type Watched } from './meter.ts';
+import { CLEAR_MS, Meter, type Readings, type Watched } from './meter.ts';
 
 const NAME = 'thermo-1.berlin';
 const LOOK_MS = 15_000;
-const counted = (messages: number, bytes = 0, since = 'a'): Counted => ({ since, messages, bytes });
+const counted = (messages: number, bytes = 0, session = 'a'): Readings => ({
+  messages: { session, count: messages },
+  bytes: { session, count: bytes },
+});
 const watched = (change: Partial<Watched> = {}): Watched => ({ name: NAME, limits: { messages: '10/s' }, saysOver: false, ...change });
 
 /** One look a quarter of a minute; what a status says follows the flips, as the devices room does it. */
@@ -17,9 +19,9 @@ function scene() {
     meter,
     flips,
     says: () => says,
-    look(seen: Counted | undefined, change: Partial<Watched> = {}) {
+    look(seen: Readings | undefined, change: Partial<Watched> = {}) {
       now += LOOK_MS;
-      const look = meter.look(now, new Map([[NAME, { counted: seen }]]), [watched({ saysOver: says, ...change })]);
+      const look = meter.look(now, () => seen, [watched({ saysOver: says, ...change })]);
       if (look.flips.length > 0) flips.push(now);
       const verdict = meter.verdict(NAME);
       if (look.flips.includes(NAME) && verdict.is !== 'unknown') says = verdict.is === 'over';

@@ -1,11 +1,13 @@
 // Who is above its segment's limits, by what the broker counts. Pure; times are ms of a steady clock. Lost with the process: then nobody is accused, and nobody acquitted, for a while.
-import type { Counted } from '../broker/broker.ts';
 import { type Allowance, allowanceOf } from './allowance.ts';
 import { type Excess, measure, type Track } from './measure.ts';
 
-/** A limit of the API that the broker counts for each client. */
-export const MEASURED = ['messages', 'bytes'] as const;
+/** What is counted of each client: two by the broker itself, two from what it tells (hints, some may be missing). */
+export const MEASURED = ['messages', 'bytes', 'connectRate', 'denials'] as const;
 export type Measured = (typeof MEASURED)[number];
+
+/** What stands for one client now; a part that nobody counts is missing. */
+export type Readings = Partial<Record<Measured, { session: string; count: number }>>;
 
 /** A Device whose segment has limits; `saysOver`: its status says LimitExceeded. */
 export type Watched = { name: string; limits: Partial<Record<Measured, string>>; saysOver: boolean };
@@ -30,13 +32,13 @@ export class Meter {
   #now = 0;
 
   /** One look at the broker, with every Device whose segment has a limit or whose status speaks of one. */
-  look(nowMs: number, counted: ReadonlyMap<string, { counted: Counted | undefined }>, watched: Iterable<Watched>): Look {
+  look(nowMs: number, readings: (name: string) => Readings | undefined, watched: Iterable<Watched>): Look {
     this.#since ??= nowMs;
     this.#now = nowMs;
     const look: Look = { flips: [], fresh: [] };
     const clients = new Map<string, Client>();
     for (const one of watched) {
-      const client = this.#next(nowMs, one, counted.get(one.name)?.counted, look);
+      const client = this.#next(nowMs, one, readings(one.name), look);
       if (client !== undefined) clients.set(one.name, client);
     }
     this.#clients = clients;
@@ -53,10 +55,10 @@ export class Meter {
     return this.#since !== undefined && this.#now - this.#since >= CLEAR_MS;
   }
 
-  #next(nowMs: number, { name, limits, saysOver }: Watched, counted: Counted | undefined, look: Look): Client | undefined {
+  #next(nowMs: number, { name, limits, saysOver }: Watched, readings: Readings | undefined, look: Look): Client | undefined {
     const client = this.#recall(name, limits, nowMs);
-    if (counted !== undefined) client.seenAtMs = nowMs;
-    const found = counted === undefined ? undefined : measureAll(client, limits, counted, nowMs);
+    if (readings !== undefined) client.seenAtMs = nowMs;
+    const found = readings === undefined ? undefined : measureAll(client, limits, readings, nowMs);
     if (found !== undefined) {
       client.over = { ...found, atMs: nowMs };
       look.fresh.push({ ...found, name });
@@ -75,12 +77,13 @@ export class Meter {
 }
 
 /** The first limit that it is above; all are counted. */
-function measureAll(client: Client, limits: Watched['limits'], counted: Counted, atMs: number): Over | undefined {
+function measureAll(client: Client, limits: Watched['limits'], readings: Readings, atMs: number): Over | undefined {
   let found: Over | undefined;
   for (const limit of MEASURED) {
     const allowance: Allowance | undefined = allowanceOf(limits[limit] ?? '');
-    if (allowance === undefined) continue;
-    const { track, excess } = measure(client.tracks[limit], { atMs, session: counted.since, count: counted[limit] }, allowance);
+    const reading = readings[limit];
+    if (allowance === undefined || reading === undefined) continue;
+    const { track, excess } = measure(client.tracks[limit], { atMs, ...reading }, allowance);
     client.tracks[limit] = track;
     if (excess !== undefined) found ??= { limit, allowed: allowance.text, excess };
   }

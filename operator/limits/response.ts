@@ -8,8 +8,8 @@ export type Situation = {
   device: string;
   segment: string;
   over: Over;
-  /** The segment's policy asks for it. */
-  triggered: boolean;
+  /** What the segment's policy asks for. */
+  triggers: readonly string[];
   lifecycle: 'Active' | 'Quarantined' | 'Revoked';
   /** The Intervention that has the name already, and whether it is ours on this device. */
   standing: 'ours' | 'another' | undefined;
@@ -22,22 +22,17 @@ export type Response =
   | { do: 'quarantine'; name: string; reason: string };
 
 export function respond(situation: Situation): Response {
-  const { device, segment, over, triggered, lifecycle, standing, spent } = situation;
-  if (!triggered || lifecycle !== 'Active' || standing === 'ours') return { do: 'nothing' };
+  const { device, segment, over, triggers, lifecycle, standing, spent } = situation;
+  const trigger = triggerOf(over);
+  if (!triggers.includes(trigger) || lifecycle !== 'Active' || standing === 'ours') return { do: 'nothing' };
   if (standing === 'another')
-    return tell(
-      'HR-LIM-002',
-      `${device} is above limits.${over.limit} ${over.allowed} and not quarantined: the name ${quarantineName(device)} is taken`,
-    );
+    return tell('HR-LIM-002', `${device} is above ${borne(over)} and not quarantined: the name ${quarantineName(device)} is taken`);
   if (spent !== undefined)
-    return tell(
-      'HR-LIM-001',
-      `${device} is above limits.${over.limit} ${over.allowed} and not quarantined: the budget of its ${spent} is spent`,
-    );
+    return tell('HR-LIM-001', `${device} is above ${borne(over)} and not quarantined: the budget of its ${spent} is spent`);
   return {
     do: 'quarantine',
     name: quarantineName(device),
-    reason: `LimitExceeded: ${sentence(over)}; spec.quarantine.triggers of SegmentPolicy ${segment}`,
+    reason: `${trigger}: ${sentence(over)}; spec.quarantine.triggers of SegmentPolicy ${segment}`,
   };
 }
 
@@ -45,10 +40,23 @@ export function respond(situation: Situation): Response {
 export const quarantineName = (device: string): string => `${device}${AUTOMATIC_SUFFIX}`;
 
 /** `sent at least 1500 messages within 30 s, limits.messages is 10/s`. */
-export const sentence = ({ limit, allowed, excess }: Over): string =>
-  `sent at least ${excess.amount} ${limit} within ${Math.ceil(excess.overMs / 1000)} s, limits.${limit} is ${allowed}`;
+export function sentence(over: Over): string {
+  const { limit, excess } = over;
+  const did = {
+    messages: `sent at least ${excess.amount} messages`,
+    bytes: `sent at least ${excess.amount} bytes`,
+    connectRate: `connected at least ${excess.amount} times`,
+    denials: `was denied a topic at least ${excess.amount} times`,
+  }[limit];
+  return `${did} within ${Math.ceil(excess.overMs / 1000)} s, ${limit === 'denials' ? `${over.allowed} are borne` : `limits.${limit} is ${over.allowed}`}`;
+}
+
+const borne = ({ limit, allowed }: Over): string => (limit === 'denials' ? `${allowed} denials` : `limits.${limit} ${allowed}`);
+
+const triggerOf = ({ limit }: Over): string => (limit === 'denials' ? 'AuthorizationDenials' : 'LimitExceeded');
 
 /** The constant word of a limit: reason of the condition LimitExceeded. */
-export const wordOf = (limit: Over['limit']): string => ({ messages: 'MessagesAboveLimit', bytes: 'BytesAboveLimit' })[limit];
+export const wordOf = (limit: Over['limit']): string =>
+  ({ messages: 'MessagesAboveLimit', bytes: 'BytesAboveLimit', connectRate: 'ConnectsAboveLimit', denials: 'DenialsAboveLimit' })[limit];
 
 const tell = (code: LimitCode, found: string): Response => ({ do: 'tell', code, message: explain(code, found) });

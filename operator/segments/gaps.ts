@@ -25,7 +25,7 @@ export function gapsOf(input: GapInput): Gap[] {
   const pods = segment.workloads.length > 0;
   return [
     ...excludedAtBroker(input),
-    ...limitGaps(segment),
+    ...limitGaps(segment, input.broker.events === true),
     ...foreign(input),
     ...directReaders(input),
     ...flowsWithoutPods(input),

@@ -8,7 +8,9 @@ import { NOW, policyOf } from './testing/fleet.ts';
 
 type Limits = NonNullable<SegmentPolicySpec['limits']>;
 
-function statusOf(limits: Limits | undefined, triggers: 'LimitExceeded'[] = []) {
+type Trigger = 'LimitExceeded' | 'AuthorizationDenials';
+
+function statusOf(limits: Limits | undefined, triggers: Trigger[] = [], events = false) {
   const spec = { ...(limits === undefined ? {} : { limits }), quarantine: { triggers, release: 'Manual' as const } };
   const policy = policyOf('sensors', 'berlin', spec);
   const model = buildModel({ policies: [policy], maxTrust: () => 3, pods: () => [], now: NOW });
@@ -17,7 +19,7 @@ function statusOf(limits: Limits | undefined, triggers: 'LimitExceeded'[] = []) 
   const gaps = gapsOf({
     segment: verdict.segment,
     model,
-    broker: { port: 8883, peers: [] },
+    broker: { port: 8883, peers: [], events },
     excluded: undefined,
     widening: [],
     onHostNetwork: [],
@@ -56,11 +58,16 @@ describe('a limit that EMQX keeps for no segment of its own', () => {
 
   it('of messages and bytes it says what follows instead, with a trigger and without; of the others nothing follows', () => {
     const limits = { messages: '10/s', bytes: '20KiB/s', connectRate: '5/m', maxPacket: '16KiB' };
-    const said = (triggers: 'LimitExceeded'[]) =>
-      statusOf(limits, triggers).gaps?.map(({ affects }) => /LimitExceeded/.exec(affects) !== null);
-    expect(said([])).toEqual([false, true, true, false]);
+    const said = (events: boolean) => statusOf(limits, [], events).gaps?.map(({ affects }) => /LimitExceeded/.exec(affects) !== null);
+    expect(said(false)).toEqual([false, true, true, false]);
+    expect(said(true)).toEqual([true, true, true, false]);
     expect(statusOf(limits).gaps?.[1]?.affects).toContain('says LimitExceeded within about a minute, and goes on');
     expect(statusOf(limits, ['LimitExceeded']).gaps?.[1]?.affects).toContain('says LimitExceeded and is quarantined within about a minute');
+  });
+
+  it('a trigger that waits for events that nobody sends is a gap too', () => {
+    expect(statusOf(undefined, ['AuthorizationDenials']).gaps?.map(({ reason }) => reason)).toEqual(['EventsOff']);
+    expect(statusOf(undefined, ['AuthorizationDenials'], true).gaps).toBeUndefined();
   });
 
   it('each is named, in an order that does not change with the manifest', () => {

@@ -27,7 +27,8 @@ export type Role = 'deny' | 'allow-in' | 'allow-out' | 'site-deny' | 'quarantine
 
 /** Where the broker is, for the egress of every segment. */
 export type BrokerPeer = { namespace: string; podLabels?: Record<string, string> } | { cidr: string };
-export type BrokerAccess = { port: number; peers: readonly BrokerPeer[] };
+/** `events`: it tells the operator of denials and connects. */
+export type BrokerAccess = { port: number; peers: readonly BrokerPeer[]; events?: boolean };
 
 /** On every NetworkPolicy of ours but the site's: the SegmentPolicy in the same namespace that it belongs to. */
 export const LABEL_SEGMENT = 'hedgerow.dev/segment';

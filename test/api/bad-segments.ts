@@ -32,9 +32,9 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
   ],
   [
     'a trigger that could never fire',
-    segment({ limits: { connectRate: '5/m' }, quarantine: { triggers: ['LimitExceeded'] } }),
+    segment({ limits: { maxPacket: '16KiB' }, quarantine: { triggers: ['LimitExceeded'] } }),
     [
-      'spec.quarantine: HR-API-026: the trigger LimitExceeded needs spec.limits.messages or spec.limits.bytes: set one, or remove the trigger',
+      'spec.quarantine: HR-API-026: the trigger LimitExceeded needs spec.limits.messages, bytes or connectRate: set one, or remove the trigger',
     ],
     'onlyServer',
   ],

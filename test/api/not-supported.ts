@@ -18,7 +18,7 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   'SegmentPolicy spec.conduits[].to.workload': conduit({ to: { workload: { podSelector: { matchLabels: { app: 'db' } } } } }),
   'SegmentPolicy spec.payload': segment({ payload: { onViolation: 'Drop' } }),
   'SegmentPolicy spec.egress other than Aggregates': segment({ egress: 'Alerts' }),
-  'SegmentPolicy spec.quarantine.triggers other than LimitExceeded': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
+  'SegmentPolicy spec.quarantine.triggers ReplayDetected and SchemaFlood': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
 
   'Intervention spec.action: Pause': intervention({ action: 'Pause', target: FIRMWARE }),

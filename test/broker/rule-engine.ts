@@ -1,6 +1,7 @@
 /** Rules that turn events into HTTP requests (emqx_rule_engine). Like EMQX's, a feed is a hint: what cannot be sent is lost. */
 
 import http from 'node:http';
+import https from 'node:https';
 import type { Broker, BrokerEvent } from './broker.ts';
 import type { JsonObject } from './config.ts';
 import { type RuleSql, readSql } from './rule-sql.ts';
@@ -18,6 +19,7 @@ export class RuleEngine {
   readonly #broker: Broker;
   // One connection: events arrive in the order in which they happened.
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #secureAgent = new https.Agent({ keepAlive: true, maxSockets: 1 });
   #rules: Rule[] = [];
 
   constructor(broker: Broker) {
@@ -50,12 +52,17 @@ export class RuleEngine {
     const base = String(connector.url).replace(/\/$/, '');
     const body = JSON.stringify(row);
     const headers = { ...(connector.headers as object), ...(parameters.headers as object), 'content-length': Buffer.byteLength(body) };
-    const request = http.request(`${base}${String(parameters.path ?? '')}`, {
-      method: String(parameters.method ?? 'post').toUpperCase(),
-      headers,
-      agent: this.#agent,
-      timeout: TIMEOUT_MS,
-    });
+    const target = `${base}${String(parameters.path ?? '')}`;
+    const options = { method: String(parameters.method ?? 'post').toUpperCase(), headers, timeout: TIMEOUT_MS };
+    const { cacertfile, verify } = (connector.ssl ?? {}) as JsonObject;
+    const request = target.startsWith('https:')
+      ? https.request(target, {
+          ...options,
+          agent: this.#secureAgent,
+          ...(typeof cacertfile === 'string' ? { ca: cacertfile } : {}),
+          rejectUnauthorized: verify === 'verify_peer',
+        })
+      : http.request(target, { ...options, agent: this.#agent });
     request.on('response', (response) => response.resume());
     request.on('timeout', () => request.destroy());
     request.on('error', () => undefined);

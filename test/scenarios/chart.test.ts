@@ -33,6 +33,28 @@ describe('the chart', () => {
     }
   });
 
+  it('lets the broker tell of denials where it is said so: flags, a Service, a way in for the broker only, and one replica', async () => {
+    const events = { enabled: true, tlsSecret: 'events-tls' };
+    const values = { broker: { url: 'https://emqx.emqx:18083', namespace: 'emqx', events }, networkPolicy: { enabled: true } };
+    const rendered = await render(cluster, values);
+    const parsed = parseOptions(podOf(rendered).containers[0]?.args ?? []);
+    const service = rendered.find(({ kind, metadata }) => kind === 'Service' && metadata.name.endsWith('-events'));
+    const host = `${service?.metadata.name}.hedgerow-system.svc`;
+    expect(parsed).toMatchObject({
+      options: { broker: { events: { url: `https://${host}:8444`, port: 8444, tlsDir: '/etc/hedgerow/events' } } },
+    });
+    const policies = rendered.filter(({ kind }) => kind === 'NetworkPolicy') as unknown as { spec: { ingress: object[] } }[];
+    const intoOperator = policies.flatMap(({ spec }) => spec.ingress).filter((rule) => JSON.stringify(rule).includes('"events"'));
+    expect(intoOperator).toEqual([
+      {
+        from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'emqx' } }, podSelector: {} }],
+        ports: [{ protocol: 'TCP', port: 'events' }],
+      },
+    ]);
+    await expect(render(cluster, { ...values, replicas: 2 })).rejects.toThrow('broker.events.enabled needs replicas: 1');
+    expect(JSON.stringify(await render(cluster))).not.toContain('broker-events');
+  });
+
   it('passes flags that the operator takes', () => {
     const values = {
       broker: { url: 'https://emqx.emqx:18083', port: 8884, ca: { configMap: 'broker-ca' } },

@@ -1,18 +1,28 @@
 // A device that sends ten times what its segment allows: measured by the broker's own counts, quarantined where the policy says so, and its neighbours notice nothing.
-// When all of them do it, the budget keeps the site alive.
+// When all of them do it, the budget keeps the site alive. One that is denied topic after topic is told of by the broker's own events.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../../operator/api/device.ts';
 import type { Intervention } from '../../operator/api/intervention.ts';
-import { DEVICES, INTERVENTIONS } from '../../operator/api/resources.ts';
+import { API_VERSION, DEVICES, INTERVENTIONS } from '../../operator/api/resources.ts';
+import { makeServerCertificate } from '../harness/certificates.ts';
+import { freePort } from '../harness/operator-process.ts';
 import { pause, waitFor } from '../harness/wait.ts';
 import { conditionOf, type Member, type Scene, segment, startScene, telemetry, untilDevice } from './scene.ts';
 
 const PATIENT_MS = 240_000;
 const OFTEN = 100;
+const MADE = ['one-limit-exceeded', 'prober-limit-exceeded'];
 /** A second holds ten of these: a hundred messages from the loud, five from the others. */
 const AT_ONCE = 10;
 
 let scene: Scene;
+let feed: { dir: string; port: number; caPem: string };
+let prober: Member;
+let quiet: Member;
 let members: Member[];
 let reader: Member;
 const loud = new Set<Member>();
@@ -21,18 +31,27 @@ let talking = true;
 let talk: Promise<unknown>;
 
 beforeAll(async () => {
-  scene = await startScene('limits', { operatorArgs: ['--leader-elect', 'false'] });
+  feed = await makeFeed();
+  const events = [
+    `--broker-events-url=https://localhost:${feed.port}`,
+    `--broker-events-port=${feed.port}`,
+    `--broker-events-tls=${feed.dir}`,
+  ];
+  scene = await startScene('limits', { operatorArgs: ['--leader-elect', 'false', ...events] });
   await scene.system.apply([
     segment('office', scene.site, {
       limits: { messages: '10/s' },
       quarantine: { triggers: ['LimitExceeded'] },
       acceptFrom: [{ segment: 'readers', topics: [{ topic: 'dt/{segment}/+/temperature', action: 'subscribe' }] }],
     }),
+    segment('lab', scene.site, { quarantine: { triggers: ['AuthorizationDenials'] } }),
+    ...Array.from({ length: SPARE }, (_, n) => spare(`spare-${n}`)),
     segment('readers', scene.site, { trust: 3, topics: { subscribe: [{ topic: `dt/office.${scene.site}/+/temperature` }] } }),
   ]);
   members = await scene.enrol(['one', 'two', 'three', 'four']);
   [reader] = (await scene.enrol(['reader'], { segment: 'readers' })) as [Member];
-  await Promise.all([...members, reader].map((member) => member.connect()));
+  [prober, quiet] = (await scene.enrol(['prober', 'quiet'], { segment: 'lab' })) as [Member, Member];
+  await Promise.all([...members, reader, prober, quiet].map((member) => member.connect()));
   await waitFor('the reader to be let in', async () =>
     (await reader.device.subscribe(`dt/office.${scene.site}/+/temperature`)) === 'granted' ? true : undefined,
   );
@@ -42,7 +61,39 @@ afterAll(async () => {
   talking = false;
   await talk;
   await scene?.stop();
+  rmSync(feed.dir, { recursive: true });
 });
+
+/** The budget of the fleet is one in twenty: these are devices that nobody has switched on yet. */
+const SPARE = 40;
+const spare = (name: string): object => ({
+  ...{ apiVersion: API_VERSION, kind: 'Device', metadata: { name, namespace: scene.site } },
+  spec: { segment: 'lab', hardware: { serial: `SN-${name}` }, identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } },
+});
+
+async function makeFeed(): Promise<typeof feed> {
+  const { certPem, keyPem, caPem } = await makeServerCertificate();
+  const dir = mkdtempSync(join(tmpdir(), 'hedgerow-events-'));
+  for (const [name, text] of Object.entries({ 'tls.crt': certPem, 'tls.key': keyPem, 'ca.crt': caPem }))
+    writeFileSync(join(dir, name), text);
+  return { dir, port: await freePort(), caPem };
+}
+
+/** As somebody who reaches the port and has no token. */
+function forge(event: object): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: 'Bearer guessed' };
+    const sent = request(
+      { host: '127.0.0.1', servername: 'localhost', port: feed.port, path: '/events', method: 'POST', headers, ca: feed.caPem },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      },
+    );
+    sent.on('error', reject);
+    sent.end(JSON.stringify(event));
+  });
+}
 
 /** Two messages a second that wait for their answer; from the loud ten at each turn beside them. */
 async function talkOn(member: Member): Promise<void> {
@@ -107,12 +158,31 @@ describe('a device at ten times its limit', () => {
     for (const member of members.slice(1)) expect(member.device.endedAt()).toBeUndefined();
   });
 
+  it('one that is denied topic after topic is quarantined where its segment asks for it; forged denials of its neighbour change nothing', async () => {
+    for (let n = 0; n < 100; n++)
+      expect(await forge({ event: 'client.check_authz_complete', clientid: quiet.name, result: 'deny', topic: 'x' })).toBe(401);
+    let stopped = false;
+    const probing = (async () => {
+      while (!stopped) {
+        await prober.device.tryPublish(`dt/office.${scene.site}/one.${scene.site}/temperature`, '{}');
+        await pause(OFTEN);
+      }
+    })();
+    await untilDevice(scene, prober.ref, { type: 'LimitExceeded', status: 'True', reason: 'DenialsAboveLimit' }, PATIENT_MS);
+    await untilDevice(scene, prober.ref, { type: 'Quarantined', status: 'True' }, PATIENT_MS);
+    stopped = true;
+    await probing;
+    expect((await quarantines()).map(({ metadata }) => metadata.name).sort()).toEqual(MADE);
+    expect(conditionOf(await deviceOf(quiet), 'LimitExceeded')).toBeUndefined();
+    expect(quiet.device.endedAt()).toBeUndefined();
+  });
+
   it('a kill of the operator makes no second Intervention, and what was said stands', async () => {
     const since = conditionOf(await deviceOf(members[1] ?? expect.fail()), 'LimitExceeded')?.lastTransitionTime;
     await scene.system.operator().kill();
     await scene.system.startOperator();
     await pause(20_000);
-    expect((await quarantines()).map(({ metadata }) => metadata.name)).toEqual(['one-limit-exceeded']);
+    expect((await quarantines()).map(({ metadata }) => metadata.name).sort()).toEqual(MADE);
     expect(conditionOf(await deviceOf(members[1] ?? expect.fail()), 'LimitExceeded')?.lastTransitionTime).toBe(since);
   });
 });
