@@ -26,6 +26,19 @@ describe('a look at the broker', () => {
     expect(looks.at(-1)?.get('gone.berlin')).toEqual({ connected: false, goneAtMs: Date.parse('2026-01-01T00:00:00Z') });
   });
 
+  it('looks after the events as often, once it is known whose EMQX it is', async () => {
+    await scene.start();
+    await scene.clock.advance(60_000);
+    expect(scene.feeds).toBeGreaterThanOrEqual(3);
+    expect(scene.feeds).toBeLessThanOrEqual(5);
+    const foreign = new RoomScene();
+    foreign.emqx.text = '{allow, all}.\n';
+    await foreign.start();
+    await foreign.clock.advance(60_000);
+    expect(foreign.feeds).toBe(0);
+    foreign.stop();
+  });
+
   it('does not count a client that is thrown out as there', async () => {
     await scene.start();
     client(THERMO, { username: 'f'.repeat(32) });

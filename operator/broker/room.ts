@@ -50,6 +50,8 @@ const URGENT_GAP_MS = 25;
 const DURABLE_MS = 5000;
 /** Everything is read again this often, whatever happened (promise 9). */
 const FULL_MS = 15_000;
+/** The first pass says whose EMQX it is. */
+const FIRST_FEED_MS = 2000;
 /** Somebody may be about to adopt it. */
 const FOREIGN_MS = 5000;
 /** A restart of EMQX is noticed this soon: one small question a second. */
@@ -128,7 +130,7 @@ export function createRoom(deps: RoomDeps): Broker {
 
   const controller = createController({
     name: 'broker',
-    concurrency: 3,
+    concurrency: 4,
     reconcile: (key) => supervised(key as Key),
     clock,
     log,
@@ -136,6 +138,7 @@ export function createRoom(deps: RoomDeps): Broker {
   });
   controller.queue.add('pulse');
   controller.queue.add('pass');
+  if (deps.feed !== undefined) controller.queue.add('feed', { afterMs: FIRST_FEED_MS });
 
   /** What fails is retried with the broker's own back-off, never the queue's, which grows to a quarter of an hour. */
   async function supervised(key: Key): Promise<Outcome> {
@@ -173,6 +176,12 @@ export function createRoom(deps: RoomDeps): Broker {
       return PULSE_MS;
     },
 
+    /** Apart from the passes: EMQX takes its time to try a connector, and no right waits for it. */
+    async feed() {
+      if (mayWrite(knowledge)) await deps.feed?.enforce();
+      return FULL_MS;
+    },
+
     /** Only what takes rights away, from what is known; a doubt about what is known is for the pass. */
     async urgent() {
       if (!knowledge.complete || !mayWrite(knowledge)) {
@@ -196,7 +205,6 @@ export function createRoom(deps: RoomDeps): Broker {
       // What an operator before this one wrote may be as young.
       if (first) for (const client of knowledge.records.keys()) settling.set(client, clock.elapsed());
       reach.succeeded();
-      if (full && mayWrite(knowledge)) await deps.feed?.enforce();
       deps.brokerMetrics.passed(full, (clock.elapsed() - startedAt) / 1000);
       return Math.max(0, fullAt - clock.elapsed());
     },
@@ -297,4 +305,4 @@ function seenOf({ connected, goneAt, counted }: ClientRow): ClientSeen {
 
 const wordsOf = ({ state, reason, message }: Authorization): string => `${state} ${reason} ${message}`;
 
-type Key = 'pulse' | 'urgent' | 'pass';
+type Key = 'pulse' | 'urgent' | 'pass' | 'feed';

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeServerCertificate, type ServerCertificate } from '../harness/certificates.ts';
 import { waitFor } from '../harness/wait.ts';
+import type { JsonObject } from './config.ts';
 import { startWorld, type World } from './testing/world.ts';
 
 type Told = { authorization: string | undefined; event: { event: string; clientid: string; topic?: string; result?: string } };
@@ -35,7 +36,7 @@ afterAll(async () => {
   await world?.stop();
 });
 
-const call = (method: string, path: string, body?: object) => world.standIn.request(method, path, body === undefined ? {} : { body });
+const call = (method: string, path: string, body?: JsonObject) => world.standIn.request(method, path, body === undefined ? {} : { body });
 
 async function install(name: string, caPem: string): Promise<void> {
   const url = `https://localhost:${(receiver.address() as AddressInfo).port}`;

@@ -47,6 +47,8 @@ export class RoomScene {
   /** Thrown instead of an answer. */
   notReady: Error | undefined;
   asked = 0;
+  /** How often what sends the events was looked after. */
+  feeds = 0;
   readonly lines: string[] = [];
   readonly changes: ('all' | string[])[] = [];
   readonly room: Broker;
@@ -69,6 +71,11 @@ export class RoomScene {
           judge: (client, md5) => this.verdicts.get(md5) ?? this.verdicts.get(client) ?? 'ok',
           isSuperseded: (_client, md5) => this.superseded.has(md5),
         };
+      },
+      feed: {
+        enforce: async () => {
+          this.feeds++;
+        },
       },
       incident: async (incident) => {
         await this.onIncident(incident);
