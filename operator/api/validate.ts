@@ -1,5 +1,6 @@
 // The schemas as ajv validators, for manifests that did not come through an API server. CEL rules across fields are the API server's alone.
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type { TSchema } from 'typebox';
 import type { KindDefinition } from './kind.ts';
 
 const ajv = new Ajv({
@@ -9,18 +10,23 @@ const ajv = new Ajv({
   useDefaults: true,
   formats: { 'date-time': isTime, int32: true, int64: true },
 });
-const compiled = new Map<KindDefinition, ValidateFunction>();
+const compiled = new Map<TSchema, ValidateFunction>();
 
 /** What is wrong with a spec, one sentence each; none when it fits. Fills in defaults. A field that the kind does not have is wrong too: kubectl refuses it. */
 export function specProblems(kind: KindDefinition, spec: unknown): string[] {
-  const validate = compiled.get(kind) ?? ajv.compile(closed(kind.spec as Schema));
-  compiled.set(kind, validate);
-  if (validate(spec)) return [];
-  return (validate.errors ?? []).map(sentence);
+  return schemaProblems(kind.spec, spec, 'spec');
 }
 
-function sentence({ instancePath, keyword, params, parentSchema, message }: ErrorObject): string {
-  const path = `spec${instancePath.replaceAll(/\/(\d+)/g, '[$1]').replaceAll('/', '.')}`;
+/** The same for any schema; `name` is what the sentences call the whole. */
+export function schemaProblems(schema: TSchema, value: unknown, name: string): string[] {
+  const validate = compiled.get(schema) ?? ajv.compile(closed(schema as Schema));
+  compiled.set(schema, validate);
+  if (validate(value)) return [];
+  return (validate.errors ?? []).map((error) => sentence(error, name));
+}
+
+function sentence({ instancePath, keyword, params, parentSchema, message }: ErrorObject, name: string): string {
+  const path = `${name}${instancePath.replaceAll(/\/(\d+)/g, '[$1]').replaceAll('/', '.')}`;
   if (keyword === 'additionalProperties')
     return `${path}.${(params as { additionalProperty: string }).additionalProperty} is no field of this kind`;
   const cure = keyword === 'pattern' ? (parentSchema?.['x-cure'] as string | undefined) : undefined;

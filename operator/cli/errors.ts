@@ -163,7 +163,7 @@ export const ERRORS = {
   },
   'HR-CLI-043': {
     title: 'FileExists',
-    cause: 'the file to write is there already, and may hold tokens that were not given out yet',
+    cause: 'the file to write is there already, and may hold secrets that are nowhere else',
     cure: 'name another file, or remove this one',
   },
   'HR-CLI-044': {
@@ -268,6 +268,41 @@ export const ERRORS = {
     title: 'RolloutNeedsAPerson',
     cause: 'the release would not go through all of its devices by itself',
     cure: 'give the wave more devices, the gate a limit that so many can show, or let somebody approve the wave; devices in no wave need a wave without size as the last',
+  },
+  'HR-CLI-080': {
+    title: 'RootsThere',
+    cause: 'the folder has trust roots already, and the first one is never made twice',
+    cure: 'use "kubectl hedgerow firmware root change" for the next one, or another folder',
+  },
+  'HR-CLI-081': {
+    title: 'NoRoot',
+    cause: 'the folder has no trust root, or no draft of the next one',
+    cure: 'make it with "kubectl hedgerow firmware root init" or "change"; signing ends with a published root, see "root show"',
+  },
+  'HR-CLI-082': {
+    title: 'KeyNotInRoot',
+    cause: 'the key is no root key of this root nor of the one before: its signature would count for nothing',
+    cure: 'sign with a root key; who signs is decided by --root-key of "root init" and "root change"',
+  },
+  'HR-CLI-083': {
+    title: 'DraftOutOfDate',
+    cause: 'the draft is for another version than the next one',
+    cure: 'remove it and make it again with "kubectl hedgerow firmware root change"; copy the newest roots into the folder first',
+  },
+  'HR-CLI-084': {
+    title: 'ReleaseFileWrong',
+    cause: 'the file that describes the release does not say what it has to',
+    cure: 'see docs/guides/firmware-trust.md for the fields',
+  },
+  'HR-CLI-085': {
+    title: 'AnotherStatement',
+    cause: 'the envelope holds another statement than the one that is to be signed',
+    cure: 'name another envelope for another release; a file that changed after it was signed is another release too',
+  },
+  'HR-CLI-086': {
+    title: 'RememberedUnreadable',
+    cause: 'the file with the last accepted root cannot be read as one',
+    cure: 'put it back from a copy; only whoever is sure that no root was taken back removes it',
   },
   'HR-CLI-090': {
     title: 'NoTrustState',

@@ -7,6 +7,10 @@ import { runCli } from './cli.ts';
 import { connections } from './connections.ts';
 import { devices } from './devices.ts';
 import { explainTopic } from './explain-topic.ts';
+import { firmwareKeygen } from './firmware-keygen.ts';
+import { rootChange, rootInit, rootShow, rootSign } from './firmware-root.ts';
+import { firmwareSign } from './firmware-sign.ts';
+import { firmwareVerify } from './firmware-verify.ts';
 import { graph } from './graph.ts';
 import { identity } from './identity.ts';
 import { importFleet } from './import.ts';
@@ -40,6 +44,13 @@ const commands = [
   connections,
   importMud,
   rolloutPlan,
+  firmwareKeygen,
+  rootInit,
+  rootChange,
+  rootSign,
+  rootShow,
+  firmwareSign,
+  firmwareVerify,
   trustStatus,
   trustForce,
 ];

@@ -1,7 +1,25 @@
-// The door of the firmware room: what a FirmwareRelease does to which devices, and what its gates can show.
+// The door of the firmware room: which firmware is trusted, what a FirmwareRelease does to which devices, and what its gates can show.
+import {
+  type Envelope,
+  envelopeText as envelopeTextPart,
+  MAX_ENVELOPE_BYTES as maxEnvelopeBytes,
+  merged,
+  readEnvelope,
+  releaseSigners,
+  signed,
+  unsigned,
+} from './envelope.ts';
+import { explain, type Problem, type Result, resultOf } from './errors.ts';
 import { sampleToPass as samplePart } from './gate.ts';
 import { leastTime as leastTimePart } from './offers.ts';
+import { keyFromPem, type PublicKey } from './public-key.ts';
+import { artifactOf as artifactPart, verifyRelease as verifyPart } from './release.ts';
+import { MAX_ROOT_BYTES as maxRootBytes, type Root, readRoot } from './root.ts';
+import { advance as advancePart, newestRoot as newestPart } from './root-chain.ts';
+import { draftRoot, progressOf as progressPart, signRoot, type Wishes } from './root-draft.ts';
+import { makeKey as makeKeyPart, type SigningKey, signingKey } from './signing-key.ts';
 import { spanMs as spanPart, spanText as spanTextPart } from './span.ts';
+import { type ReleaseFacts, readStatement, statementOf } from './statement.ts';
 import { type Candidate as CandidatePart, planWaves as planPart, type Step as StepPart, type WavePlan as WavePlanPart } from './waves.ts';
 import { windowFault as windowFaultPart, windowAt as windowPart } from './windows.ts';
 
@@ -15,3 +33,41 @@ export const spanMs = spanPart;
 export const spanText = spanTextPart;
 export const windowAt = windowPart;
 export const windowFault = windowFaultPart;
+
+export type { Envelope } from './envelope.ts';
+export type { Problem, Result } from './errors.ts';
+export type { PublicKey } from './public-key.ts';
+export type { Role, Root } from './root.ts';
+export type { Remembered } from './root-chain.ts';
+export type { Wishes } from './root-draft.ts';
+export type { SigningKey } from './signing-key.ts';
+export type { ReleaseFacts } from './statement.ts';
+
+export const explainFirmware = (problem: Problem, where?: string): string => explain(problem, where);
+
+export const advance = advancePart;
+export const newestRoot = newestPart;
+export const MAX_ROOT_BYTES = maxRootBytes;
+export const rootFrom = (bytes: Uint8Array): Result<Root> => resultOf(() => readRoot(bytes));
+export const rootDraft = (before: Root | undefined, wishes: Wishes): Result<Buffer> => resultOf(() => draftRoot(before, wishes));
+export const progressOf = progressPart;
+/** Undefined where the signature of this key would count nowhere. */
+export const withRootSignature = (bytes: Uint8Array, before: Root | undefined, key: SigningKey): Result<Uint8Array | undefined> =>
+  resultOf(() => signRoot(bytes, before, key));
+
+export const makeKey = makeKeyPart;
+export const publicKeyFrom = (pem: string): Result<PublicKey> => resultOf(() => keyFromPem(pem));
+export const signingKeyFrom = (pem: string): Result<SigningKey> => resultOf(() => signingKey(pem));
+
+export const MAX_ENVELOPE_BYTES = maxEnvelopeBytes;
+export const verifyRelease = verifyPart;
+export const artifactOf = artifactPart;
+export const envelopeFrom = (bytes: Uint8Array): Result<Envelope> => resultOf(() => readEnvelope(bytes));
+/** For who is to sign it: nothing is verified. */
+export const statementIn = ({ payload }: Envelope): Result<ReleaseFacts> => resultOf(() => readStatement(payload));
+export const newEnvelope = (facts: ReleaseFacts): Result<Envelope> => resultOf(() => unsigned(statementOf(facts)));
+export const withSignature = signed;
+export const withSignaturesOf = (envelope: Envelope, other: Envelope): Envelope => merged(envelope, other.signatures);
+export const hasSigned = (envelope: Envelope, key: PublicKey): boolean =>
+  releaseSigners(envelope, { keys: [key], threshold: 1 }).length > 0;
+export const envelopeText = envelopeTextPart;

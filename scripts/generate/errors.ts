@@ -4,6 +4,7 @@ import { ERRORS as broker } from '../../operator/broker/errors.ts';
 import { ERRORS as cli } from '../../operator/cli/errors.ts';
 import { ERRORS as crl } from '../../operator/crl/errors.ts';
 import { ERRORS as est } from '../../operator/est/errors.ts';
+import { ERRORS as firmware } from '../../operator/firmware/errors.ts';
 import { ERRORS as identity } from '../../operator/identity/errors.ts';
 import { ERRORS as interventions } from '../../operator/interventions/errors.ts';
 import { ERRORS as kube } from '../../operator/kube/errors.ts';
@@ -19,7 +20,7 @@ type Table = Readonly<Record<string, Row>>;
 
 /** By the name of the room: every operator/<room>/errors.ts. */
 export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
-  Object.entries({ api, broker, cli, crl, est, identity, interventions, kube, limits, probe, runtime, segments, trust }),
+  Object.entries({ api, broker, cli, crl, est, firmware, identity, interventions, kube, limits, probe, runtime, segments, trust }),
 );
 
 /** Parts by marker name: the rooms. A heading for each code, so that it can be linked: errors.md#hr-id-009-csrsubjectmismatch. */

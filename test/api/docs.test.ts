@@ -99,7 +99,7 @@ describe('error codes', () => {
       for (const [code, { title, cause, cure }] of Object.entries(table)) {
         expect(seen.has(code), code).toBe(false);
         seen.add(code);
-        expect(code).toMatch(/^HR-(API|ID|BRK|SEG|IV|KUBE|RUN|CLI|EST|CRL|TRU|LIM|PRB)-\d{3}$/);
+        expect(code).toMatch(/^HR-(API|ID|BRK|SEG|IV|KUBE|RUN|CLI|EST|CRL|TRU|LIM|PRB|FW)-\d{3}$/);
         expect(title.length, code).toBeGreaterThan(3);
         for (const line of [cause, cure]) expect(line.length, `${room} ${code}`).toBeGreaterThan(5);
       }

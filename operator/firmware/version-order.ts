@@ -1,0 +1,32 @@
+// Which of two versions is older (semver.org §11). Pure.
+
+/** Whether `a` comes before `b`; what stands after + does not count. Both are versions in the API's form. */
+export function isBelow(a: string, b: string): boolean {
+  const [left, right] = [partsOf(a), partsOf(b)];
+  for (const [at, number] of left.core.entries()) {
+    const other = right.core[at] ?? 0;
+    if (number !== other) return number < other;
+  }
+  return isEarlier(left.pre, right.pre);
+}
+
+function partsOf(version: string): { core: number[]; pre: string[] } {
+  const [text = ''] = version.split('+');
+  const dash = text.indexOf('-');
+  const core = (dash === -1 ? text : text.slice(0, dash)).split('.').map(Number);
+  return { core, pre: dash === -1 ? [] : text.slice(dash + 1).split('.') };
+}
+
+/** Without a pre-release is later than with one; numbers are earlier than words; the shorter of two is earlier. */
+function isEarlier(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length === 0 || b.length === 0) return a.length > b.length;
+  for (const [at, one] of a.entries()) {
+    const other = b[at];
+    if (other === undefined) return false;
+    if (one === other) continue;
+    const [isNumber, isOtherNumber] = [/^\d+$/.test(one), /^\d+$/.test(other)];
+    if (isNumber && isOtherNumber && Number(one) !== Number(other)) return Number(one) < Number(other);
+    return isNumber === isOtherNumber ? one < other : isNumber;
+  }
+  return a.length < b.length;
+}
