@@ -19,6 +19,7 @@ export default defineConfig({
             'test/harness/**/*.test.ts',
             'test/est/**/*.test.ts',
             'test/crl/**/*.test.ts',
+            'test/firmware/**/*.test.ts',
           ],
         },
       },

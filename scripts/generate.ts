@@ -4,11 +4,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KINDS } from '../operator/api/kinds.ts';
+import { statementSchema } from '../operator/firmware/statement.ts';
 import { ERROR_TABLES, errorParts } from './generate/errors.ts';
 import { differences, type Files, repair } from './generate/files.ts';
 import { manifestFiles } from './generate/manifests.ts';
 import { fillMarkers } from './generate/markers.ts';
 import { kindParts } from './generate/reference.ts';
+import { plainSchema } from './generate/schema-file.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Folders whose `.yaml` files are all generated. */
@@ -16,7 +18,11 @@ const OWNED = ['crds', 'crds/admission', 'charts/hedgerow/crds', 'charts/hedgero
 const PAGES = 'docs/reference';
 
 const check = process.argv.includes('--check');
-const files: Files = new Map([...manifestFiles(), ...pages()]);
+const files: Files = new Map([
+  ...manifestFiles(),
+  ...pages(),
+  [`${PAGES}/firmware-statement.schema.json`, plainSchema('https://hedgerow.dev/firmware-release/v1', statementSchema)],
+]);
 const found = differences(ROOT, files, OWNED);
 for (const { file, why } of found) console.log(check ? `${file}: ${why}` : `${why === 'left over' ? 'removed' : 'wrote'} ${file}`);
 if (found.length === 0) console.log(`${files.size} generated files are as they should be`);

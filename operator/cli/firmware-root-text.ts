@@ -42,7 +42,7 @@ function draftText(draft: Root, before: Root | undefined): string {
     ['expires', date(draft)],
   ]);
   const lines = waits(draft, before).map(({ of, missing, may }) => `waits for ${missing} of: ${may.map(short).join(' ')} (${of})\n`);
-  return `${head}${keysText(draft)}${lines.join('')}`;
+  return `${head}${keysText(draft)}${lines.length === 0 ? '' : `\n${lines.join('')}`}`;
 }
 
 type Wait = { of: string; missing: number; may: string[] };
@@ -58,14 +58,14 @@ function waits(draft: Root, before: Root | undefined): Wait[] {
   };
   return [
     ...(before === undefined || previous === undefined ? [] : of(before.root, previous, `root keys of version ${before.version}`)),
-    ...of(draft.root, own, `its own root keys`),
+    ...of(draft.root, own, 'its own root keys'),
   ];
 }
 
 function keysText({ root, targets }: Root): string {
   const rows = (name: string, { keys, threshold }: Role): string[][] =>
     keys.map(({ keyid, kind }) => [name, `${threshold} of ${keys.length}`, kind, keyid]);
-  return growingTable(['SIGNS', 'NEEDED', 'KIND', 'KEY'])([...rows('roots', root), ...rows('releases', targets)]);
+  return `\n${growingTable(['SIGNS', 'NEEDED', 'KIND', 'KEY'])([...rows('roots', root), ...rows('releases', targets)])}`;
 }
 
 const date = ({ expiresAt }: Root): string => new Date(expiresAt).toISOString().slice(0, 10);

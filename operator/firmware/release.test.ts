@@ -29,6 +29,9 @@ function outcome(bytes: Uint8Array, root = TWO): string {
 function spoilt(change: (json: Editable) => void): Buffer {
   return bytesOf(keys.reduce(signed, unsigned(edited(statement, change))));
 }
+function signatures(json: Editable, change: (one: Editable) => void): void {
+  for (const one of json.signatures) change(one);
+}
 const bundle = (content: object, mediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json'): Buffer =>
   Buffer.from(JSON.stringify({ mediaType, verificationMaterial: { publicKey: { hint: 'q83v' } }, ...content }));
 const dsse = (bytes: Uint8Array = good): Editable => JSON.parse(Buffer.from(bytes).toString());
@@ -115,14 +118,13 @@ describe('a release', () => {
       'in a Sigstore bundle of its first form',
       () => bundle({ dsseEnvelope: dsse() }, 'application/vnd.dev.sigstore.bundle+json;version=0.2'),
     ],
-    ['whose signatures name no key', () => edited(good, (json) => json.signatures.forEach((one: Editable) => (one.keyid = '')))],
-    ['whose signatures have no keyid', () => edited(good, (json) => json.signatures.forEach((one: Editable) => delete one.keyid))],
+    ['whose signatures name no key', () => edited(good, (json) => signatures(json, (one) => (one.keyid = '')))],
+    ['whose signatures have no keyid', () => edited(good, (json) => signatures(json, (one) => delete one.keyid))],
     ['with the signature of a stranger beside', () => bytesOf(by(stranger, anna, ben))],
     ['with a signature beside that is none', () => edited(good, (json) => json.signatures.push({ keyid: cleo.public.keyid, sig: 'AAAA' }))],
     [
       'in the other alphabet of base64',
-      () =>
-        edited(good, (json) => json.signatures.forEach((one: Editable) => (one.sig = one.sig.replaceAll('+', '-').replaceAll('/', '_')))),
+      () => edited(good, (json) => signatures(json, (one) => (one.sig = one.sig.replaceAll('+', '-').replaceAll('/', '_')))),
     ],
   ])('%s may run', (_, bytes) => expect(outcome(bytes())).toBe('may run'));
 
@@ -130,7 +132,7 @@ describe('a release', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray([0, 1, 2, 3]), fc.integer({ min: 1, max: 4 }), fc.boolean(), (who, threshold, isNamed) => {
         const envelope = bytesOf(by(stranger, ...who.map((at) => keys[at] ?? anna)));
-        const bytes = isNamed ? envelope : edited(envelope, (json) => json.signatures.forEach((one: Editable) => (one.keyid = '')));
+        const bytes = isNamed ? envelope : edited(envelope, (json) => signatures(json, (one) => (one.keyid = '')));
         expect(outcome(bytes, role(threshold))).toBe(who.length >= threshold ? 'may run' : 'HR-FW-024');
       }),
       { numRuns: 150 },
@@ -180,7 +182,7 @@ describe('a release', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 100 }),
-        fc.nat(good.length),
+        fc.nat(good.length - 10),
         tree,
         fc.constantFrom('subject', 'predicate'),
         (noise, at, value, where) => {
