@@ -1,5 +1,5 @@
 // What is said beside an answer of the broker's own rules: what may allow it, what EMQX adds, and what the policies say otherwise.
-import type { Verifier, WayAnswer } from '../reach/reach.ts';
+import type { NotInForce, Verifier, WayAnswer } from '../reach/reach.ts';
 import { printable } from './adoption-text.ts';
 import type { Output } from './command.ts';
 import { explain } from './errors.ts';
@@ -17,6 +17,36 @@ export function brokerLines({ unsure, grants, adds, policies }: ByBroker, verifi
 
 const driftText = ({ allowed, grants, missing }: NonNullable<ByBroker['policies']>, verifier: Verifier): string =>
   `  drift: SegmentPolicies say ${allowed ? 'yes' : 'no'}\n${allowed ? proofLines(grants, verifier, '    ') : missingLines(missing, '    ')}`;
+
+/** For stderr: what a reader has to know of the rules that an answer about a whole fleet rests on. Gives whether it is one: where a rule that is not understood may allow something, it is none. */
+export function fleetLines(verifier: Verifier, output: Output, device?: string): boolean {
+  const fleet = verifier.fleet(device);
+  if (fleet === undefined) return true;
+  notesOf(verifier, output);
+  const ways = device === undefined ? fleet.ways() : [...fleet.from(device), ...fleet.to(device)];
+  const perhaps = ways.filter(({ unsure }) => unsure).flatMap(({ grants }) => grants);
+  if (perhaps.length > 0) unsureLines(perhaps, verifier, output);
+  return perhaps.length === 0;
+}
+
+export function notesOf({ notes }: Verifier, output: Output): void {
+  for (const line of notes) output.err(`kubectl hedgerow: note: ${printable(line)}\n`);
+}
+
+/** Rights that are granted and that the broker does not hold. */
+export function driftLines(drift: readonly NotInForce[]): string {
+  const lines = Map.groupBy(
+    drift,
+    ({ segment, devices, why }) => `${segment} (${devices} ${devices === 1 ? 'device' : 'devices'}), ${why}`,
+  );
+  return [...lines]
+    .map(
+      ([whose, rights]) =>
+        `drift   not in force at the broker for ${whose}: ${rights.map(({ action, filter }) => `${action} ${filter}`).join(', ')}`,
+    )
+    .map((line) => `${printable(line)}\n`)
+    .join('');
+}
 
 const MOST_NAMED = 10;
 

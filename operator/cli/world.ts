@@ -4,7 +4,7 @@ import type { ResourceType } from '../api/meta.ts';
 import { apiVersionOf, DEVICES, INTERVENTIONS, NAMESPACES, NETWORK_POLICIES, PODS, SEGMENT_POLICIES } from '../api/resources.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isForbidden, isNotFound } from '../kube/errors.ts';
-import { createVerifier, type Manifest, type Verifier } from '../reach/reach.ts';
+import { type BrokerRead, createVerifier, type Manifest, type Verifier } from '../reach/reach.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { printable } from './adoption-text.ts';
 import { brokerRules } from './broker-rules.ts';
@@ -40,13 +40,12 @@ export async function readWorld(values: Values, output: Output): Promise<World> 
   if (dir !== undefined)
     for (const flag of ['kubeconfig', 'context'])
       if (values[flag] !== undefined) throw new WrongUse(`--dir asks no cluster: leave out --${flag}`);
-  return worldAt(dir, values, output);
+  return worldAt(dir, values, output, await brokerRules(values));
 }
 
-/** Undefined: the cluster. */
-export async function worldAt(path: string | undefined, values: Values, output: Output): Promise<World> {
+/** Without a path: the cluster. `rules`: what was read of the broker. */
+export async function worldAt(path: string | undefined, values: Values, output: Output, rules?: BrokerRead): Promise<World> {
   const read = path === undefined ? await fromCluster(values) : await fromFiles(path, values);
-  const rules = await brokerRules(values);
   const now = systemClock.now();
   const verifier = createVerifier(read.manifests, now, path === undefined, rules);
   const missing = [...read.missing, ...verifier.survey.omitted.map((line) => explain('HR-CLI-060', place(path, line)))];

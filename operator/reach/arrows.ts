@@ -1,5 +1,6 @@
 // All that is between segments, pods and addresses, as a graph: what change, blast radius, invariants and pictures are made of. Pure.
 import { type AddressRange, parseCidr, rangeText } from './addresses.ts';
+import type { BrokerWay } from './broker-fleet.ts';
 import { byCodeUnits, type Connection, connectionsOf, workloadText } from './connections.ts';
 import { activeMembers } from './intent-facts.ts';
 import type { Standing } from './intent-grants.ts';
@@ -7,6 +8,9 @@ import { portWords } from './intent-relation.ts';
 import { isObject } from './label-selector.ts';
 import { connectionsText } from './ports.ts';
 import type { Survey } from './survey.ts';
+import type { Verifier } from './verifier.ts';
+
+export type Asked = Pick<Verifier, 'survey' | 'fleet'>;
 
 /** `text` is unique: `berlin/sensors`, `shop/web[Deployment]`, `10.0.0.0/8` or `10.0.0.0-10.0.0.9`. */
 export type Node = { text: string; namespace: string | undefined; segments: readonly SegmentNode[] } & (
@@ -16,28 +20,53 @@ export type Node = { text: string; namespace: string | undefined; segments: read
 );
 export type SegmentNode = { key: string; namespace: string; name: string; trust: number; function: string | undefined; devices: number };
 
-/** `by` SegmentPolicies: what they grant, `ports` such as `TCP 8883`, topics with {publisher} and {subscriber}. `by` NetworkPolicies: what those let through, between pods and addresses. */
+/**
+ * `by` SegmentPolicies: what they grant, `ports` such as `TCP 8883`, topics with {publisher} and {subscriber}. `by` NetworkPolicies: what those let through, between pods and addresses.
+ * `by` Broker: topics by the broker's own rules; where those were read, SegmentPolicies stand for ports alone.
+ */
 export type Arrow = {
   from: Node;
   to: Node;
   ports: readonly string[];
   topics: readonly string[];
-  by: 'SegmentPolicies' | 'NetworkPolicies';
+  by: 'SegmentPolicies' | 'NetworkPolicies' | 'Broker';
+  /** Of the broker alone: its rules that let it, whether that is not certain, and whether SegmentPolicies grant it too. */
+  rules?: Pick<BrokerWay, 'grants' | 'unsure' | 'meant'>;
 };
 
-/** `nodes`: every segment in force and all pods, also those without any arrow. */
+/** `nodes`: every segment in force and all pods, also those without any arrow; of segments that are not, those with devices that something reaches at the broker. */
 export type Graph = { segments: readonly SegmentNode[]; nodes: readonly Node[]; arrows: readonly Arrow[] };
 
-/** Sorted, each pair once for SegmentPolicies and once for NetworkPolicies. */
-export function graphOf(survey: Survey): Graph {
+/** Sorted, each pair once for SegmentPolicies and once for NetworkPolicies; for the broker once for what is alike. */
+export function graphOf({ survey, fleet }: Asked): Graph {
+  const ways = fleet()?.ways();
   const segments = segmentsOf(survey);
+  for (const key of (ways ?? []).flatMap(({ from, to }) => [from, to])) if (!segments.has(key)) segments.set(key, notInForce(key, survey));
   const nodes = new Map([...segments].map(([key, segment]) => [key, segmentNode(segment)]));
   const pods = podsNodes(survey, segments);
   return {
     segments: [...segments.values()].sort((a, b) => byCodeUnits(a.key, b.key)),
     nodes: [...nodes.values(), ...pods.values()],
-    arrows: [...granted(survey, nodes), ...letThrough(survey, pods)].sort(compareArrows),
+    arrows: [
+      ...granted(survey, nodes).flatMap((arrow) => (ways === undefined ? [arrow] : byPorts(arrow))),
+      ...(ways ?? []).flatMap((way) => atBroker(way, nodes)),
+      ...letThrough(survey, pods),
+    ].sort(compareArrows),
   };
+}
+
+const byPorts = (arrow: Arrow): Arrow[] => (arrow.ports.length === 0 ? [] : [{ ...arrow, topics: [] }]);
+
+function atBroker({ from, to, topics, grants, unsure, meant }: BrokerWay, nodes: ReadonlyMap<string, Node>): Arrow[] {
+  const [a, b] = [nodes.get(from), nodes.get(to)];
+  return a === undefined || b === undefined ? [] : [{ from: a, to: b, ports: [], topics, by: 'Broker', rules: { grants, unsure, meant } }];
+}
+
+/** Nobody says what its devices may, so they are trusted with nothing. */
+export function notInForce(key: string, { facts }: Survey): SegmentNode {
+  const [namespace = '', name = ''] = key.split('/');
+  const devices = [...facts.devices.values()].filter(({ segment }) => segment === key).length;
+  return { key, namespace, name, trust: 0, function: undefined, devices };
 }
 
 export const segmentNode = (segment: SegmentNode): Node => ({
@@ -111,5 +140,5 @@ function letThrough(survey: Survey, nodes: ReadonlyMap<string, Node>): Arrow[] {
 }
 
 const compareArrows = (a: Arrow, b: Arrow): number =>
-  // SegmentPolicies first.
+  // SegmentPolicies first, the broker last.
   -byCodeUnits(a.by, b.by) || byCodeUnits(a.from.text, b.from.text) || byCodeUnits(a.to.text, b.to.text);

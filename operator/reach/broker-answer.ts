@@ -44,7 +44,7 @@ function deliveriesBetween(acl: AclBroker, from: readonly AclClient[], to: reado
     .flatMap((a) => groups.filter(({ members }) => has(receivers, members)).flatMap((b) => between(a, b) ?? []));
 }
 
-const grantsOf = ({ topic, subscription, publish, subscribe }: Delivery): Grant[] => [
+export const grantsOf = ({ topic, subscription, publish, subscribe }: Delivery): Grant[] => [
   grantOf(publish, `publish ${topic}`),
   grantOf(subscribe, `subscribe ${subscription}`),
 ];
@@ -135,6 +135,6 @@ function ruleText({ text }: Proof): string {
   return short.length > LONGEST ? `${short.slice(0, LONGEST)}…` : short;
 }
 
-const proofText = (proof: Proof): string => `${placeText(proof)}: ${ruleText(proof)}`;
-const grantOf = (proof: Proof, path: string): Grant => ({ policy: placeText(proof), path, value: ruleText(proof) });
+export const proofText = (proof: Proof): string => `${placeText(proof)}: ${ruleText(proof)}`;
+export const grantOf = (proof: Proof, path: string): Grant => ({ policy: placeText(proof), path, value: ruleText(proof) });
 const denied = (missing: readonly string[]): Omit<BrokerAnswer, 'adds'> => ({ allowed: false, unsure: false, grants: [], missing });

@@ -2,6 +2,7 @@
 import { type AclBroker, type BrokerAnswers, readBroker } from './acl-broker.ts';
 import type { AclClient } from './acl-who.ts';
 import type { BrokerParty } from './broker-answer.ts';
+import type { Lifecycle } from './intent-facts.ts';
 import { type Party, partyText } from './intent-party.ts';
 import { podsOf } from './network-answer.ts';
 import type { Survey } from './survey.ts';
@@ -16,11 +17,22 @@ export type BrokerRead = BrokerAnswers & {
   };
 };
 
-export type BrokerView = { acl: AclBroker; notes: readonly string[]; party(party: Party, survey: Survey): BrokerParty };
+export type BrokerView = {
+  acl: AclBroker;
+  notes: readonly string[];
+  party(party: Party, survey: Survey): BrokerParty;
+  /** All Devices that nothing keeps from connecting. Of a text alone those that are Active, for what shuts the others is not in it, and `besides`, `<namespace>/<name>` of one. */
+  fleet(survey: Survey, besides?: string): Member[];
+};
+
+/** `key`: `<namespace>/<name>`; `segment` and `lifecycle` by its manifest. */
+export type Member = { key: string; segment: string; lifecycle: Lifecycle; client: AclClient };
 
 /** `now`: ms since the epoch. */
 export function brokerView(read: BrokerRead, now: number): BrokerView {
   const bans = (read.live?.bans ?? []).filter(({ until }) => !(Date.parse(until) <= now));
+  const bannedAs = new Map(bans.map((ban) => [`${ban.as} ${ban.who}`, ban]));
+  const connected: Live['clients'] = read.live?.clients ?? new Map();
   const others = [...new Set(bans.flatMap(({ as }) => (as === 'clientid' || as === 'username' ? [] : [as])))];
   return {
     acl: readBroker(read),
@@ -30,20 +42,28 @@ export function brokerView(read: BrokerRead, now: number): BrokerView {
         : []),
       ...others.map((as) => `bans by ${as.slice(0, 40)} were not compared`),
     ],
-    party: (party, survey) => partyAt(party, survey, read.live?.clients ?? new Map(), bans),
+    party: (party, survey) => partyAt(party, survey, connected, bannedAs),
+    fleet: ({ facts, lifecycles }, besides) =>
+      [...facts.devices.values()].flatMap(({ key, wireName, segment, lifecycle: written }): Member[] => {
+        const lifecycle = lifecycles.get(key) ?? written;
+        if (read.live === undefined && lifecycle !== 'Active' && key !== besides) return [];
+        const { client, ban } = knownAs({ name: wireName, segment: wireSegment(segment) }, connected, bannedAs);
+        return ban === undefined ? [{ key, segment, lifecycle, client }] : [];
+      }),
   };
 }
 
 type Live = NonNullable<BrokerRead['live']>;
+type Bans = ReadonlyMap<string, Live['bans'][number]>;
 type Known = { client: AclClient; ban: string | undefined; note: string | undefined };
 
-function partyAt(party: Party, survey: Survey, connected: Live['clients'], bans: Live['bans']): BrokerParty {
+function partyAt(party: Party, survey: Survey, connected: Live['clients'], bans: Bans): BrokerParty {
   const text = partyText(party);
   const own = devicesOf(party, survey);
   if (own.length === 0 && 'segment' in party) {
-    const [namespace = '', name = ''] = party.segment.split('/');
+    const [namespace = ''] = party.segment.split('/');
     // Nobody is in it yet: what a device of it would get.
-    const stranger = { name: `new-device.${namespace}`, segment: `${name}.${namespace}` };
+    const stranger = { name: `new-device.${namespace}`, segment: wireSegment(party.segment) };
     const { client } = knownAs(stranger, connected, bans);
     return { text, clients: [client], barred: [], notes: [`${text} has no Device: asked is what a new one would get`] };
   }
@@ -68,16 +88,21 @@ function devicesOf(party: Party, survey: Survey): Named[] {
   return [...devices].flatMap(([key, { wireName, segment }]) => {
     const isMeant =
       ('device' in party && party.device === key) || ('segment' in party && party.segment === segment) || wireNames.has(wireName);
-    const [namespace = '', name = ''] = segment.split('/');
-    return isMeant ? [{ name: wireName, segment: `${name}.${namespace}` }] : [];
+    return isMeant ? [{ name: wireName, segment: wireSegment(segment) }] : [];
   });
 }
 
+function wireSegment(key: string): string {
+  const [namespace = '', name = ''] = key.split('/');
+  return `${name}.${namespace}`;
+}
+
 /** The segment in the certificate that it is connected with counts, not the one that it shall have. */
-function knownAs({ name, segment }: Named, connected: Live['clients'], bans: Live['bans']): Known {
+function knownAs({ name, segment }: Named, connected: Live['clients'], bans: Bans): Known {
   const row = connected.get(name);
   const seg = row === undefined ? segment : row.segment;
-  const ban = bans.find(({ as, who }) => (as === 'clientid' && who === name) || (as === 'username' && who !== '' && who === row?.username));
+  const username = row?.username ?? '';
+  const ban = bans.get(`clientid ${name}`) ?? (username === '' ? undefined : bans.get(`username ${username}`));
   return {
     client: {
       ...{ clientid: name, commonName: name, attributes: seg === undefined ? {} : { seg } },

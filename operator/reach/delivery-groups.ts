@@ -13,9 +13,13 @@ export type DeliveryGroups = {
   between(from: ClientGroup, to: ClientGroup): Delivery[] | undefined;
 };
 
+/** What else tells clients apart: words, of which a client that is named so is a group of its own, and a mark that all of a group have. */
+export type Apart = { words: Iterable<string>; mark(client: AclClient): string };
+
 /** `within`: the topics of this filter alone; a client that it names is a group of its own. */
-export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker, within?: Levels): DeliveryGroups {
-  const alike = likenessIn(clients, broker, within ?? []);
+export function deliveryGroups(clients: readonly AclClient[], broker: AclBroker, within?: Levels, apart?: Apart): DeliveryGroups {
+  const likeness = likenessIn(clients, broker, [...(within ?? []), ...(apart?.words ?? [])]);
+  const alike = (client: AclClient): string => `${apart?.mark(client) ?? ''} ${likeness(client)}`;
   const known = new Map<AclClient, Right[]>();
   const rightsAt = (client: AclClient): Right[] => {
     const rights = known.get(client) ?? rightsOf(client, broker);

@@ -16,6 +16,10 @@ const BASE: readonly (readonly [Action, string])[] = [
   ['subscribe', 'trust/v1/anchors'],
 ];
 
+/** Filters of what every Device keeps, of the one of this name. */
+export const keptBy = (wireName: string, action: Action): string[] =>
+  BASE.flatMap(([kept, filter]) => (kept === action ? [filter.replace('{device}', wireName)] : []));
+
 /** In the order in which they are said: what every device keeps, then what its segment gives. */
 export function rightsAt({ topics, wireName, lifecycle }: Place, { rights }: Relation): readonly TopicRight[] {
   if (wireName === undefined || lifecycle === 'Revoked') return [];

@@ -134,14 +134,14 @@ function edgesOf({ pairs, outside }: Relation, { members }: Fleet, device: Place
     if (pair.ports.length === 0 && passages.length === 0) return [];
     const sides = sidesOf(pair, members, wireName === undefined ? undefined : new Set([wireName]));
     const devicePairs = pair.ports.length > 0 ? allPairs(sides) : meetingPairs(sides, passages);
-    return [{ from: pair.from, to: pair.to, ports: pair.ports, topics: [...new Set(passages.map(topicText))].sort(), devicePairs }];
+    return [{ from: pair.from, to: pair.to, ports: pair.ports, topics: [...new Set(passages.map(meetingText))].sort(), devicePairs }];
   });
   const leaving = outside.filter(isMeant).map(({ from, cidr, ports }): Edge => ({ from, to: cidr, ports, topics: [], devicePairs: 0 }));
   return [...inside, ...leaving].sort((a, b) => byCodeUnits(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
 }
 
 /** Where a policy names one device by a word, only that one is meant. */
-function topicText({ topic, publisher, subscriber }: Meeting): string {
+export function meetingText({ topic, publisher, subscriber }: Meeting): string {
   const only = [...(publisher === undefined ? [] : [`from ${publisher}`]), ...(subscriber === undefined ? [] : [`to ${subscriber}`])];
   return only.length === 0 ? topic : `${topic} only ${only.join(' ')}`;
 }

@@ -1,6 +1,6 @@
 // Which invariants a fleet breaks, by whom, and which texts let it. Pure.
 import { type AddressRange, parseCidr, rangeText, subtract } from './addresses.ts';
-import { type Arrow, type Graph, graphOf, type Node, type SegmentNode, segmentNode } from './arrows.ts';
+import { type Arrow, type Graph, graphOf, type Node, notInForce, type SegmentNode, segmentNode } from './arrows.ts';
 import { byCodeUnits, workloadText } from './connections.ts';
 import { common } from './intent-filter.ts';
 import type { Grant } from './intent-grants.ts';
@@ -9,12 +9,19 @@ import type { Invariant, Via, Who } from './invariant.ts';
 import type { Verifier } from './verifier.ts';
 
 /** `what`: ports, or topics. */
-export type Violation = { from: string; to: string; what: string; proof: readonly Grant[] };
+export type Violation = {
+  from: string;
+  to: string;
+  what: string;
+  proof: readonly Grant[];
+  /** It rests on rules of the broker that are not understood. */
+  unsure?: true;
+};
 /** `nobody`: names of the invariant that nothing has; what names nobody is kept by not being looked at. */
 export type Checked = { name: string; violations: readonly Violation[]; nobody: readonly string[] };
 
 export function checkInvariants(verifier: Verifier, invariants: readonly Invariant[]): Checked[] {
-  const graph = graphOf(verifier.survey);
+  const graph = graphOf(verifier);
   return invariants.map((invariant) => ({
     name: invariant.name,
     violations: invariant.kind === 'topic' ? topicViolations(verifier, graph, invariant) : arrowViolations(verifier, graph, invariant),
@@ -49,10 +56,13 @@ function waysOf({ ports, topics }: Arrow, via: Via): Way[] {
 }
 
 function violationOf(verifier: Verifier, arrow: Arrow, way: Way): Violation {
+  const what = (way === 'network' ? arrow.ports : arrow.topics).join(', ');
+  const { rules } = arrow;
+  if (rules !== undefined)
+    return { from: arrow.from.text, to: arrow.to.text, what, proof: rules.grants, ...(rules.unsure ? { unsure: true } : {}) };
   const [from, to] = [partyOf(arrow.from, verifier), partyOf(arrow.to, verifier)];
   const answer =
     from === undefined || to === undefined ? undefined : verifier.can(from, to).ways.find((one) => one.way === way && one.allowed);
-  const what = (way === 'network' ? arrow.ports : arrow.topics).join(', ');
   return { from: arrow.from.text, to: arrow.to.text, what, proof: answer?.grants ?? [] };
 }
 
@@ -65,21 +75,36 @@ function partyOf(node: Node, { survey }: Verifier): Party | undefined {
   return found === undefined ? undefined : { pods: found[0] };
 }
 
-function topicViolations(
-  { survey }: Verifier,
-  { segments }: Graph,
-  { action, filter, who }: Extract<Invariant, { kind: 'topic' }>,
-): Violation[] {
-  const others = segments.filter((segment) => !who.some((one) => isSurely(one, segmentNode(segment))));
-  return others
+type Topical = Extract<Invariant, { kind: 'topic' }>;
+
+function topicViolations(verifier: Verifier, { segments }: Graph, { action, filter, who }: Topical): Violation[] {
+  const { survey } = verifier;
+  const isOther = (segment: SegmentNode): boolean => !who.some((one) => isSurely(one, segmentNode(segment)));
+  const fleet = verifier.fleet();
+  if (fleet !== undefined) {
+    const known = new Map(segments.map((segment) => [segment.key, segment]));
+    const uses = fleet.uses(action, filter).filter(({ segment }) => isOther(known.get(segment) ?? notInForce(segment, survey)));
+    return uses
+      .map(
+        ({ segment, topic, grants, unsure }): Violation => ({
+          ...{ from: segment, to: `topic ${topic}`, what: action, proof: grants },
+          ...(unsure ? { unsure } : {}),
+        }),
+      )
+      .sort(compareViolations);
+  }
+  return segments
+    .filter(isOther)
     .flatMap(({ key }) =>
       (survey.relation.rights.get(key) ?? []).flatMap((right): Violation[] => {
         const shared = right.action === action ? common(right.filter.replaceAll('{device}', '+'), filter) : undefined;
         return shared === undefined ? [] : [{ from: key, to: `topic ${shared}`, what: `${action} ${right.filter}`, proof: right.grants }];
       }),
     )
-    .sort((a, b) => byCodeUnits(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
+    .sort(compareViolations);
 }
+
+const compareViolations = (a: Violation, b: Violation): number => byCodeUnits(`${a.from} ${a.to}`, `${b.from} ${b.to}`);
 
 /** Whether something of the node is meant. */
 function mayBe(who: Who, node: Node): boolean {

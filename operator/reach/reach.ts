@@ -17,6 +17,7 @@ import { createVerifier as createVerifierOf, type Verifier } from './verifier.ts
 import { type Manifest, readWorld } from './world.ts';
 
 export type { Blast } from './blast.ts';
+export type { NotInForce } from './broker-rights.ts';
 export type { BrokerRead } from './broker-view.ts';
 export type { Intent, Means, PairCount } from './intent.ts';
 export type { Party } from './intent-party.ts';
@@ -68,7 +69,7 @@ export const createVerifier = createVerifierOf;
 export const reachChange = changeOf;
 
 /** What somebody reaches who has taken this device (`<namespace>/<name>`), in at most so many hops. */
-export const blastOf = ({ survey, intent }: Verifier, device: string, hops: number) => blastOfDevice(survey, intent, device, hops);
+export const blastOf = blastOfDevice;
 
 /** What a quarantine takes from this device, and what it leaves. */
 export const whatQuarantineTakes = quarantineOf;
@@ -78,4 +79,4 @@ export const readInvariants = readInvariantsOf;
 export const checkInvariants = checkThem;
 
 /** Segments and conduits as a picture. */
-export const graphText = ({ survey }: Verifier, form: 'mermaid' | 'svg'): string => (form === 'svg' ? svgOf : mermaidOf)(pictureOf(survey));
+export const graphText = (verifier: Verifier, form: 'mermaid' | 'svg'): string => (form === 'svg' ? svgOf : mermaidOf)(pictureOf(verifier));

@@ -2,6 +2,7 @@
 // NetworkPolicies do by the evaluator.
 import { contains, parseCidr, rangeOf } from './addresses.ts';
 import { accessAnswer, type BrokerAnswer, deliveryAnswer } from './broker-answer.ts';
+import { type BrokerFleet, fleetAtBroker } from './broker-fleet.ts';
 import { type BrokerRead, type BrokerView, brokerView } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { createEvaluator, type Evaluator } from './evaluate.ts';
@@ -39,6 +40,12 @@ export interface Verifier {
   may(device: string, action: Action, topic: string): Answer | ByBroker;
   /** Each in a sentence: rules at the broker that are not understood. */
   unread: readonly string[];
+  /** The fleet by the broker's own rules, where they were read. `apart`: `<namespace>/<name>` of a device that is asked about alone. */
+  fleet(apart?: string): BrokerFleet | undefined;
+  /** Each in a sentence: what a reader has to know of the broker's rules. */
+  notes: readonly string[];
+  /** What the broker has in force, as it was read. */
+  read: BrokerRead | undefined;
 }
 
 /**
@@ -52,10 +59,19 @@ export function createVerifier(manifests: readonly Manifest[], now: number, live
   const intent = intentOf(facts, derive, now);
   const evaluator = createEvaluator(survey.world, survey.isClosed);
   const view = read === undefined ? undefined : brokerView(read, now);
+  let whole: BrokerFleet | undefined;
   return {
     survey,
     intent,
     unread: view?.acl.unread ?? [],
+    notes: view?.notes ?? [],
+    read,
+    fleet(apart) {
+      if (view === undefined) return undefined;
+      if (apart !== undefined) return fleetAtBroker(view, survey, apart);
+      whole ??= fleetAtBroker(view, survey);
+      return whole;
+    },
     can(from, to, means = {}) {
       const network = means.topic === undefined || means.port !== undefined;
       const outside = 'address' in from || 'address' in to;
