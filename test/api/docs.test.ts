@@ -9,6 +9,8 @@ import { dictatedSubject } from '../../operator/identity/subject.ts';
 import { ERROR_TABLES } from '../../scripts/generate/errors.ts';
 import { sharedCluster } from '../controlplane/shared.ts';
 import { parseObjects, ROOT } from '../harness/manifests.ts';
+import { waitFor } from '../harness/wait.ts';
+import { segment } from './manifests.ts';
 import { type ApiServer, installApi, type Manifest, openApi } from './server.ts';
 
 const PAGES = [...globSync('docs/**/*.md', { cwd: ROOT }), 'README.md'].sort();
@@ -21,8 +23,11 @@ beforeAll(async () => {
   await installApi(cluster);
   api = await openApi(cluster);
   const labels = { 'hedgerow.dev/max-trust': '4' };
-  await api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'berlin', labels } });
-  await api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'paris' } });
+  // Another file may have made it without the label, and the admission policy reads namespaces from a cache.
+  await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'berlin', labels } });
+  await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'paris' } });
+  const trusted = segment({ trust: 4 }, { namespace: 'berlin' });
+  await waitFor('the label to count', async () => ((await api.dryRun(trusted)).problems.length === 0 ? true : undefined));
 });
 
 afterAll(() => api.close());
