@@ -31,8 +31,8 @@ export const rolloutPlan: Command = {
   help: `usage: kubectl hedgerow rollout plan DIR [FLAG…]
 
 Reads the manifests below DIR (.yaml, .yml, .json): a FirmwareRelease and Devices, for example from "kubectl get devices -A -o yaml". Prints each wave with its number of
-devices, the least time that it takes (offers at the pace of the release, and the soak), and whether its gate can pass by itself: a gate needs a least number of devices, and so many without failure that chance cannot explain it. A wave with fewer
-than that ends with a question to a person, however well it went.
+devices, the least time that it takes (offers at the pace of the release, and the soak), and whether its gate can pass by itself: a gate needs a least number of devices,
+and so many without failure that chance cannot explain it. A wave with fewer than that ends with a question to a person, however well it went.
 
   --release [NS/]NAME          which FirmwareRelease, where there are several
   --wave NAME                  print the devices of this wave instead, in their order
