@@ -3,6 +3,7 @@ import { crlHelp, parseCrl, runCrl } from './crl/crl.ts';
 import { estHelp, parseEst, runEst } from './est/est.ts';
 import { findConnection, KubeConfigError, type KubeConnection } from './kube/config.ts';
 import { HELP, parseOptions } from './options.ts';
+import { runCanary } from './probe/probe.ts';
 import { environment } from './runtime/environment.ts';
 import { runStandalone } from './standalone.ts';
 
@@ -11,9 +12,13 @@ const EXIT_WRONG_FLAGS = 2;
 const EXIT_NO_CLUSTER = 78;
 
 type Run = (connection: KubeConnection, stop: AbortSignal) => Promise<number>;
-type Wish = { kind: 'run'; kubeconfig: string | undefined; run: Run } | { kind: 'help' } | { kind: 'wrong'; message: string };
+type Wish =
+  | { kind: 'run'; kubeconfig: string | undefined; run: Run }
+  | { kind: 'alone'; run: (stop: AbortSignal) => Promise<number> }
+  | { kind: 'help' }
+  | { kind: 'wrong'; message: string };
 
-/** `operator` reconciles; `operator est` serves enrolment; `operator crl` signs and serves CRLs. */
+/** `operator` reconciles; `operator est` serves enrolment; `operator crl` signs and serves CRLs; `operator canary` is connected to, to try the network. */
 async function main(argv: readonly string[]): Promise<number> {
   const { name, help, wish } = processOf(argv);
   if (wish.kind === 'help') {
@@ -26,6 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(new Error(`${signal} received`)));
+  if (wish.kind === 'alone') return await wish.run(stop.signal);
   try {
     return await wish.run(await findConnection({ kubeconfig: wish.kubeconfig, env: environment }), stop.signal);
   } catch (error) {
@@ -38,7 +44,15 @@ async function main(argv: readonly string[]): Promise<number> {
 function processOf(argv: readonly string[]): { name: string; help: string; wish: Wish } {
   if (argv[0] === 'est') return { name: 'operator est', help: estHelp, wish: est(argv.slice(1)) };
   if (argv[0] === 'crl') return { name: 'operator crl', help: crlHelp, wish: crl(argv.slice(1)) };
+  if (argv[0] === 'canary') return { name: 'operator canary', help: CANARY_HELP, wish: canary(argv.slice(1)) };
   return { name: 'operator', help: HELP, wish: standalone(argv) };
+}
+
+const CANARY_HELP = 'operator canary: takes connections on ports 7001 to 7003 and ends them at once; takes no flags\n';
+
+function canary(argv: readonly string[]): Wish {
+  if (argv[0] === '--help') return { kind: 'help' };
+  return argv.length > 0 ? { kind: 'wrong', message: `${argv[0]} is no flag of it` } : { kind: 'alone', run: runCanary };
 }
 
 function standalone(argv: readonly string[]): Wish {

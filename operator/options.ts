@@ -40,6 +40,8 @@ export type Options = {
   crl: { url: string; caFile: string } | undefined;
   /** Undefined = nothing is tried. */
   probe: ProbeFlags | undefined;
+  /** The label of the pods by which the network is tried, in the operator's own namespace; undefined = nothing is tried. */
+  networkCanaries: string | undefined;
   /** By which CAs devices know the broker; undefined = devices are told nothing. */
   trust: TrustFlags | undefined;
   metricsPort: number;
@@ -73,6 +75,8 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --broker-events-url URL      https://host:port under which EMQX reaches this process: it is made to tell of denials and connects (default: it is not)
   --broker-events-tls DIR      tls.crt, tls.key and ca.crt of that server; read again all the time (required with --broker-events-url)
   --broker-events-port PORT    the port to listen on for them (default: 8444)
+  --network-canaries LABEL=VALUE  pods of the operator's namespace that run 'operator canary', one a node: what the network enforces is tried by
+                               connections to them every five minutes (default: nothing is tried)
   --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
@@ -108,6 +112,7 @@ const FLAGS = {
   'broker-events-url': TEXT,
   'broker-events-tls': TEXT,
   'broker-events-port': TEXT,
+  'network-canaries': TEXT,
   'accept-approver': { type: 'string', multiple: true },
   'est-account': TEXT,
   'crl-url': TEXT,
@@ -145,6 +150,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
       probe: probe(values),
+      networkCanaries: canaries(values['network-canaries']),
       crl: crl(values['crl-url'], values['crl-ca-file']),
       trust: trust(values),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
@@ -202,6 +208,12 @@ function probe(values: Record<string, unknown>): ProbeFlags | undefined {
   if (host === undefined || Number(digits) === 0) throw new Error(`--broker-mqtt ${at} is not HOST:PORT`);
   const caFile = given('broker-mqtt-ca-file') ?? given('broker-ca-file');
   return { host, port: port('broker-mqtt', digits), caFile, issuer: probeIssuer(given('probe-issuer') ?? given('default-issuer') ?? '') };
+}
+
+function canaries(label: string | undefined): string | undefined {
+  if (label !== undefined && !/^[A-Za-z0-9][-A-Za-z0-9_./]*=[A-Za-z0-9][-A-Za-z0-9_.]*$/.test(label))
+    throw new Error(`--network-canaries ${label} is not LABEL=VALUE`);
+  return label;
 }
 
 /** A request stands in the namespace of its Issuer: one without a namespace is not known yet when the operator starts. */

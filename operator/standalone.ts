@@ -23,7 +23,7 @@ import { createReflector } from './kube/reflector.ts';
 import type { Store } from './kube/store.ts';
 import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
 import type { Options, ProbeFlags } from './options.ts';
-import { createProbe, type Probe } from './probe/probe.ts';
+import { createNetworkCanaries, createProbe, createProbeMetrics, type NetworkProbe, type Probe, type ProbeMetrics } from './probe/probe.ts';
 import { systemClock } from './runtime/clock.ts';
 import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
@@ -108,6 +108,8 @@ function compose(manager: Manager, parts: Parts): void {
     defaultIssuer: options.defaultIssuer,
     estUser: options.estUser,
   });
+  const measured = createProbeMetrics(metrics.registry);
+  const network = options.networkCanaries === undefined ? undefined : networkOf(options.networkCanaries, parts, measured);
   const segments = createSegments({
     ...base,
     recorder,
@@ -116,8 +118,10 @@ function compose(manager: Manager, parts: Parts): void {
     shut: (home) => devices.shutIn(home),
     exclusion: (segment) => broker.exclusion(segment),
     ...(options.probe === undefined ? {} : { probe: (segment: string) => probe?.standing(segment) ?? { state: 'pending' } }),
+    ...(network === undefined ? {} : { networkProbe: () => network.standing() }),
     broker: { port: options.broker.port, peers: options.broker.peers, events: options.broker.events !== undefined },
   });
+  network?.onChange(() => segments.networkSaysElse());
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
   const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
@@ -139,7 +143,7 @@ function compose(manager: Manager, parts: Parts): void {
     log,
     metrics,
   });
-  const probe = options.probe === undefined ? undefined : probeOf(options.probe, parts, { broker, segments });
+  const probe = options.probe === undefined ? undefined : probeOf(options.probe, parts, { broker, segments, measured });
   const { ledger } = identity;
   const lists =
     options.crl === undefined
@@ -217,6 +221,7 @@ function compose(manager: Manager, parts: Parts): void {
     ...trust,
   ];
   if (probe !== undefined) all.push(probe.controller);
+  if (network !== undefined) all.push(network.controller);
   for (const controller of all) manager.controller(controller);
 }
 
@@ -238,9 +243,13 @@ function watchedByLimits(store: Store<DeviceView>, lifecycle: LimitsDeps['device
 }
 
 /** Its certificate is asked for where its issuer is; the key stays in this process. */
-function probeOf({ issuer, caFile, ...target }: ProbeFlags, parts: Parts, rooms: { broker: Broker; segments: Segments }): Probe {
+function probeOf(
+  { issuer, caFile, ...target }: ProbeFlags,
+  parts: Parts,
+  rooms: { broker: Broker; segments: Segments; measured: ProbeMetrics },
+): Probe {
   const { client, clock, log, metrics, namespace } = parts;
-  const { broker, segments } = rooms;
+  const { broker, segments, measured } = rooms;
   const wish = {
     subject: { organization: 'hedgerow', organizationalUnit: CANARY, commonName: CANARY },
     issuer: { ...issuer, namespace: issuer.namespace ?? namespace },
@@ -248,7 +257,7 @@ function probeOf({ issuer, caFile, ...target }: ProbeFlags, parts: Parts, rooms:
     durationMs: PROBE_CERTIFICATE_MS,
   } as const;
   const probe = createProbe({
-    ...{ target, caFile, clock, log, metrics },
+    ...{ target, caFile, clock, log, metrics, measured },
     certificate: (signal) => obtainOwnCertificate(wish, { client, clock }, signal),
     text: () => broker.textInForce(),
     rights: () => segments.rights(),
@@ -259,3 +268,7 @@ function probeOf({ issuer, caFile, ...target }: ProbeFlags, parts: Parts, rooms:
 }
 
 const PROBE_CERTIFICATE_MS = 24 * 3600_000;
+
+function networkOf(selector: string, { client, namespace, clock, log, metrics }: Parts, measured: ProbeMetrics): NetworkProbe {
+  return createNetworkCanaries({ client, namespace, selector, clock, log, metrics, measured });
+}

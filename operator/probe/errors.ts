@@ -10,6 +10,11 @@ export const ERRORS = {
     cause: 'the broker denied the canary what the text that it gives back allows: another text is in force than the one that is read',
     cure: 'compare the text on every node of EMQX, and look for a source in front of the file that denies; save the file source again in EMQX, or restart the node',
   },
+  'HR-PRB-003': {
+    title: 'NetworkOpen',
+    cause: 'a pod took a connection that a NetworkPolicy denies',
+    cure: 'use a network plugin that enforces NetworkPolicies in both directions, and look at its agent on the node that is named. Until then nothing in the network holds there',
+  },
   'HR-PRB-010': {
     title: 'ProbeNotConfigured',
     cause: 'the operator was not told where devices reach the broker',
@@ -34,6 +39,21 @@ export const ERRORS = {
     title: 'ProbeStale',
     cause: 'the last probe that came to an end is too long ago, or was made under another text',
     cure: 'see fleet_probe_runs_total and the log of the operator for what keeps the canary from the broker; it is tried again by itself',
+  },
+  'HR-PRB-020': {
+    title: 'NetworkNotProbed',
+    cause: 'whether the network enforces NetworkPolicies was not tried',
+    cure: 'set networkProbe.enabled in the chart, or try by hand a connection that must fail',
+  },
+  'HR-PRB-021': {
+    title: 'NoNodes',
+    cause: 'no canary is Ready on any node, so nothing could be tried in the network',
+    cure: 'see whether the cluster has nodes, and why the pods of the DaemonSet …-canary are not Ready',
+  },
+  'HR-PRB-022': {
+    title: 'NetworkCanaryUnreachable',
+    cause: 'a canary does not take a connection that is allowed, so a refusal says nothing',
+    cure: "see whether another NetworkPolicy or the network itself keeps the operator's pod from the canary on the node that is named",
   },
 } as const;
 

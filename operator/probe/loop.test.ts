@@ -4,6 +4,7 @@ import { FakeClock } from '../runtime/clock.ts';
 import { createLog } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { createLoop, type Loop } from './loop.ts';
+import { createProbeMetrics } from './probe-metrics.ts';
 import type { Question } from './questions.ts';
 import type { Run } from './run.ts';
 
@@ -47,6 +48,7 @@ beforeEach(async () => {
     clock,
     log: createLog({ level: 'error', write: () => undefined }),
     metrics,
+    measured: createProbeMetrics(metrics.registry),
   });
   loop.onChange((segments) => void told.push([...segments].sort().join(' ')));
   stop = new AbortController();
@@ -105,14 +107,14 @@ describe('a broker that does not', () => {
     expect([stateOf('a.x'), stateOf('b.x')]).toEqual(['failed', 'passed']);
     expect(told).toEqual(['a.x b.x', 'a.x']);
     expect(asked.length).toBe(3);
-    expect(await metric('fleet_probe_failing')).toEqual(['fleet_probe_failing 1']);
+    expect(await metric('fleet_probe_failing')).toEqual(['fleet_probe_failing{surface="broker"} 1']);
     await clock.advance(60_000);
     expect(asked.length).toBe(7);
     expect(told).toHaveLength(2);
     answer = right;
     await clock.advance(30_000);
     expect([stateOf('a.x'), told.at(-1)]).toEqual(['passed', 'a.x']);
-    expect(await metric('fleet_probe_failing')).toEqual(['fleet_probe_failing 0']);
+    expect(await metric('fleet_probe_failing')).toEqual(['fleet_probe_failing{surface="broker"} 0']);
   });
 
   it('once is not enough: a second connection that finds nothing clears it', async () => {
@@ -126,7 +128,9 @@ describe('a broker that does not', () => {
     answer = open;
     await clock.advance(300_000);
     expect((await metric('fleet_probe')).join('\n')).not.toMatch(/a[.]x|-probe/);
-    expect(await metric('fleet_probe_runs_total{result="failed"}')).toEqual(['fleet_probe_runs_total{result="failed"} 1']);
+    expect(await metric('fleet_probe_runs_total{surface="broker",result="failed"}')).toEqual([
+      'fleet_probe_runs_total{surface="broker",result="failed"} 1',
+    ]);
   });
 });
 

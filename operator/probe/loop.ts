@@ -5,7 +5,7 @@ import { type Controller, createController } from '../runtime/controller.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Outcome } from '../runtime/outcome.ts';
-import { createProbeMetrics } from './probe-metrics.ts';
+import type { ProbeMetrics } from './probe-metrics.ts';
 import { findingsOf, isClean, type Question, questionsOf } from './questions.ts';
 import type { Run } from './run.ts';
 import { dueInMs, type ProbeState, type Standing, standingOf } from './standing.ts';
@@ -20,6 +20,7 @@ export type LoopDeps = {
   clock: Clock;
   log: Log;
   metrics: Metrics;
+  measured: ProbeMetrics;
 };
 
 export type Loop = {
@@ -37,7 +38,6 @@ const LONGEST_MS = 300_000;
 
 export function createLoop(deps: LoopDeps): Loop {
   const { clock, log } = deps;
-  const measured = createProbeMetrics(deps.metrics.registry);
   const listeners: ((segments: ReadonlySet<string>) => void)[] = [];
   const state: ProbeState = { startedAtMs: clock.elapsed(), tried: undefined, stopped: undefined, changedAtMs: undefined };
   const told = new Map<string, string>();
@@ -76,7 +76,7 @@ export function createLoop(deps: LoopDeps): Loop {
     const atMs = clock.elapsed();
     if (!made.ended) {
       state.stopped = { atMs, problem: made.problem };
-      measured.ended('incomplete', 0, clock.now());
+      deps.measured.ended('broker', 'incomplete', 0, clock.now());
       log.warn({ code: made.problem.code, found: made.problem.found }, 'the broker could not be probed; it is tried again');
       return;
     }
@@ -88,7 +88,7 @@ export function createLoop(deps: LoopDeps): Loop {
     state.stopped = undefined;
     state.changedAtMs = undefined;
     const problems = [...findings.shared, ...findings.bySegment.values()];
-    measured.ended(problems.length === 0 ? 'passed' : 'failed', problems.length, clock.now());
+    deps.measured.ended('broker', problems.length === 0 ? 'passed' : 'failed', problems.length, clock.now());
     const [first] = problems;
     if (first !== undefined)
       log.error({ code: first.code, findings: problems.length, found: first.found }, 'the broker does not enforce its text');

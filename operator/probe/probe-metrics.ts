@@ -2,29 +2,35 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 export type ProbeResult = 'passed' | 'failed' | 'incomplete';
-export type ProbeMetrics = { ended(result: ProbeResult, failing: number, nowMs: number): void };
+export type Surface = 'broker' | 'network';
+export type ProbeMetrics = { ended(surface: Surface, result: ProbeResult, failing: number, nowMs: number): void };
 
 export function createProbeMetrics(registry: Registry): ProbeMetrics {
   const registers = [registry];
   const runs = new Counter({
     name: 'fleet_probe_runs_total',
-    help: 'Probes of the broker by result: passed, failed (something was open or shut that should not be), incomplete (the canary came to no end)',
-    labelNames: ['result'],
+    help: 'Probes of broker and network by result: passed, failed (something was open or shut that should not be), incomplete (the canary came to no end)',
+    labelNames: ['surface', 'result'],
     registers,
   });
   const failures = new Gauge({
     name: 'fleet_probe_failing',
     help: 'What the last probe that came to an end found open or shut and should not be',
+    labelNames: ['surface'],
     registers,
   });
-  const last = new Gauge({ name: 'fleet_probe_last_end_timestamp_seconds', help: 'When a probe last came to an end', registers });
-  for (const result of ['passed', 'failed', 'incomplete'] as const) runs.inc({ result }, 0);
+  const last = new Gauge({
+    name: 'fleet_probe_last_end_timestamp_seconds',
+    help: 'When a probe last came to an end',
+    labelNames: ['surface'],
+    registers,
+  });
   return {
-    ended(result, failing, nowMs) {
-      runs.inc({ result });
+    ended(surface, result, failing, nowMs) {
+      runs.inc({ surface, result });
       if (result === 'incomplete') return;
-      failures.set(failing);
-      last.set(nowMs / 1000);
+      failures.set({ surface }, failing);
+      last.set({ surface }, nowMs / 1000);
     },
   };
 }

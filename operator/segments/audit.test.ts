@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
-import { notProbed } from '../probe/probe.ts';
+import { networkNotProbed, notProbed } from '../probe/probe.ts';
 import { membershipOf } from './membership.ts';
 import { buildModel, type Model, type PolicyFacts, rightsOf } from './model.ts';
 import { networkPoliciesOf } from './networkpolicy.ts';
@@ -109,6 +109,7 @@ describe('the status of an audited policy', () => {
         network: { policies: 3 },
         excluded: undefined,
         probe: notProbed(),
+        networkProbe: networkNotProbed(),
         devices: 0,
         enrollment: undefined,
         pods: 0,

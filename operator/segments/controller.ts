@@ -19,7 +19,7 @@ import { writeStatus } from '../runtime/status.ts';
 import { carryOut } from './act.ts';
 import { type ActualPolicy, isAsDesired } from './actual-policy.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
-import { exclusionSaid, gapsOf } from './gaps.ts';
+import { exclusionSaid, gapsOf, isNetworkTried } from './gaps.ts';
 import type { Model, PolicyFacts, Verdict } from './model.ts';
 import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, SITE_DENY_NAME, siteDeny } from './networkpolicy.ts';
 import { reachStatusOf } from './pairs.ts';
@@ -44,6 +44,8 @@ export type ControllerDeps = {
   exclusion: (segment: string) => Exclusion | 'unknown' | undefined;
   /** What was tried at the broker, by `<segment>.<namespace>`. */
   probe: (segment: string) => Standing;
+  /** What was tried in the network. */
+  networkProbe: () => Standing;
   /** Devices of a namespace whose pods get nothing of a segment. */
   shut: (namespace: string) => readonly string[];
   broker: BrokerAccess;
@@ -161,6 +163,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
       },
       excluded,
       probe: deps.probe(`${policy.name}.${policy.namespace}`),
+      networkProbe: deps.networkProbe(),
       devices: deps.devices(policy.key),
       enrollment: deps.enrollment(policy.key),
       pods: selectors.length === 0 ? 0 : deps.pods.count(policy.namespace, selectors),
@@ -170,6 +173,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
           : gapsOf({
               ...{ segment, model: shown, broker: deps.broker, excluded },
               widening: wideningOf(policy.namespace, segment.workloads),
+              networkTried: isNetworkTried(deps.networkProbe(), policy.status?.gaps),
               onHostNetwork: deps.pods.onHostNetwork(policy.namespace, segment.workloads),
             }),
       reach: reachStatusOf({ policy, status: policy.status, verdict, model, shown, modelWith: deps.modelWith }),

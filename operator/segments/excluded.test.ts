@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { notProbed } from '../probe/probe.ts';
+import { networkNotProbed, notProbed } from '../probe/probe.ts';
 import { exclusionSaid, gapsOf } from './gaps.ts';
 import { buildModel } from './model.ts';
 import { summarise } from './summary.ts';
@@ -18,6 +18,7 @@ const statusWith = (why: typeof excluded | undefined) =>
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: why },
     ...{
       probe: notProbed(),
+      networkProbe: networkNotProbed(),
       devices: 3,
       enrollment: undefined,
       pods: 0,

@@ -1,6 +1,7 @@
 // What the network of a cluster, or its broker, cannot enforce of a segment, said aloud in its status. Pure.
 import type { SegmentPolicyStatus } from '../api/segment-policy.ts';
 import type { Exclusion } from '../broker/broker.ts';
+import type { Standing } from '../probe/probe.ts';
 import type { ActualPolicy } from './actual-policy.ts';
 import { limitGaps } from './limit-gaps.ts';
 import type { Model, Segment } from './model.ts';
@@ -18,6 +19,8 @@ export type GapInput = {
   widening: readonly ActualPolicy[];
   /** Pods of the segment that use the network of their node, by name. */
   onHostNetwork: readonly string[];
+  /** Whether canaries have shown that the network keeps NetworkPolicies. */
+  networkTried?: boolean;
 };
 
 export function gapsOf(input: GapInput): Gap[] {
@@ -29,7 +32,16 @@ export function gapsOf(input: GapInput): Gap[] {
     ...foreign(input),
     ...directReaders(input),
     ...flowsWithoutPods(input),
-    ...(pods ? [...unknownBroker(input), ...hostNetwork(input), ...translated(input), ...podsByAddress(input), ...OF_EVERY_CLUSTER] : []),
+    ...(pods
+      ? [
+          ...unknownBroker(input),
+          ...hostNetwork(input),
+          ...translated(input),
+          ...podsByAddress(input),
+          ...notTried(input),
+          ...OF_EVERY_CLUSTER,
+        ]
+      : []),
   ].slice(0, MAX_GAPS);
 }
 
@@ -165,14 +177,29 @@ function some(names: readonly string[]): string {
   return shown.join(', ') + (shown.length < names.length ? ` and ${names.length - shown.length} more` : '');
 }
 
+const NOT_PROBED = 'NotProbed';
+
+function notTried({ networkTried }: GapInput): Gap[] {
+  if (networkTried === true) return [];
+  return [
+    {
+      surface: 'network',
+      reason: NOT_PROBED,
+      affects: 'all conduits and denials of pods: whether the network of this cluster enforces NetworkPolicies was not tried',
+      mitigation:
+        'use a network plugin that enforces NetworkPolicies, and set networkProbe.enabled in the chart, or try a connection that must fail',
+    },
+  ];
+}
+
+/** Nothing was tried since the operator started: what the status says of it holds. */
+export function isNetworkTried(probe: Standing, said: readonly Gap[] | undefined): boolean {
+  if (probe.state !== 'pending') return probe.state === 'passed';
+  return said !== undefined && said.length > 0 && !said.some(({ surface, reason }) => surface === 'network' && reason === NOT_PROBED);
+}
+
 /** NetworkPolicy v1 leaves these to nobody (kubernetes.io, "What you can't do with network policies"). */
 const OF_EVERY_CLUSTER: Gap[] = [
-  {
-    surface: 'network',
-    reason: 'NotProbed',
-    affects: 'all conduits and denials of pods: whether the network of this cluster enforces NetworkPolicies was not tried',
-    mitigation: 'use a network plugin that enforces NetworkPolicies, and try a connection that must fail',
-  },
   {
     surface: 'network',
     reason: 'ExistingConnections',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec } from '../api/segment-policy.ts';
-import { notProbed } from '../probe/probe.ts';
+import { networkNotProbed, notProbed } from '../probe/probe.ts';
 import { gapsOf } from './gaps.ts';
 import { buildModel } from './model.ts';
 import { summarise } from './summary.ts';
@@ -28,6 +28,7 @@ function statusOf(limits: Limits | undefined, triggers: Trigger[] = [], events =
     ...{ generation: 1, spec: policy.spec, status: undefined, verdict, compiled: verdict, network: { policies: 0 }, excluded: undefined },
     ...{
       probe: notProbed(),
+      networkProbe: networkNotProbed(),
       devices: 3,
       enrollment: undefined,
       pods: 0,

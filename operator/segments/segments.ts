@@ -6,7 +6,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Change, Projected } from '../kube/store.ts';
-import { notProbed, type Standing } from '../probe/probe.ts';
+import { networkNotProbed, notProbed, type Standing } from '../probe/probe.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { findCondition } from '../runtime/conditions.ts';
 import type { Controller } from '../runtime/controller.ts';
@@ -41,6 +41,8 @@ export type SegmentsDeps = {
   exclusion?: (segment: string) => Exclusion | 'unknown' | undefined;
   /** What was tried at the broker of this segment, by `<segment>.<namespace>`; absent: nothing ever is. */
   probe?: (segment: string) => Standing;
+  /** What was tried in the network; absent: nothing ever is. */
+  networkProbe?: () => Standing;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -59,6 +61,8 @@ export type Segments = {
   enrollmentChanged(segment: Key): void;
   /** What `exclusion` or `probe` says of these segments (`<segment>.<namespace>`) has changed. */
   brokerSaysElse(segments: Iterable<string>): void;
+  /** What `networkProbe` says has changed. */
+  networkSaysElse(): void;
   /** Called with `<namespace>/<segment>` of segments whose rights or members changed. */
   onChange(listener: (segments: Key[]) => void): void;
   /** `shut` may answer differently for this namespace now. */
@@ -173,6 +177,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     enrollment: deps.enrollment ?? (() => undefined),
     exclusion: deps.exclusion ?? (() => undefined),
     probe: deps.probe ?? notProbed,
+    networkProbe: deps.networkProbe ?? networkNotProbed,
   });
   const quarantineController = createQuarantineController({
     ...{ ...shared, namespaces: namespaces.store, networkPolicies: networkPolicies.store },
@@ -197,6 +202,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     brokerSaysElse(segments) {
       for (const [name = '', namespace = ''] of [...segments].map((one) => one.split('.'))) wake([keyOfRef({ namespace, name })]);
     },
+    networkSaysElse: () => wake([...policies.store.values()].filter(({ spec }) => (spec.workloads ?? []).length > 0).map(({ key }) => key)),
     onChange: (listener) => void listeners.push(listener),
     shutChanged(namespace) {
       quarantineController.queue.add(namespace);

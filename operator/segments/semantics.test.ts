@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec, SegmentPolicyStatus } from '../api/segment-policy.ts';
 import { brokerOf } from '../broker/testing/text.ts';
-import { notProbed } from '../probe/probe.ts';
+import { networkNotProbed, notProbed } from '../probe/probe.ts';
 import { gapsOf } from './gaps.ts';
 import { buildModel, type Model, type PolicyFacts, rightsOf } from './model.ts';
 import { denyPolicy, type NetworkPolicy, networkPoliciesOf, quarantinePolicy, siteDeny } from './networkpolicy.ts';
@@ -77,6 +77,7 @@ function statusOf(model: Model, policy: PolicyFacts): SegmentPolicyStatus {
       network: { policies: 0 },
       excluded: undefined,
       probe: notProbed(),
+      networkProbe: networkNotProbed(),
       devices: 0,
       enrollment: undefined,
       pods: 0,

@@ -22,6 +22,8 @@ export type SummaryInput = {
   excluded: Exclusion | undefined;
   /** What was tried at the broker. */
   probe: Standing;
+  /** What was tried in the network, for every pod alike. */
+  networkProbe: Standing;
   devices: number;
   /** Who may come in without a manifest; `unknown` = not looked yet. */
   enrollment: EnrollmentView | 'unknown' | undefined;
@@ -105,23 +107,26 @@ function compiled({ compiled: verdict }: SummaryInput): Said {
 
 /** Never more than what was seen: to be applied and read back is not to be enforced. */
 function enforced(input: SummaryInput): Said {
-  const { verdict, network, excluded, probe } = input;
+  const { verdict, network, excluded, probe, networkProbe } = input;
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
   if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
   if (excluded !== undefined) return no(excluded.reason, excluded.message);
-  if (probe.state === 'failed') return no(probe.reason, probe.message);
-  if (probe.state === 'pending') return enforcedBefore(input);
-  if (probe.state === 'unknown') return unknown(probe.reason, probe.message);
-  return verdict.segment.workloads.length === 0
-    ? yes(probe.reason, probe.message)
-    : unknown(NETWORK_NOT_PROBED, networkNotProbed(input, probe.message));
+  // Without pods there is nothing of it in the network.
+  const parts = verdict.segment.workloads.length === 0 ? [probe] : [probe, networkProbe];
+  const tried = parts.flatMap((part) => (part.state === 'pending' ? [] : [part]));
+  const failed = tried.find(({ state }) => state === 'failed');
+  if (failed !== undefined) return no(failed.reason, failed.message);
+  if (tried.length < parts.length) return enforcedBefore(input);
+  const open = tried.find(({ state }) => state === 'unknown');
+  const words = tried.map(({ message }) => message).join(' · ');
+  if (open !== undefined) return unknown(open.reason, words);
+  return yes('Probed', words);
 }
 
 const NOT_PROBED = 'NotProbed';
-const NETWORK_NOT_PROBED = 'NetworkNotProbed';
 /** Reasons that only a probe gives. */
-const BY_PROBE = ['Probed', 'ProbeFailed', NETWORK_NOT_PROBED];
+const BY_PROBE = ['Probed', 'ProbeFailed', 'NetworkNotProbed', 'NoNodes'];
 
 /** After a restart, and until a change was tried: what stands there holds, if it was said of this generation. */
 function enforcedBefore({ status, generation }: SummaryInput): Said {
@@ -131,10 +136,6 @@ function enforcedBefore({ status, generation }: SummaryInput): Said {
     return { status: before.status, reason, message };
   }
   return unknown(NOT_PROBED, 'it is applied and read back; whether it is enforced is tried within seconds');
-}
-
-function networkNotProbed({ network }: SummaryInput, broker: string): string {
-  return `network: ${network.policies} NetworkPolicies are applied and read back, whether they are enforced was not tried. Cure: try a connection that must fail. Broker: ${broker}`;
 }
 
 function conflicted({ compiled: verdict }: SummaryInput): Said {

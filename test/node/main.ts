@@ -9,6 +9,7 @@ import { fateSteps } from './steps-fate.ts';
 import { foreignSteps } from './steps-foreign.ts';
 import { operatorSteps } from './steps-operator.ts';
 import { policySteps } from './steps-policies.ts';
+import { probeSteps } from './steps-probe.ts';
 import { wormSteps } from './steps-worm.ts';
 import { zoneSteps } from './steps-zones.ts';
 
@@ -28,6 +29,7 @@ const steps = [
   ...clusterSteps(lab),
   ...operatorSteps(lab),
   ...policySteps(lab, fleet),
+  ...probeSteps(lab),
   ...wormSteps(lab, fleet),
   ...fateSteps(lab, fleet),
   ...zoneSteps(lab, fleet),

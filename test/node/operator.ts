@@ -8,6 +8,7 @@ import { cgroupProcesses } from './cgroups.ts';
 import { IMAGES } from './images.ts';
 import { CENTRE_IP } from './layout.ts';
 import { isReady, type PodStatus } from './pods.ts';
+import { sampleNamespaces } from './sample.ts';
 
 export const OPERATOR_NAMESPACE = 'hedgerow-system';
 
@@ -24,7 +25,9 @@ export function valuesFor(cluster: Cluster, broker: BrokerAccess): object {
       restPort: Number(new URL(broker.restUrl).port),
       cidr: `${CENTRE_IP}/32`,
       ca: { configMap: 'broker-ca' },
+      mqtt: { address: `${CENTRE_IP}:${broker.mqttPort}`, issuer: `Issuer/${sampleNamespaces()[0]}/hedgerow-devices` },
     },
+    networkProbe: { enabled: true },
     networkPolicy: { apiServer: { cidrs: [`${CENTRE_IP}/32`], ports: [Number(new URL(cluster.server).port)] } },
   };
 }
@@ -50,7 +53,7 @@ export async function helmWait(cluster: Cluster, verb: 'install' | 'upgrade', va
   try {
     await cluster.helm(args, JSON.stringify(values));
   } catch (error) {
-    const { stdout } = await cluster.kubectl(['logs', '-n', OPERATOR_NAMESPACE, '-l', 'app.kubernetes.io/name=hedgerow', '--tail=12']);
+    const { stdout } = await cluster.kubectl(['logs', '-n', OPERATOR_NAMESPACE, '-l', 'app.kubernetes.io/component=operator', '--tail=12']);
     const log = stdout
       .split('\n')
       .map((line) => line.slice(0, 300))
@@ -70,7 +73,7 @@ export function operatorPod(cluster: Cluster, notUid?: string): Promise<Operator
   return waitFor(
     'a Ready pod of the operator',
     async () => {
-      const { items } = await get<PodList>(cluster, 'pods', '-n', OPERATOR_NAMESPACE, '-l', 'app.kubernetes.io/name=hedgerow');
+      const { items } = await get<PodList>(cluster, 'pods', '-n', OPERATOR_NAMESPACE, '-l', 'app.kubernetes.io/component=operator');
       const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined && metadata.uid !== notUid);
       const [pod] = living.filter(({ status }) => isReady(status));
       if (pod === undefined || living.length !== 1) return undefined;
@@ -84,7 +87,7 @@ export type Seen = { pid: number; command: string; environment: string; status: 
 
 /** The operator's process as the kernel shows it: not what was asked for, but what is. */
 export function operatorProcess(): Seen {
-  const found = [...new Set(cgroupProcesses())].filter((pid) => text(`/proc/${pid}/cmdline`).includes('/usr/bin/operator'));
+  const found = [...new Set(cgroupProcesses())].filter((pid) => /\/usr\/bin\/operator\0(?!canary)/.test(text(`/proc/${pid}/cmdline`)));
   const [pid] = found;
   if (pid === undefined || found.length > 1) throw new Error(`${found.length} processes of the operator in the nodes' cgroups`);
   const lines = text(`/proc/${pid}/status`).split('\n');

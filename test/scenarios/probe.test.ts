@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Broker, CANARY } from '../../operator/broker/broker.ts';
-import { createProbe, type Probe } from '../../operator/probe/probe.ts';
+import { createProbe, createProbeMetrics, type Probe } from '../../operator/probe/probe.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
 import { createLog } from '../../operator/runtime/log.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
@@ -35,8 +35,9 @@ async function startProbe(port = world.standIn.mqttPort): Promise<void> {
   world.wish.verdicts.set(identity.md5, 'ok');
   const caFile = join(world.dir, 'probe-ca.pem');
   writeFileSync(caFile, world.broker.caPem);
+  const metrics = createMetrics();
   probe = createProbe({
-    ...{ target: { host: '127.0.0.1', port }, caFile, clock: systemClock, metrics: createMetrics() },
+    ...{ target: { host: '127.0.0.1', port }, caFile, clock: systemClock, metrics, measured: createProbeMetrics(metrics.registry) },
     log: createLog({ level: 'debug', write: (line) => void lines.push(line) }),
     certificate: async () => ({
       certificate: identity.certPem,

@@ -133,3 +133,18 @@ configMap:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- define "hedgerow.canarySelectorLabels" -}}
+app.kubernetes.io/name: hedgerow
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: canary
+{{- end -}}
+
+{{/* By the last one the operator finds them: it takes one label. */}}
+{{- define "hedgerow.canaryLabels" -}}
+{{ include "hedgerow.canarySelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+hedgerow.dev/canary: {{ include "hedgerow.fullname" . }}
+{{- end -}}
