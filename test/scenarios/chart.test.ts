@@ -1,10 +1,12 @@
 // The chart as real helm renders it: rights, pod security, flags; against the real API server where that is the judge.
+import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseEst } from '../../operator/est/est.ts';
 import { parseOptions } from '../../operator/options.ts';
+import { PORTS } from '../../operator/probe/network-decide.ts';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { ownNamespace, sharedCluster } from '../controlplane/shared.ts';
-import { CHART, podOf, type Rendered, render } from './chart.ts';
+import { CHART, type PodSpec, podOf, type Rendered, render } from './chart.ts';
 
 let cluster: Cluster;
 let objects: Rendered[];
@@ -160,6 +162,46 @@ describe('the chart', () => {
     await expect(render(cluster, { broker: { ...broker, mqtt: { ...mqtt, address: 'mqtts://emqx:8883' } } })).rejects.toThrow('address');
   });
 
+  it('makes a canary for each node only where the network is to be tried: reached on two of its ports by the operator alone, and on one of them not', async () => {
+    const rendered = await render(cluster, { networkProbe: { enabled: true } });
+    const operator = podOf(rendered);
+    expect(parseOptions(operator.containers[0]?.args ?? [])).toMatchObject({
+      options: { networkCanaries: 'hedgerow.dev/canary=hedgerow' },
+    });
+    const { template } = canaryOf(rendered);
+    expect(template.metadata.labels).toMatchObject({ 'hedgerow.dev/canary': 'hedgerow', 'app.kubernetes.io/component': 'canary' });
+    const policies = rendered
+      .filter(({ kind }) => kind === 'NetworkPolicy')
+      .map(({ metadata, spec }) => [metadata.name, spec as Fence] as const);
+    const [[, ofOperator] = [], [, ofCanary] = []] = [
+      policies.find(([name]) => name === 'hedgerow'),
+      policies.find(([name]) => name === 'hedgerow-canary'),
+    ];
+    const labelsOf = (fence: Fence | undefined): Record<string, string> => fence?.podSelector.matchLabels ?? {};
+    const allowed = (rules: Rule[] | undefined, peer: Record<string, string>): number[] =>
+      (rules ?? [])
+        .filter(({ to, from }) =>
+          isDeepStrictEqual(
+            [...(to ?? from ?? [])].map(({ podSelector }) => podSelector?.matchLabels),
+            [peer],
+          ),
+        )
+        .flatMap(({ ports }) => ports.map(({ port }) => port));
+    const [out, into] = [allowed(ofOperator?.egress, labelsOf(ofCanary)), allowed(ofCanary?.ingress, labelsOf(ofOperator))];
+    expect([out, into]).toEqual([
+      [PORTS.open, PORTS.noIngress],
+      [PORTS.open, PORTS.noEgress],
+    ]);
+    expect(ofCanary).toMatchObject({ policyTypes: ['Ingress', 'Egress'], egress: [] });
+    const without = await render(cluster);
+    expect(JSON.stringify(without)).not.toMatch(/canary/);
+    const rightsOf = (made: readonly Rendered[]): unknown => made.flatMap(({ rules = [] }) => rules);
+    expect(rightsOf(rendered)).toEqual(rightsOf(without));
+    await expect(render(cluster, { networkProbe: { enabled: true }, networkPolicy: { enabled: false } })).rejects.toThrow(
+      'needs networkPolicy.enabled',
+    );
+  });
+
   it.each([
     [
       { namespace: 'emqx', podLabels: { tier: 'core' } },
@@ -205,6 +247,31 @@ describe('the chart', () => {
     ['no broker', { broker: { url: '' } }, /broker\.url is required/],
     ['a signer of another kind', { identity: { signers: ['*'] } }, /does not match pattern/],
   ])('refuses %s', (_what, values, message) => expect(render(cluster, values)).rejects.toThrow(message));
+});
+
+type Rule = { to?: Peer[]; from?: Peer[]; ports: { port: number }[] };
+type Peer = { podSelector?: { matchLabels?: Record<string, string> } };
+type Fence = { podSelector: { matchLabels: Record<string, string> }; egress?: Rule[]; ingress?: Rule[] };
+
+function canaryOf(rendered: readonly Rendered[]): {
+  template: { metadata: { labels: object }; spec: PodSpec & { automountServiceAccountToken: boolean } };
+} {
+  const found = rendered.find(({ kind }) => kind === 'DaemonSet');
+  if (found === undefined) throw new Error('no DaemonSet');
+  return found.spec as ReturnType<typeof canaryOf>;
+}
+
+describe('the canary', () => {
+  it('is admitted under restricted pod security, has no token and mounts nothing', async () => {
+    const { spec } = canaryOf(await render(cluster, { networkProbe: { enabled: true } })).template;
+    expect([spec.automountServiceAccountToken, spec.volumes, spec.serviceAccountName]).toEqual([false, undefined, undefined]);
+    expect(spec.containers.map(({ command, args }) => [...command, ...args])).toEqual([['operator', 'canary']]);
+    const namespace = await ownNamespace(cluster, 'canary');
+    await cluster.kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+    const pod = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'canary', namespace }, spec });
+    expect(await cluster.kubectl(['create', '--dry-run=server', '-f', '-'], pod)).toMatchObject({ code: 0, stderr: '' });
+    await cluster.kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  });
 });
 
 describe("the operator's pod", () => {
