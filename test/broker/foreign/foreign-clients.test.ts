@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Installed } from '../../harness/python.ts';
 import type { Device } from '../testing/device.ts';
 import { startWorld, type World } from '../testing/world.ts';
-import { type Installed, installMosquitto, installPaho } from './install.ts';
+import { installMosquitto, installPaho } from './install.ts';
 
 const ID = 'thermo.berlin';
 const OWN = `dt/office.berlin/${ID}/t`;
