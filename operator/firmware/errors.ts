@@ -1,4 +1,4 @@
-// Why firmware is not trusted. Codes are stable: docs/reference/errors.md is generated from this table.
+// Why firmware is not trusted, what a device says and is not counted, and directives that are not sent. Codes are stable: docs/reference/errors.md is generated from this table.
 export const ERRORS = {
   'HR-FW-001': {
     title: 'RootMissing',
@@ -111,11 +111,95 @@ export const ERRORS = {
     cause: 'a key is neither Ed25519 nor ECDSA on P-256',
     cure: 'make one with "kubectl hedgerow firmware keygen"',
   },
+  'HR-FW-101': {
+    title: 'MessageTooLarge',
+    cause: 'a device sent more bytes on a firmware topic than the protocol allows: 4096 for a state, 8192 for hello and log',
+    cure: 'correct the firmware of the device; the message was dropped unread',
+  },
+  'HR-FW-102': {
+    title: 'MessageMalformed',
+    cause:
+      'a state or hello of a device is not in the form of the protocol: a field is missing, wrong or unknown, or does not go with the state',
+    cure: 'compare what the device sends with docs/reference/firmware-protocol.md and its test vectors; the message was dropped',
+  },
+  'HR-FW-103': {
+    title: 'OtherDevice',
+    cause: 'a message names another device than the topic that it came on',
+    cure: 'the device has the configuration of another one, or tries to speak for it; the topic counts, the message was dropped',
+  },
+  'HR-FW-104': {
+    title: 'OtherDirective',
+    cause: 'a state is about another component, sequence or nonce than those of the directive that is open',
+    cure: 'nothing, when a rollout has just given the device a newer directive; otherwise publish the directive again, the device then answers it',
+  },
+  'HR-FW-105': {
+    title: 'ReportReplayed',
+    cause:
+      'boot counter and number of a message are not above those of the last one: it is an old message, or the device has lost its counters',
+    cure: 'a device whose memory was really erased is enrolled again; else find out who repeats its messages',
+  },
+  'HR-FW-106': {
+    title: 'AlreadyEnded',
+    cause: 'a device reports another state for a directive that has ended; only a rollback can follow a success',
+    cure: 'a further try needs a directive with a higher sequence; the end that was counted stays',
+  },
+  'HR-FW-107': {
+    title: 'OtherImageRuns',
+    cause: 'a device says Confirmed and runs another image than the directive was about',
+    cure: 'the device counts "written" as success; correct its firmware. It is not counted as confirmed',
+  },
+  'HR-FW-108': {
+    title: 'NotRebooted',
+    cause: 'a device says Confirmed and its boot counter is not above the one that it had before: it cannot run what it has not booted',
+    cure: 'correct the firmware of the device; it is not counted as confirmed',
+  },
+  'HR-FW-109': {
+    title: 'SecurityCounterTooLow',
+    cause: 'a device says Confirmed and its security counter is below the one of the release: it could still be given an older image',
+    cure: 'raise the counter when an image is confirmed, before Confirmed is reported',
+  },
+  'HR-FW-110': {
+    title: 'BootReportMissing',
+    cause: 'a boot key is registered for the device and its Confirmed comes without a boot report',
+    cure: 'send the boot report of the bootloader with Confirmed; without it only the image itself vouches for itself',
+  },
+  'HR-FW-111': {
+    title: 'BootReportUnsigned',
+    cause: 'the boot report of a device is no envelope, or the boot key that is registered for the device has not signed it',
+    cure: 'if the bootloader has a new key, register that; otherwise something on the device forges boot reports: quarantine it',
+  },
+  'HR-FW-112': {
+    title: 'BootReportContradicts',
+    cause:
+      'the boot report is genuine and says something else than the message it came with: another device, component, boot, image, counter or directive',
+    cure: 'the running image lies or repeats an old boot report: quarantine the device and look at what it runs',
+  },
+  'HR-FW-113': {
+    title: 'StateImpossible',
+    cause: 'a device reports a state that a directive with this action cannot lead to, or goes back to an earlier one',
+    cure: 'compare the device with the table of states in docs/reference/firmware-protocol.md; the message was dropped',
+  },
+  'HR-FW-120': {
+    title: 'DirectiveInvalid',
+    cause: 'a directive is outside the bounds of the protocol, and every device would refuse it',
+    cure: 'correct what the message names; nothing was signed',
+  },
+  'HR-FW-121': {
+    title: 'DirectiveKeyUnusable',
+    cause: 'the key for directives is unreadable, of another kind than P-256 or Ed25519, or does not belong to its certificate',
+    cure: 'give a key in PEM without a pass phrase and the certificate that was issued for it, leaf first',
+  },
+  'HR-FW-122': {
+    title: 'DirectiveCertificateUnfit',
+    cause:
+      'the certificate for directives is not for this site, not for code signing, a CA, or not valid now: devices would refuse what it signs',
+    cure: 'issue one with usages "digital signature" and "code signing" and the single URI urn:hedgerow:firmware:directive:<namespace>',
+  },
 } as const;
 
 export type FirmwareCode = keyof typeof ERRORS;
 
-/** `found`: in words, more exact than the table's cause. Never anything of a private key. */
+/** `found`: in words, more exact than the table's cause. Never anything of a private key, never a text that a device wrote. */
 export type Problem = { code: FirmwareCode; found?: string };
 
 /** `HR-FW-003 RootSkipped: where: what was found. Cure: …` */

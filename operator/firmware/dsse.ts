@@ -1,0 +1,63 @@
+// DSSE envelopes (https://github.com/secure-systems-lab/dsse): bytes, their type and who signed them. Nothing of the payload is read here.
+import { type KeyObject, verify } from 'node:crypto';
+import { readBounded } from './json.ts';
+import { isObject, type Json } from './strict-json.ts';
+
+export type Signature = { keyid: string; sig: Buffer; x5c?: readonly Buffer[] };
+export type Envelope = { payloadType: string; payload: Buffer; signatures: readonly Signature[] };
+
+/** A certificate and its issuers that a signature may bring, as in RFC 7515 §4.1.6. */
+const MOST_CERTIFICATES = 3;
+const MOST_SIGNATURES = 16;
+
+/** What is signed: DSSE's pre-authentication encoding. */
+export function preAuthentication(payloadType: string, payload: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `), payload]);
+}
+
+export function writeEnvelope({ payloadType, payload, signatures }: Envelope): Buffer {
+  const written = signatures.map(({ keyid, sig, x5c }) => ({
+    ...{ keyid, sig: sig.toString('base64') },
+    ...(x5c === undefined ? {} : { x5c: x5c.map((der) => der.toString('base64')) }),
+  }));
+  return Buffer.from(JSON.stringify({ payload: payload.toString('base64'), payloadType, signatures: written }));
+}
+
+/** Total over all bytes; undefined for what is no envelope. */
+export function readEnvelope(bytes: Uint8Array, mostBytes: number): Envelope | undefined {
+  return envelopeOf(readBounded(bytes, mostBytes));
+}
+
+/** The same of JSON that is read already. Fields that DSSE does not know are passed over, as it says. */
+export function envelopeOf(value: Json | undefined): Envelope | undefined {
+  if (!isObject(value) || typeof value.payloadType !== 'string' || !Array.isArray(value.signatures)) return undefined;
+  const payload = base64(value.payload);
+  const signatures = value.signatures.map(signatureOf);
+  if (payload === undefined || signatures.length === 0 || signatures.length > MOST_SIGNATURES) return undefined;
+  const whole = signatures.filter((one) => one !== undefined);
+  return whole.length === signatures.length ? { payloadType: value.payloadType, payload, signatures: whole } : undefined;
+}
+
+/** Ed25519, or ECDSA with SHA-256 as ASN.1 DER: the key decides. Another key has signed nothing. */
+export function isSignedBy({ payloadType, payload }: Envelope, { sig }: Signature, key: KeyObject): boolean {
+  const isP256 = key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  if (!isP256 && key.asymmetricKeyType !== 'ed25519') return false;
+  return verify(isP256 ? 'sha256' : null, preAuthentication(payloadType, payload), key, sig);
+}
+
+function signatureOf(value: Json): Signature | undefined {
+  if (!isObject(value)) return undefined;
+  const { keyid = '' } = value;
+  const sig = base64(value.sig);
+  if (typeof keyid !== 'string' || sig === undefined) return undefined;
+  if (value.x5c === undefined) return { keyid, sig };
+  if (!Array.isArray(value.x5c) || value.x5c.length > MOST_CERTIFICATES) return undefined;
+  const ders = value.x5c.map(base64).filter((der) => der !== undefined);
+  return ders.length === value.x5c.length ? { keyid, sig, x5c: ders } : undefined;
+}
+
+/** Standard or URL-safe alphabet (DSSE lets both), nothing else in it. */
+function base64(value: Json | undefined): Buffer | undefined {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) return undefined;
+  return Buffer.from(value, 'base64');
+}
