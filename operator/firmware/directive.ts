@@ -1,6 +1,7 @@
 // Directives: what a device is told to do, signed for it alone. Pure; the nonce and the clock are the caller's.
 import type { DirectiveSigner } from './directive-signer.ts';
-import { preAuthentication, writeEnvelope } from './dsse.ts';
+import { writeEnvelope } from './dsse.ts';
+import { preAuthentication } from './envelope.ts';
 import type { Problem } from './errors.ts';
 import { type Directive, isDirective } from './messages.ts';
 import { DIRECTIVE_TYPE, MOST_BYTES } from './protocol.ts';

@@ -1,5 +1,6 @@
-// DSSE envelopes (https://github.com/secure-systems-lab/dsse): bytes, their type and who signed them. Nothing of the payload is read here.
+// Envelopes of messages between driver and device (DSSE): small, with one kind of payload, and with the certificate of the key. Those of releases: envelope.ts.
 import { type KeyObject, verify } from 'node:crypto';
+import { preAuthentication } from './envelope.ts';
 import { readBounded } from './json.ts';
 import { isObject, type Json } from './strict-json.ts';
 
@@ -9,11 +10,6 @@ export type Envelope = { payloadType: string; payload: Buffer; signatures: reado
 /** A certificate and its issuers that a signature may bring, as in RFC 7515 §4.1.6. */
 const MOST_CERTIFICATES = 3;
 const MOST_SIGNATURES = 16;
-
-/** What is signed: DSSE's pre-authentication encoding. */
-export function preAuthentication(payloadType: string, payload: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `), payload]);
-}
 
 export function writeEnvelope({ payloadType, payload, signatures }: Envelope): Buffer {
   const written = signatures.map(({ keyid, sig, x5c }) => ({

@@ -53,7 +53,7 @@ export function envelopeText({ payload, payloadType, signatures }: Envelope): st
 }
 
 /** What is signed: PAE of the DSSE specification. */
-function preAuthentication(type: string, payload: Buffer): Buffer {
+export function preAuthentication(type: string, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 }
 

@@ -101,6 +101,12 @@ describe('layers', () => {
     expect(wrong.map(say)).toEqual([]);
   });
 
+  it('the reference device shares no code with the operator; what writes its test vectors may', () => {
+    const own = join('test', 'simulator', 'firmware');
+    const wrong = imports.filter((i) => i.file.startsWith(own) && !isTest(i.file) && !i.file.endsWith('main.ts') && i.target?.startsWith('operator'));
+    expect(wrong.map(say)).toEqual([]);
+  });
+
   it('code that decides knows neither the API server nor a clock', () => {
     const deciding = inOperator.filter((i) =>
       /\/(decide|plan|model|effective|posture|authenticate|acl-[a-z]+|networkpolicy|csr|subject)\.ts$/.test(i.file),
