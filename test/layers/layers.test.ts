@@ -103,7 +103,9 @@ describe('layers', () => {
 
   it('the reference device shares no code with the operator; what writes its test vectors may', () => {
     const own = join('test', 'simulator', 'firmware');
-    const wrong = imports.filter((i) => i.file.startsWith(own) && !isTest(i.file) && !i.file.endsWith('main.ts') && i.target?.startsWith('operator'));
+    const wrong = imports.filter(
+      (i) => i.file.startsWith(own) && !isTest(i.file) && !i.file.endsWith('main.ts') && i.target?.startsWith('operator'),
+    );
     expect(wrong.map(say)).toEqual([]);
   });
 
