@@ -62,7 +62,39 @@ describe('kubectl hedgerow rollout plan', () => {
     const { out } = await plan('--wave', 'lab');
     expect(out).toMatch(/^((berlin|paris|rome|oslo)\/cam-\d\n){5}$/);
     const report = JSON.parse((await plan('-o', 'json')).out) as Json;
-    expect(report).toMatchObject({ release: 'berlin/cam-2.4.0', gateNeeds: 149, held: 1, incompatible: 20, left: 0 });
+    expect(report).toMatchObject({ release: 'berlin/cam-2.4.0', gateNeeds: 149, notReached: { Incompatible: 20, Held: 1 } });
+  });
+
+  it('says of each device that it does not reach why', async () => {
+    const one = release();
+    one.spec.requires = [{ component: 'bootloader', version: '>=1.4.0' }];
+    const runs = (at: number, running: object): object => ({ ...camera(at), status: { firmware: running } });
+    const boot = { version: '1.5.0', digest: 'sha256:c' };
+    written([
+      one,
+      runs(0, { bootloader: boot }),
+      runs(1, { bootloader: { ...boot, version: '1.3.9' } }),
+      runs(2, { bootloader: boot, app: { version: '2.5.0', digest: 'sha256:d' } }),
+      runs(3, { bootloader: boot, app: { version: '2.3.0', digest: 'sha256:d', securityCounter: 8 } }),
+      runs(4, { bootloader: boot, app: { version: '2.4.0', digest: `sha256:${'b'.repeat(64)}` } }),
+      runs(5, { bootloader: { version: 'new', digest: 7 } }),
+      { ...camera(6, { firmware: { pin: '2.3.0' } }), status: 'odd' },
+    ]);
+    expect((await plan('--not-reached')).out).toBe(
+      [
+        'DEVICE         WHY       REASON',
+        'paris/cam-1    Blocked   it needs bootloader >=1.4.0 first and runs 1.3.9',
+        'rome/cam-2     Newer     it runs 2.5.0',
+        'oslo/cam-3     Newer     its security counter is 8, that of the release 7',
+        'berlin/cam-4   Current   it runs 2.4.0',
+        'paris/cam-5    Blocked   it needs bootloader >=1.4.0 first and runs an unknown one',
+        'rome/cam-6     Held      spec.firmware.pin 2.3.0',
+        '',
+      ].join('\n'),
+    );
+    expect((await plan()).out).toMatch(
+      /not reached +2 that need something else first, 2 that run something newer, 1 that run it already, 1 held\n/,
+    );
   });
 
   it('ends with 0 where each gate can pass and everybody is in a wave', async () => {

@@ -1,10 +1,11 @@
 // `kubectl hedgerow rollout plan`: which devices a FirmwareRelease reaches in which wave, and what its gates can show, before anything is rolled out.
-import { deviceKind } from '../api/device.ts';
+import { type Device, deviceKind } from '../api/device.ts';
 import { type FirmwareReleaseSpec, firmwareReleaseKind } from '../api/firmware-release.ts';
 import { specProblems } from '../api/validate.ts';
 import {
   type Candidate,
   leastTime,
+  type Misfit,
   planWaves,
   type Step,
   sampleToPass,
@@ -36,13 +37,14 @@ and so many without failure that chance cannot explain it. A wave with fewer tha
 
   --release [NS/]NAME          which FirmwareRelease, where there are several
   --wave NAME                  print the devices of this wave instead, in their order
+  --not-reached                print the devices that are in no wave instead, and why
   --output, -o json            everything for scripts
 
 The order within a wave follows from the UIDs of release and Devices: only where the manifests have them (metadata.uid) are these the devices that the cluster takes.
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 done, but a gate cannot pass by itself, devices are in no wave, or a file could not be read: it is named.
 `,
-  flags: { release: TEXT, wave: TEXT, ...OUTPUT_FLAG, help: { type: 'boolean', short: 'h' } },
+  flags: { release: TEXT, wave: TEXT, 'not-reached': { type: 'boolean' }, ...OUTPUT_FLAG, help: { type: 'boolean', short: 'h' } },
   async run(values, output) {
     const json = wantsJson(values);
     const found = await objectsBelow(required(values, 'DIR'), text(values, 'release'), output);
@@ -50,6 +52,7 @@ Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 done, but a gate cann
     const wave = text(values, 'wave');
     const report = reportOf(found.release, plan);
     if (wave !== undefined) output.out(devicesText(wave, plan));
+    else if (values['not-reached'] === true) output.out(outText(plan));
     else if (json) output.out(`${JSON.stringify(report, undefined, 2)}\n`);
     else output.out(planText(report));
     for (const line of report.attention) output.err(`kubectl hedgerow: ${explain('HR-CLI-077', printable(line))}\n`);
@@ -122,12 +125,26 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 
 function candidateOf(device: Json): Candidate {
   const { name, namespace, uid, labels } = metaOf(device);
-  const { hardware, firmware } = device.spec as {
-    hardware?: { model?: string; revision?: string };
-    firmware?: { hold?: boolean; pin?: string };
+  const { hardware, firmware } = device.spec as Device['spec'];
+  return {
+    ...{ uid: uid ?? `${namespace}/${name}`, namespace, name, labels },
+    ...{ model: hardware?.model, revision: hardware?.revision, hold: firmware?.hold === true, pin: firmware?.pin ?? '' },
+    running: runningIn(device.status),
   };
-  const isHeld = firmware?.hold === true || (firmware?.pin ?? '') !== '';
-  return { uid: uid ?? `${namespace}/${name}`, namespace, name, labels, model: hardware?.model, revision: hardware?.revision, isHeld };
+}
+
+const VERSION = /^\d+\.\d+\.\d+([-+].*)?$/;
+
+/** What a status says of firmware, as far as it can be read: what cannot is not known. */
+function runningIn(status: unknown): Candidate['running'] {
+  const firmware = isObject(status) && isObject(status.firmware) ? status.firmware : {};
+  return Object.fromEntries(
+    Object.entries(firmware).flatMap(([component, record]) => {
+      const { version, digest, securityCounter } = isObject(record) ? record : {};
+      if (typeof version !== 'string' || !VERSION.test(version) || typeof digest !== 'string') return [];
+      return [[component, { version, digest, ...(typeof securityCounter === 'number' ? { securityCounter } : {}) }]];
+    }),
+  );
 }
 
 type Row = {
@@ -149,9 +166,8 @@ type Report = {
   steps: Row[];
   /** When devices may download and install, where that is not always: open, or when next, RFC 3339. */
   windows: { what: string; opens: string }[];
-  incompatible: number;
-  held: number;
-  left: number;
+  /** Devices that it selects and that are in no wave, by why. */
+  notReached: Partial<Record<Misfit['why'] | 'InNoWave', number>>;
   attention: string[];
 };
 
@@ -169,9 +185,11 @@ function reportOf({ key, hasUid, spec }: Release, plan: WavePlan): Report {
     ...(plan.left.length === 0 ? [] : [`${plan.left.length} devices are in no wave: ${someOf(plan.left)}`]),
     ...(hasUid ? [] : [`${key} has no metadata.uid: the devices of a wave will be others in the cluster, their numbers are right`]),
   ];
-  const counts = { incompatible: plan.incompatible.length, held: plan.held.length, left: plan.left.length };
+  const notReached: Report['notReached'] = {};
+  for (const { why } of plan.out) notReached[why] = (notReached[why] ?? 0) + 1;
+  if (plan.left.length > 0) notReached.InNoWave = plan.left.length;
   const gateNeeds = Number.isFinite(needed) ? needed : null;
-  return { release: key, component: spec.component, version: spec.version, gateNeeds, steps, windows, ...counts, attention };
+  return { release: key, component: spec.component, version: spec.version, gateNeeds, steps, windows, notReached, attention };
 }
 
 function opensAt(windows: NonNullable<Windows>): string {
@@ -209,7 +227,7 @@ const someOf = (devices: readonly Candidate[]): string => {
   return [...names, ...(devices.length > SHOWN ? [`and ${devices.length - SHOWN} more`] : [])].join(', ');
 };
 
-function planText({ release, component, version, gateNeeds, steps, windows, incompatible, held, left }: Report): string {
+function planText({ release, component, version, gateNeeds, steps, windows, notReached }: Report): string {
   const gate = gateNeeds === 0 ? 'none: each wave starts when the one before has ended' : gateNeeds === null ? 'never passes' : undefined;
   const head = facts([
     ['release', release],
@@ -217,7 +235,7 @@ function planText({ release, component, version, gateNeeds, steps, windows, inco
     ['gate', gate ?? `passes from ${gateNeeds} devices without failure on`],
     ...windows.map(({ what, opens }): [string, string] => [`${what} opens`, opens]),
     ['takes at least', spanText(steps.reduce((sum, { leastSeconds }) => sum + leastSeconds, 0) * 1000)],
-    ['not reached', `${incompatible} without an artifact for their hardware, ${held} held, ${left} in no wave`],
+    ['not reached', notReachedText(notReached)],
   ]);
   const can = ({ gate: one, last }: Row): string =>
     last ? 'last' : one === 'None' ? 'no gate' : one === 'Passes' ? 'yes' : 'asks a person';
@@ -231,6 +249,30 @@ function planText({ release, component, version, gateNeeds, steps, windows, inco
     can(row),
   ]);
   return `${head}\n${growingTable(['WAVE', 'DEVICES', 'SITES', 'AT LEAST', 'SOAK', 'APPROVAL', 'GATE CAN PASS'])(rows)}`;
+}
+
+function notReachedText(counts: Report['notReached']): string {
+  const words = {
+    Incompatible: 'without an image for them',
+    Blocked: 'that need something else first',
+    Newer: 'that run something newer',
+    Current: 'that run it already',
+    Held: 'held',
+    InNoWave: 'in no wave',
+  } as const;
+  const parts = Object.entries(words).flatMap(([why, said]) => {
+    const count = counts[why as keyof typeof words];
+    return count === undefined ? [] : [`${count} ${said}`];
+  });
+  return parts.length === 0 ? 'nobody' : parts.join(', ');
+}
+
+function outText({ out, left }: WavePlan): string {
+  const rows = [
+    ...out.map(({ device, why, reason }) => [`${device.namespace}/${device.name}`, why, reason]),
+    ...left.map(({ namespace, name }) => [`${namespace}/${name}`, 'InNoWave', 'no wave takes it']),
+  ];
+  return growingTable(['DEVICE', 'WHY', 'REASON'])(rows);
 }
 
 function devicesText(wave: string, { steps }: WavePlan): string {

@@ -10,6 +10,7 @@ import {
   unsigned,
 } from './envelope.ts';
 import { explain, type Problem, type Result, resultOf } from './errors.ts';
+import type { Misfit as MisfitPart } from './fit.ts';
 import { sampleToPass as samplePart } from './gate.ts';
 import { leastTime as leastTimePart } from './offers.ts';
 import { keyFromPem, type PublicKey } from './public-key.ts';
@@ -23,6 +24,7 @@ import { type ReleaseFacts, readStatement, statementOf } from './statement.ts';
 import { type Candidate as CandidatePart, planWaves as planPart, type Step as StepPart, type WavePlan as WavePlanPart } from './waves.ts';
 import { windowFault as windowFaultPart, windowAt as windowPart } from './windows.ts';
 
+export type Misfit = MisfitPart;
 export type Candidate = CandidatePart;
 export type Step = StepPart;
 export type WavePlan = WavePlanPart;

@@ -1,4 +1,4 @@
-// Which of two versions is older (semver.org §11). Pure.
+// Which of two versions is older (semver.org §11), and which are in a range. Pure.
 
 /** Whether `a` comes before `b`; what stands after + does not count. Both are versions in the API's form. */
 export function isBelow(a: string, b: string): boolean {
@@ -8,6 +8,17 @@ export function isBelow(a: string, b: string): boolean {
     if (number !== other) return number < other;
   }
   return isEarlier(left.pre, right.pre);
+}
+
+/** Whether a version meets every comparison of a range such as `>=2.1.0 <2.4.0`; what is not known is in none. A pre-release is in a range by its order alone. */
+export function isInRange(version: string | undefined, range: string): boolean {
+  return version !== undefined && range.split(' ').every((comparison) => meets(version, comparison));
+}
+
+function meets(version: string, comparison: string): boolean {
+  const [, operator = '=', bound = ''] = /^(>=|<=|>|<|=)?(.*)$/.exec(comparison) ?? [];
+  const [below, above] = [isBelow(version, bound), isBelow(bound, version)];
+  return { '>=': !below, '<=': !above, '>': above, '<': below, '=': !below && !above }[operator] ?? false;
 }
 
 function partsOf(version: string): { core: number[]; pre: string[] } {

@@ -2,19 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { FirmwareReleaseSpec } from '../api/firmware-release.ts';
 import { type Labels, selects } from '../api/label-selector.ts';
+import { type FirmwareFacts, type Misfit, misfitOf } from './fit.ts';
 import { sizeOf } from './size.ts';
 
 /** A device as far as a rollout has to know it. */
-export type Candidate = {
+export type Candidate = FirmwareFacts & {
   /** metadata.uid; where there is none yet, `<namespace>/<name>`. */
   uid: string;
   namespace: string;
   name: string;
   labels: Labels;
-  model?: string | undefined;
-  revision?: string | undefined;
-  /** It stays out of rollouts: spec.firmware.hold, or a pin to another version. */
-  isHeld: boolean;
 };
 
 export type ReleaseFacts = { uid: string; spec: FirmwareReleaseSpec };
@@ -24,24 +21,22 @@ export type Step = { wave: string; part: number; parts: number; devices: readonl
 
 export type WavePlan = {
   steps: readonly Step[];
-  /** Selected, but no artifact is for their hardware. */
-  incompatible: readonly Candidate[];
-  held: readonly Candidate[];
+  /** Selected, but the release is not for them. */
+  out: readonly (Misfit & { device: Candidate })[];
   /** Selected and fit, and in no wave. */
   left: readonly Candidate[];
 };
 
 type Wave = FirmwareReleaseSpec['rollout']['waves'][number];
-type Artifact = FirmwareReleaseSpec['artifacts'][number];
 
 /** Waves are disjoint: a device is in the first that takes it. A share is one of the devices that the wave's selector selects, whichever waves they are in. */
 export function planWaves({ uid, spec }: ReleaseFacts, devices: readonly Candidate[]): WavePlan {
   const selected = devices.filter(({ labels }) => selects(spec.selector, labels));
-  const held = selected.filter(({ isHeld }) => isHeld);
-  const incompatible = selected.filter((device) => !device.isHeld && artifactFor(spec.artifacts, device) === undefined);
+  const judged = selected.map((device) => ({ device, misfit: misfitOf(spec, device) }));
+  const out = judged.flatMap(({ device, misfit }) => (misfit === undefined ? [] : [{ ...misfit, device }]));
   const fit = inOrder(
     uid,
-    selected.filter((device) => !device.isHeld && artifactFor(spec.artifacts, device) !== undefined),
+    judged.filter(({ misfit }) => misfit === undefined).map(({ device }) => device),
   );
   const taken = new Set<string>();
   const steps = spec.rollout.waves.flatMap((wave) => {
@@ -51,22 +46,7 @@ export function planWaves({ uid, spec }: ReleaseFacts, devices: readonly Candida
     for (const device of parts.flat()) taken.add(device.uid);
     return parts.map((part, at): Step => ({ wave: wave.name, part: at + 1, parts: parts.length, devices: part }));
   });
-  return { steps, incompatible, held, left: fit.filter((device) => !taken.has(device.uid)) };
-}
-
-/**
- * The whole image for this hardware: the first artifact that is no delta and names it, or names none. Vendor and class ids are the device's own to compare: it says
- * them in its hello and refuses what is not for it.
- */
-export function artifactFor(
-  artifacts: readonly Artifact[],
-  { model, revision }: Pick<Candidate, 'model' | 'revision'>,
-): Artifact | undefined {
-  const among = (values: readonly string[] | undefined, value: string | undefined): boolean =>
-    values === undefined || values.length === 0 || (value !== undefined && values.includes(value));
-  return artifacts.find(
-    ({ baseDigest, hardware }) => baseDigest === undefined && among(hardware?.models, model) && among(hardware?.revisions, revision),
-  );
+  return { steps, out, left: fit.filter((device) => !taken.has(device.uid)) };
 }
 
 /** By SHA-256 of `<release>/<device>`: no device is first in every release, and which are cannot be chosen by a name. */
