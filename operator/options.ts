@@ -1,5 +1,6 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
+import { networkCanaries, type ProbeFlags, probe } from './probe-options.ts';
 
 export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
 
@@ -14,9 +15,6 @@ export type TrustFlags = {
   switchShare: number;
   certificate: { namespace: string; name: string } | undefined;
 };
-
-/** How the operator tries what the broker enforces. `issuer.namespace`: undefined for a ClusterIssuer. */
-export type ProbeFlags = { host: string; port: number; caFile: string | undefined; issuer: IssuerRef & { namespace: string | undefined } };
 
 export type Options = {
   kubeconfig: string | undefined;
@@ -150,7 +148,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
       probe: probe(values),
-      networkCanaries: canaries(values['network-canaries']),
+      networkCanaries: networkCanaries(values['network-canaries']),
       crl: crl(values['crl-url'], values['crl-ca-file']),
       trust: trust(values),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
@@ -193,38 +191,6 @@ function crl(at: string | undefined, caFile: string | undefined): Options['crl']
   if (at === undefined && caFile === undefined) return undefined;
   if (at === undefined || caFile === undefined) throw new Error('--crl-url and --crl-ca-file go together');
   return { url: url('crl-url', at), caFile };
-}
-
-function probe(values: Record<string, unknown>): ProbeFlags | undefined {
-  const given = (flag: string): string | undefined => (typeof values[flag] === 'string' ? values[flag] : undefined);
-  const at = given('broker-mqtt');
-  if (at === undefined) {
-    const without = ['broker-mqtt-ca-file', 'probe-issuer'].find((flag) => given(flag) !== undefined);
-    if (without !== undefined) throw new Error(`--${without} means nothing without --broker-mqtt`);
-    return undefined;
-  }
-  const [, inBrackets, plain, digits = ''] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(at) ?? [];
-  const host = inBrackets ?? plain;
-  if (host === undefined || Number(digits) === 0) throw new Error(`--broker-mqtt ${at} is not HOST:PORT`);
-  const caFile = given('broker-mqtt-ca-file') ?? given('broker-ca-file');
-  return { host, port: port('broker-mqtt', digits), caFile, issuer: probeIssuer(given('probe-issuer') ?? given('default-issuer') ?? '') };
-}
-
-function canaries(label: string | undefined): string | undefined {
-  if (label !== undefined && !/^[A-Za-z0-9][-A-Za-z0-9_./]*=[A-Za-z0-9][-A-Za-z0-9_.]*$/.test(label))
-    throw new Error(`--network-canaries ${label} is not LABEL=VALUE`);
-  return label;
-}
-
-/** A request stands in the namespace of its Issuer: one without a namespace is not known yet when the operator starts. */
-function probeIssuer(text: string): ProbeFlags['issuer'] {
-  const [kind, ...words] = text.split('/');
-  const [first = '', second = ''] = words;
-  if (kind === 'ClusterIssuer' && words.length === 1 && first !== '') return { kind, name: first, namespace: undefined };
-  if (kind === 'Issuer' && words.length === 2 && first !== '' && second !== '') return { kind, namespace: first, name: second };
-  throw new Error(
-    '--broker-mqtt needs --probe-issuer: ClusterIssuer/NAME or Issuer/NAMESPACE/NAME, of a CA that the broker trusts for devices',
-  );
 }
 
 function trust(values: Record<string, unknown>): TrustFlags | undefined {

@@ -40,6 +40,7 @@ const RANK: Record<string, number> = {
   crl: 4,
   cli: 5,
   'options.ts': 0,
+  'probe-options.ts': 0,
   'standalone.ts': 6,
   'main.ts': 7,
 };

@@ -9,7 +9,7 @@ import { systemClock } from '../../operator/runtime/clock.ts';
 import { createLog } from '../../operator/runtime/log.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { waitFor } from '../harness/wait.ts';
-import { LAB, OFFICE, type RoomWorld, rightsOf, startRoomWorld } from './broker-fixture.ts';
+import { adoptRoomBroker, LAB, OFFICE, type RoomWorld, rightsOf, startRoomWorld } from './broker-fixture.ts';
 
 let world: RoomWorld;
 let room: Broker;
@@ -109,6 +109,23 @@ describe('a broker that enforces its text', () => {
     await waitFor('it to be thrown out', () => (made.device.closed ? true : undefined), { timeoutMs: 60_000 });
     const again = await world.attempt(other);
     expect(again).toMatchObject({ ok: false });
+  });
+});
+
+describe('a broker that others use', () => {
+  it('passes too: their rules stay, and the fence around ours holds for the canary', async () => {
+    await world.halt();
+    const rules = '{allow, all, subscribe, ["board/today"]}.\n{allow, all, publish, ["#"]}.\n{allow, all, subscribe, ["#"]}.\n';
+    await world.standIn.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules } });
+    room = world.start({ canary: true });
+    await waitFor('it to be seen', () => (room.authorization('thermo-1.berlin', OFFICE).state === 'foreign' ? true : undefined), {
+      timeoutMs: 30_000,
+    });
+    expect(room.textInForce()).toBeUndefined();
+    await adoptRoomBroker(world, { segments: world.wish.segments, keep: 'all', yes: true });
+    await startProbe();
+    await until('passed');
+    expect(await text()).toContain('board/today');
   });
 });
 
