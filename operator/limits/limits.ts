@@ -88,8 +88,11 @@ export function createLimits(deps: LimitsDeps): Limits {
 
   function looked(clients: ReadonlyMap<string, ClientSeen>): void {
     const watched = new Map<string, { watched: Watched; device: DeviceOfLimits }>();
+    const bySegment = new Map<Key, Watched['limits'] | undefined>();
     for (const device of devices.all()) {
-      const limits = measuredOf(deps.rules(segmentKeyOf(device)));
+      const segment = segmentKeyOf(device);
+      const limits = bySegment.has(segment) ? bySegment.get(segment) : measuredOf(deps.rules(segment));
+      bySegment.set(segment, limits);
       if (limits === undefined && !device.saysLimitExceeded) continue;
       const name = deviceName(device.name, device.namespace);
       watched.set(name, { watched: { name, limits: limits ?? {}, saysOver: device.saysLimitExceeded }, device });

@@ -24,7 +24,14 @@ export const CLEAR_MS = 300_000;
 /** Counts of a client that is away are kept for so long: whoever comes back in between is not a stranger. */
 const FORGET_MS = 3_600_000;
 
-type Client = { tracks: Partial<Record<Measured, Track>>; texts: string; seenAtMs: number; over: (Over & { atMs: number }) | undefined };
+type Client = {
+  tracks: Partial<Record<Measured, Track>>;
+  /** What is measured, of limits as they are written in `texts`. */
+  allowances: readonly (readonly [Measured, Allowance])[];
+  texts: string;
+  seenAtMs: number;
+  over: (Over & { atMs: number }) | undefined;
+};
 
 export class Meter {
   #clients = new Map<string, Client>();
@@ -58,7 +65,7 @@ export class Meter {
   #next(nowMs: number, { name, limits, saysOver }: Watched, readings: Readings | undefined, look: Look): Client | undefined {
     const client = this.#recall(name, limits, nowMs);
     if (readings !== undefined) client.seenAtMs = nowMs;
-    const found = readings === undefined ? undefined : measureAll(client, limits, readings, nowMs);
+    const found = readings === undefined ? undefined : measureAll(client, readings, nowMs);
     if (found !== undefined) {
       client.over = { ...found, atMs: nowMs };
       look.fresh.push({ ...found, name });
@@ -72,17 +79,23 @@ export class Meter {
   #recall(name: string, limits: Watched['limits'], nowMs: number): Client {
     const texts = MEASURED.map((one) => limits[one] ?? '').join(' ');
     const before = this.#clients.get(name);
-    return before?.texts === texts ? before : { tracks: {}, texts, seenAtMs: nowMs, over: undefined };
+    return before?.texts === texts ? before : { tracks: {}, allowances: allowancesOf(limits), texts, seenAtMs: nowMs, over: undefined };
   }
 }
 
+function allowancesOf(limits: Watched['limits']): Client['allowances'] {
+  return MEASURED.flatMap((limit) => {
+    const allowance = allowanceOf(limits[limit] ?? '');
+    return allowance === undefined ? [] : [[limit, allowance] as const];
+  });
+}
+
 /** The first limit that it is above; all are counted. */
-function measureAll(client: Client, limits: Watched['limits'], readings: Readings, atMs: number): Over | undefined {
+function measureAll(client: Client, readings: Readings, atMs: number): Over | undefined {
   let found: Over | undefined;
-  for (const limit of MEASURED) {
-    const allowance: Allowance | undefined = allowanceOf(limits[limit] ?? '');
+  for (const [limit, allowance] of client.allowances) {
     const reading = readings[limit];
-    if (allowance === undefined || reading === undefined) continue;
+    if (reading === undefined) continue;
     const { track, excess } = measure(client.tracks[limit], { atMs, ...reading }, allowance);
     client.tracks[limit] = track;
     if (excess !== undefined) found ??= { limit, allowed: allowance.text, excess };
