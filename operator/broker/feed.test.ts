@@ -107,6 +107,11 @@ describe('the rules by which EMQX tells', () => {
       1,
     ],
     [
+      'a rule that tells somebody else too',
+      (rest) => void Object.assign(rest.held.get('/rules/hedgerow-denials') ?? {}, { actions: ['http:hedgerow-events', 'http:x'] }),
+      1,
+    ],
+    [
       'an action that leads elsewhere',
       (rest) => void Object.assign(rest.held.get('/actions/http:hedgerow-events') ?? {}, { connector: 'x' }),
       8,
@@ -126,6 +131,16 @@ describe('the rules by which EMQX tells', () => {
     await feed.enforce();
     expect(rest.writes).toHaveLength(writes);
     expect(JSON.stringify([...rest.held].sort())).toBe(before);
+  });
+
+  it('what another process has left is made anew, with the token of this one', async () => {
+    const [before, s] = [await scene(), await scene()];
+    await before.feed.enforce();
+    for (const [path, part] of before.rest.held) s.rest.held.set(path, part);
+    const left = before.rest.authorization;
+    await s.feed.enforce();
+    expect(s.rest.writes).toHaveLength(8);
+    expect(s.rest.authorization).not.toBe(left);
   });
 
   it('a broker that refuses them keeps nobody from anything, and a metric says so', async () => {

@@ -16,6 +16,8 @@ function scene(options: { devices?: number; rules?: Rules } = {}) {
   const world = {
     rules: options.rules ?? { limits: { messages: '10/s' }, triggers: ['LimitExceeded'] },
     interventions: new Map<string, QuarantineOf | 'another'>(),
+    /** Devices whose Intervention has expired. */
+    ended: new Set<string>(),
     /** What the API server has and the cache does not show yet. */
     stored: new Map<string, Intervention>(),
     cacheFollows: true,
@@ -48,7 +50,9 @@ function scene(options: { devices?: number; rules?: Rules } = {}) {
       get: (key) => (names.includes(key.slice('berlin/'.length)) ? view(key.slice('berlin/'.length)) : undefined),
       countOf: () => names.length,
       lifecycle: (key) =>
-        [...world.interventions.values()].some((one) => one !== 'another' && `berlin/${one.device}` === key) ? 'Quarantined' : 'Active',
+        [...world.interventions.values()].some((one) => one !== 'another' && `berlin/${one.device}` === key && !world.ended.has(one.device))
+          ? 'Quarantined'
+          : 'Active',
     },
     events: { totals: (client) => world.told.get(client) ?? { denied: 0, connected: 0 } },
     rules: () => world.rules,
@@ -131,6 +135,16 @@ describe('a device above the limits of its segment', () => {
     expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
   });
 
+  it('one that a person released and that goes on is quarantined again, within its own place in the budget', async () => {
+    const s = scene();
+    for (let n = 0; n < 3; n++) await s.look('d-1');
+    s.world.stored.clear();
+    s.world.interventions.clear();
+    for (let n = 0; n < 3; n++) await s.look('d-1', 'd-2');
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+    expect(s.seen.events.map(({ on }) => on)).toEqual(['d-2']);
+  });
+
   it('an hour later the next one may go', async () => {
     const s = scene();
     for (let n = 0; n < 3; n++) await s.look('d-1');
@@ -152,6 +166,32 @@ describe('a device above the limits of its segment', () => {
     expect(s.seen.events.map(({ on }) => on)).toEqual(['d-2']);
   });
 
+  it('one that was made and not heard of is found by its name, counts in the budget, and is no failure', async () => {
+    const s = scene();
+    s.world.cacheFollows = false;
+    const spec = { target: { kind: 'Device', name: 'd-1' }, action: 'Quarantine', requestedBy: SELF, reason: 'r' };
+    s.world.stored.set('d-1-limit-exceeded', { metadata: { name: 'd-1-limit-exceeded', namespace: 'berlin' }, spec } as Intervention);
+    for (let n = 0; n < 3; n++) await s.look('d-1');
+    for (let n = 0; n < 3; n++) await s.look('d-2');
+    expect([...s.world.stored.keys()]).toEqual(['d-1-limit-exceeded']);
+    expect(s.seen.events.map(({ on, reason }) => `${on} ${reason}`)).toEqual(['d-2 QuarantineBudgetSpent']);
+  });
+
+  it('one of a person under that name is not taken for ours', async () => {
+    const s = scene();
+    const byAlice = {
+      name: 'd-1-limit-exceeded',
+      namespace: 'berlin',
+      device: 'd-1',
+      requestedBy: 'alice',
+      createdAt: '2026-01-01T00:00:00Z',
+    };
+    s.world.interventions.set(byAlice.name, byAlice);
+    s.world.ended.add('d-1');
+    for (let n = 0; n < 3; n++) await s.look('d-1');
+    expect(s.seen.events).toMatchObject([{ on: 'd-1', reason: 'QuarantineNameTaken' }]);
+  });
+
   it('what cannot be written is tried again', async () => {
     const s = scene();
     s.world.fails = 2;
@@ -165,7 +205,8 @@ describe('a device above the limits of its segment', () => {
   });
 
   it('denials quarantine where the policy asks for it; those of a device that is shut are no reason when it is released', async () => {
-    const s = scene({ rules: { limits: undefined, triggers: ['AuthorizationDenials'] } });
+    // Enough devices that the budget is not what keeps it from a second quarantine.
+    const s = scene({ devices: 40, rules: { limits: undefined, triggers: ['AuthorizationDenials'] } });
     let denied = 0;
     const deny = async (count: number): Promise<void> => {
       denied += count;
@@ -185,6 +226,8 @@ describe('a device above the limits of its segment', () => {
     s.world.interventions.clear();
     for (let n = 0; n < 10; n++) await deny(n === 0 ? 500 : 0);
     expect(s.world.stored.size).toBe(0);
+    for (let n = 0; n < 3; n++) await deny(50);
+    expect(s.world.stored.size).toBe(1);
   });
 
   it('one that connects again and again is above connectRate, as far as the broker tells', async () => {

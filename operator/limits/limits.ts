@@ -158,7 +158,8 @@ export function createLimits(deps: LimitsDeps): Limits {
       standing: named === undefined ? undefined : isOurs ? ('ours' as const) : ('another' as const),
       spent: spent({
         nowMs: clock.now(),
-        made: madeBy(user),
+        // A device that comes again takes no other place: the budget counts devices.
+        made: madeBy(user).filter((one) => one.device !== device.key),
         segment,
         devicesOfSegment: devices.countOf(segment),
         devicesOfFleet: devices.count(),

@@ -49,11 +49,24 @@ describe('what one client has sent, by two readings of one count', () => {
     ],
     ['a count that goes back is no sending', [at(0, 5_000), at(15, 100), at(30, 100)], Array(3).fill(undefined)],
     [
+      'and hides nothing that is sent after it',
+      [at(0, 5_000), at(15, 100), at(30, 1_700)],
+      [undefined, undefined, { amount: 1_600, overMs: 30_000 + LAG_MS }],
+    ],
+    [
       'after an excess the reckoning begins anew',
       [at(0, 0), at(15, 1_500), at(30, 1_510), at(45, 1_520)],
       [undefined, { amount: 1_500, overMs: 30_000 }, undefined, undefined],
     ],
   ])('%s', (_name, readings, expected) => expect(run(TEN, readings)).toEqual(expected));
+
+  it('a fifth above the limit is found after two windows', () => {
+    const found = run(
+      TEN,
+      Array.from({ length: 12 }, (_, n) => at(15 * n, 180 * n)),
+    );
+    expect(found.filter((excess) => excess !== undefined).length).toBeGreaterThan(0);
+  });
 
   it('by the hour: what is within the hour is allowed, the rest is seen in the hour', () => {
     const limit = allowanceOf('100/h') ?? expect.fail();
