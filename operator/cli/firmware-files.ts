@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import {
   explainFirmware,
   MAX_ROOT_BYTES,
+  type Problem,
   type PublicKey,
   publicKeyFrom,
   type Result,
   type SigningKey,
   signingKeyFrom,
 } from '../firmware/firmware.ts';
+import { printable } from './adoption-text.ts';
 import { CliError } from './errors.ts';
 
 /** Beside the roots, until enough have signed it. */
@@ -20,8 +22,11 @@ const MAX_KEY_BYTES = 16 * 1024;
 /** The value; else the command ends with the code, the file's name in front of what was found. */
 export function good<T>(result: Result<T>, file: string): T {
   if (result.ok) return result.value;
-  throw new Error(explainFirmware(result.problem, file));
+  throw refusal(result.problem, file);
 }
+
+/** What was found may hold words of the file, and the file may be a stranger's. */
+export const refusal = (problem: Problem, file: string): Error => new Error(printable(explainFirmware(problem, file)));
 
 /** At most `most` bytes and one more: enough to see that it is too large. */
 export async function bytesOf(path: string, most: number): Promise<Buffer> {

@@ -1,5 +1,5 @@
 // `kubectl hedgerow firmware root init | change | sign | show`: which keys people trust for firmware, as TUF root metadata in a folder.
-import { link, unlink } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_ROOT_BYTES, newestRoot, progressOf, type Root, rootDraft, rootFrom, withRootSignature } from '../firmware/firmware.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
@@ -135,8 +135,6 @@ async function shelf(dir: string): Promise<Shelf> {
   const bytes = await bytesIfThere(join(dir, DRAFT), MAX_ROOT_BYTES);
   if (bytes === undefined) return { before, draft: undefined, pin };
   const root = good(rootFrom(bytes), DRAFT);
-  // Left by a run that was killed after it had published it.
-  if (before !== undefined && root.digest === before.digest) return { before, draft: undefined, pin };
   const wanted = (before?.version ?? 0) + 1;
   if (root.version !== wanted) throw new CliError('HR-CLI-083', `${DRAFT} holds version ${root.version}, and the next one is ${wanted}`);
   return { before, draft: { root, bytes }, pin };
@@ -160,11 +158,10 @@ async function keep(dir: string, before: Root | undefined, bytes: Uint8Array): P
   await writeWhole(join(dir, DRAFT), Buffer.from(bytes).toString());
   if (!progressOf(root, before).isComplete) return rootText({ newest: before, draft: root, pin: undefined, now: 0 });
   const name = `${root.version}.root.json`;
-  // A link, for it fails where a file of that name has come meanwhile.
-  await link(join(dir, DRAFT), join(dir, name)).catch((error: NodeJS.ErrnoException) => {
-    throw new CliError('HR-CLI-044', `${join(dir, name)} (${error.code ?? 'unknown'})`);
+  const path = join(dir, name);
+  await rename(join(dir, DRAFT), path).catch((error: NodeJS.ErrnoException) => {
+    throw new CliError('HR-CLI-044', `${path} (${error.code ?? 'unknown'})`);
   });
-  await unlink(join(dir, DRAFT)).catch(() => undefined);
   const digest = root.version === 1 ? `\nPin it: its SHA-256 is ${root.digest}\n` : '';
   return `${rootText({ newest: root, draft: undefined, pin: undefined, now: 0 })}\nEnough have signed: ${name} is published.\n${digest}`;
 }

@@ -1,17 +1,9 @@
 // `kubectl hedgerow firmware verify`: whether a release may run, by the roots and nothing else.
-import {
-  advance,
-  artifactOf,
-  explainFirmware,
-  MAX_ENVELOPE_BYTES,
-  type Remembered,
-  type Root,
-  verifyRelease,
-} from '../firmware/firmware.ts';
+import { advance, artifactOf, MAX_ENVELOPE_BYTES, type Remembered, type Root, verifyRelease } from '../firmware/firmware.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { Command } from './command.ts';
 import { CliError } from './errors.ts';
-import { bytesIfThere, bytesOf, digestOfFile, good, rootsIn } from './firmware-files.ts';
+import { bytesIfThere, bytesOf, digestOfFile, good, refusal, rootsIn } from './firmware-files.ts';
 import { releaseText } from './firmware-release-text.ts';
 import { OUTPUT_FLAG, required, TEXT, text, wantsJson } from './flags.ts';
 import { writeWhole } from './import-files.ts';
@@ -81,7 +73,7 @@ async function trustedRoot(values: Values, clock: Pick<Clock, 'now'>): Promise<R
   const { remembered } = chain;
   if (file !== undefined && remembered !== undefined && remembered.version !== before?.version)
     await writeWhole(file, `${JSON.stringify(remembered)}\n`);
-  if (!chain.ok) throw new Error(explainFirmware(chain.problem, dir));
+  if (!chain.ok) throw refusal(chain.problem, dir);
   return chain.root;
 }
 
