@@ -1,6 +1,6 @@
 // What one client may do at EMQX: the rules that concern it, with its names filled in, and the first of them that matches.
 import type { AclBroker } from './acl-broker.ts';
-import type { AclRule, Action, Proof, Qos } from './acl-rule.ts';
+import { type AclRule, type Action, ANY_QOS, type Proof, type Qos } from './acl-rule.ts';
 import type { AclClient } from './acl-who.ts';
 import { EVERYTHING, isFilter, type Levels, levelsOf, matches } from './topic.ts';
 
@@ -17,12 +17,17 @@ export type Reading = 'may' | 'must';
 const WHOLE: readonly RightTopic[] = EVERYTHING.map((levels) => ({ levels, literal: false, sure: true }));
 
 export function rightsOf(client: AclClient, broker: AclBroker): Right[] {
-  return broker.rulesFor(client).flatMap(({ who, topics, fault: _fault, ...rule }) => {
+  const rights: Right[] = [];
+  for (const { who, topics, fault: _fault, ...rule } of broker.rulesFor(client)) {
     const applies = who(client);
-    if (applies === false) return [];
+    if (applies === false) continue;
     const own = topics === 'all' ? WHOLE : topics.flatMap(({ text, literal }) => (literal ? [eq(text)] : fill(text, client)));
-    return own.length === 0 ? [] : [{ ...rule, topics: own, sure: applies === true }];
-  });
+    if (own.length > 0) rights.push({ ...rule, topics: own, sure: applies === true });
+    // Whatever stands below a rule that decides about everything is never asked.
+    if (applies && topics === 'all' && rule.action === 'all' && rule.retain === 'all' && ANY_QOS.every((qos) => rule.qos.includes(qos)))
+      break;
+  }
+  return rights;
 }
 
 /** A placeholder in it stays text. */

@@ -12,7 +12,8 @@ export type AclClient = {
   attributes: Readonly<Record<string, string>>;
 };
 
-export type Who = (client: AclClient) => boolean | undefined;
+/** `byName`: it looks at more than attributes. */
+export type Who = ((client: AclClient) => boolean | undefined) & { byName?: boolean };
 
 /** Undefined: the condition is not understood. */
 export function readWho(term: Term): Who | undefined {
@@ -33,11 +34,12 @@ function readAll(terms: readonly Term[], word: 'and' | 'or'): Who | undefined {
   const parts = terms.map(readWho);
   if (parts.some((part) => part === undefined)) return undefined;
   const decides = word === 'or';
-  return (client) => {
+  const all: Who = (client) => {
     const answers = parts.map((part) => part?.(client));
     if (answers.includes(decides)) return decides;
     return answers.includes(undefined) ? undefined : !decides;
   };
+  return Object.assign(all, { byName: parts.some((part) => part?.byName) });
 }
 
 function readAttribute(name: Term, value: Term): Who | undefined {
@@ -48,13 +50,12 @@ function readAttribute(name: Term, value: Term): Who | undefined {
 
 function readText(term: Term, of: (client: AclClient) => string | undefined): Who | undefined {
   const test = readTest(term);
-  return (
-    test &&
-    ((client) => {
-      const value = of(client);
-      return value === undefined ? undefined : test(value);
-    })
-  );
+  if (test === undefined) return undefined;
+  const who: Who = (client) => {
+    const value = of(client);
+    return value === undefined ? undefined : test(value);
+  };
+  return Object.assign(who, { byName: true });
 }
 
 /** A plain text is the whole value; a pattern is found anywhere in it. */
@@ -78,8 +79,9 @@ const MOST_KNOWN = 10_000;
 function readAddresses(terms: readonly Term[]): Who | undefined {
   const ranges = terms.map((term) => (term.is === 'text' ? rangeOf(term.value) : undefined));
   if (ranges.some((range) => range === undefined)) return undefined;
-  return ({ address }) => {
+  const who: Who = ({ address }) => {
     const from = address === undefined ? undefined : rangeOf(address);
     return from && ranges.some((range) => range !== undefined && contains(range, from));
   };
+  return Object.assign(who, { byName: true });
 }

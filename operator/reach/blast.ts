@@ -1,7 +1,7 @@
 // How far something comes that has taken a device: over ports and topics, from one to the next. Pure.
 import { type Arrow, type Graph, graphOf, type Node } from './arrows.ts';
 import { byCodeUnits, workloadText } from './connections.ts';
-import { meetingText } from './intent.ts';
+import { meetingText } from './intent-filter.ts';
 import { portWords } from './intent-relation.ts';
 import { podsOf } from './network-answer.ts';
 import type { Survey } from './survey.ts';

@@ -4,13 +4,12 @@ import { rightsOf } from './acl-rights.ts';
 import type { Action } from './acl-rule.ts';
 import { grantsOf } from './broker-answer.ts';
 import { type BrokerUse, type Holder, type NotInForce, refusedTo, usesOf } from './broker-rights.ts';
-import type { BrokerView, Member } from './broker-view.ts';
+import type { BrokerView, Member, Standpoint } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import type { Delivery } from './delivery.ts';
 import { type ClientGroup, deliveryGroups } from './delivery-groups.ts';
-import { meetingText } from './intent.ts';
+import { meetingText } from './intent-filter.ts';
 import type { Grant } from './intent-grants.ts';
-import type { Survey } from './survey.ts';
 import { covers, type Levels, levelsOf } from './topic.ts';
 
 /** From devices of one segment (`<namespace>/<name>`, by their manifests) to others of one; `topics` with {publisher} and {subscriber}. `meant`: SegmentPolicies grant it too. */
@@ -39,26 +38,32 @@ export type BrokerFleet = {
   notInForce(device?: string): readonly NotInForce[];
 };
 
-/** `apart`: `<namespace>/<name>` of a device that is asked about alone, whatever its lifecycle. */
-export function fleetAtBroker(view: BrokerView, survey: Survey, apart?: string): BrokerFleet {
-  const members = new Map(view.fleet(survey, apart).map((member) => [member.client.clientid, member]));
+/** `all`: who is in it. `apart`: `<namespace>/<name>` of a device that is asked about alone, whatever its lifecycle. */
+export function fleetAtBroker(
+  view: BrokerView,
+  survey: Standpoint,
+  apart?: string,
+  all: readonly Member[] = view.fleet(survey, apart),
+): BrokerFleet {
+  const members = new Map(all.map((member) => [member.client.clientid, member]));
   const clients = [...members.values()].map(({ client }) => client);
   const { groups, between } = deliveryGroups(clients, view.acl, undefined, {
     words: [...survey.relation.rights.values()].flatMap((rights) => rights.flatMap(({ filter }) => levelsOf(filter))),
     mark({ clientid }) {
       const { key, segment, lifecycle } = members.get(clientid) ?? NOBODY;
-      return JSON.stringify([segment, lifecycle, key === apart]);
+      return `${segment} ${lifecycle} ${key === apart}`;
     },
   });
   /** One that is asked about alone is not counted among the others of its segment. */
   const side = ({ segment, key }: Member): string => `${key === apart} ${segment}`;
-  const sizes = Map.groupBy(members.values(), side);
+  const sizes = new Map<string, number>();
+  for (const member of all) sizes.set(side(member), (sizes.get(side(member)) ?? 0) + 1);
   const parts = groups.flatMap((group, number): Part[] => {
     const [first, second] = group.members;
     const member = members.get(first?.clientid ?? '');
     if (first === undefined || member === undefined) return [];
     const { length } = group.members;
-    const of = sizes.get(side(member))?.length ?? length;
+    const of = sizes.get(side(member)) ?? length;
     const part = { group, number, of, second: second?.clientid, member, devices: length, rights: rightsOf(first, view.acl) };
     return [{ ...part, only: whichOf([{ ...part, only: '' }]) }];
   });
@@ -71,16 +76,27 @@ export function fleetAtBroker(view: BrokerView, survey: Survey, apart?: string):
     (device: string) =>
     ({ member }: Part): boolean =>
       member.key === device;
-  let all: readonly BrokerWay[] | undefined;
+  let pairs: readonly Found[][] | undefined;
+  const foundAll = (): readonly Found[][] => {
+    pairs ??= parts.map((a) => parts.flatMap((b) => found(a, b)));
+    return pairs;
+  };
+  let known: readonly BrokerWay[] | undefined;
   return {
     ways() {
-      all ??= waysOf(parts.flatMap((a) => parts.flatMap((b) => found(a, b))));
-      return all;
+      known ??= waysOf(foundAll().flat());
+      return known;
     },
     from: (device) => waysOf(parts.filter(isOne(device)).flatMap((a) => parts.flatMap((b) => found(a, b)))),
     to: (device) => waysOf(parts.filter(isOne(device)).flatMap((b) => parts.flatMap((a) => found(a, b)))),
     uses: (action, filter) => parts.flatMap((part) => usesOf(part, action, levelsOf(filter))),
-    pending: () => distinct(parts.flatMap((a) => parts.flatMap((b) => pendingBetween(a, b, found(a, b), survey)))),
+    pending: () =>
+      distinct(
+        foundAll().flatMap((ways, at) => {
+          const [a, byReceiver] = [parts[at], Map.groupBy(ways, ({ b }) => b)];
+          return a === undefined ? [] : parts.flatMap((b) => pendingBetween(a, b, byReceiver.get(b) ?? [], survey));
+        }),
+      ),
     notInForce: (device) => refusedTo(device === undefined ? parts : parts.filter(isOne(device)), survey),
   };
 }
@@ -92,9 +108,9 @@ type Part = Holder & { group: ClientGroup; number: number; of: number; second: s
 type Found = { a: Part; b: Part; delivery: Delivery; meant: boolean };
 
 /** Filters on which SegmentPolicies let the first of the one reach the other. */
-const meantBetween = (a: Part, b: Part, survey: Survey): Levels[] => passagesBetween(a, b, survey).map(({ levels }) => levels);
+const meantBetween = (a: Part, b: Part, survey: Standpoint): Levels[] => passagesBetween(a, b, survey).map(({ levels }) => levels);
 
-function pendingBetween(a: Part, b: Part, found: readonly Found[], survey: Survey): Pending[] {
+function pendingBetween(a: Part, b: Part, found: readonly Found[], survey: Standpoint): Pending[] {
   const [{ segment: from }, { segment: to }] = [a.member, b.member];
   const open = found.flatMap(({ delivery }) => (delivery.except.length === 0 ? [levelsOf(delivery.topic)] : []));
   return passagesBetween(a, b, survey).flatMap(({ levels, text }) => (covers(open, levels) ? [] : [{ from, to, topic: text }]));
@@ -102,7 +118,7 @@ function pendingBetween(a: Part, b: Part, found: readonly Found[], survey: Surve
 
 const distinct = (all: readonly Pending[]): Pending[] => [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
 
-function passagesBetween(a: Part, b: Part, { relation }: Survey): { levels: Levels; text: string }[] {
+function passagesBetween(a: Part, b: Part, { relation }: Standpoint): { levels: Levels; text: string }[] {
   if (a === b && a.second === undefined) return [];
   if (a.member.lifecycle !== 'Active' || b.member.lifecycle !== 'Active') return [];
   const [publisher, subscriber] = [a.member.client.clientid, receiverOf(a, b)];
@@ -183,9 +199,11 @@ function onlyOf(senders: readonly Part[], receivers: readonly Part[]): string {
 
 /** Empty: all of their segment. */
 function whichOf(parts: readonly Part[]): string {
+  const count = parts.reduce((sum, { devices }) => sum + devices, 0);
+  if (count === parts[0]?.of) return '';
+  if (count > MOST_NAMES) return `${count} of its devices`;
   const names = parts.flatMap(({ group }) => group.members.map(({ clientid }) => clientid));
-  if (names.length === parts[0]?.of) return '';
-  return names.length <= MOST_NAMES ? names.sort(byCodeUnits).join(' and ') : `${names.length} of its devices`;
+  return names.sort(byCodeUnits).join(' and ');
 }
 
 const MOST_NAMES = 3;

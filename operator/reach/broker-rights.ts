@@ -2,13 +2,12 @@
 import { decide, type Right } from './acl-rights.ts';
 import { type Action, ANY_QOS, type Proof } from './acl-rule.ts';
 import { grantOf, proofText } from './broker-answer.ts';
-import type { Member } from './broker-view.ts';
+import type { Member, Standpoint } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { deliveriesOf } from './delivery.ts';
 import type { Grant } from './intent-grants.ts';
 import { placeOf } from './intent-party.ts';
 import { keptBy, rightsAt } from './intent-topics.ts';
-import type { Survey } from './survey.ts';
 import { covers, EVERYTHING, intersection, type Levels, levelsOf, typicalTopics } from './topic.ts';
 
 /** Devices of one segment with the same rights, of which `member` is one. `only`: which of the segment, where they are not all. */
@@ -45,7 +44,7 @@ const named = (text: string, { client }: Member): string =>
     .join('/');
 
 /** Sorted; devices that are refused the same by the same rule are said once. */
-export function refusedTo(holders: readonly Holder[], survey: Survey): NotInForce[] {
+export function refusedTo(holders: readonly Holder[], survey: Standpoint): NotInForce[] {
   const known = new Map<string, NotInForce>();
   for (const holder of holders) {
     for (const one of refusedOf(holder, survey)) {
@@ -56,7 +55,7 @@ export function refusedTo(holders: readonly Holder[], survey: Survey): NotInForc
   return [...known].sort(([a], [b]) => byCodeUnits(a, b)).map(([, one]) => one);
 }
 
-function refusedOf({ member, devices, rights }: Holder, { facts, relation, lifecycles }: Survey): NotInForce[] {
+function refusedOf({ member, devices, rights }: Holder, { facts, relation, lifecycles }: Standpoint): NotInForce[] {
   const granted = rightsAt(placeOf({ device: member.key }, facts, relation, lifecycles), relation);
   return granted.flatMap(({ action, filter, grants }): NotInForce[] => {
     const refusal = refusalOf(

@@ -22,8 +22,11 @@ export type BrokerView = {
   notes: readonly string[];
   party(party: Party, survey: Survey): BrokerParty;
   /** All Devices that nothing keeps from connecting. Of a text alone those that are Active, for what shuts the others is not in it, and `besides`, `<namespace>/<name>` of one. */
-  fleet(survey: Survey, besides?: string): Member[];
+  fleet(survey: Standpoint, besides?: string): Member[];
 };
+
+/** What of manifests the fleet at the broker is compared with. */
+export type Standpoint = Pick<Survey, 'facts' | 'relation' | 'lifecycles'>;
 
 /** `key`: `<namespace>/<name>`; `segment` and `lifecycle` by its manifest. */
 export type Member = { key: string; segment: string; lifecycle: Lifecycle; client: AclClient };
@@ -43,17 +46,26 @@ export function brokerView(read: BrokerRead, now: number): BrokerView {
       ...others.map((as) => `bans by ${as.slice(0, 40)} were not compared`),
     ],
     party: (party, survey) => partyAt(party, survey, connected, bannedAs),
-    fleet: ({ facts, lifecycles }, besides) =>
-      [...facts.devices.values()].flatMap(({ key, wireName, segment, lifecycle: written }): Member[] => {
+    fleet({ facts, lifecycles }, besides) {
+      const bySegment = new Map<string, AclClient['attributes']>();
+      /** The same object for the same segment: a fleet has few of them and many devices. */
+      const attributesOf = (seg: string): AclClient['attributes'] => {
+        const attributes = bySegment.get(seg) ?? { seg };
+        bySegment.set(seg, attributes);
+        return attributes;
+      };
+      return [...facts.devices.values()].flatMap(({ key, wireName, segment, lifecycle: written }): Member[] => {
         const lifecycle = lifecycles.get(key) ?? written;
         if (read.live === undefined && lifecycle !== 'Active' && key !== besides) return [];
-        const { client, ban } = knownAs({ name: wireName, segment: wireSegment(segment) }, connected, bannedAs);
+        const { client, ban } = knownAs({ name: wireName, segment: wireSegment(segment) }, connected, bannedAs, attributesOf);
         return ban === undefined ? [{ key, segment, lifecycle, client }] : [];
-      }),
+      });
+    },
   };
 }
 
 type Live = NonNullable<BrokerRead['live']>;
+const NO_ATTRIBUTES: AclClient['attributes'] = {};
 type Bans = ReadonlyMap<string, Live['bans'][number]>;
 type Known = { client: AclClient; ban: string | undefined; note: string | undefined };
 
@@ -98,16 +110,19 @@ function wireSegment(key: string): string {
 }
 
 /** The segment in the certificate that it is connected with counts, not the one that it shall have. */
-function knownAs({ name, segment }: Named, connected: Live['clients'], bans: Bans): Known {
+function knownAs(
+  { name, segment }: Named,
+  connected: Live['clients'],
+  bans: Bans,
+  attributesOf = (seg: string): AclClient['attributes'] => ({ seg }),
+): Known {
   const row = connected.get(name);
   const seg = row === undefined ? segment : row.segment;
   const username = row?.username ?? '';
   const ban = bans.get(`clientid ${name}`) ?? (username === '' ? undefined : bans.get(`username ${username}`));
+  const attributes = seg === undefined ? NO_ATTRIBUTES : attributesOf(seg);
   return {
-    client: {
-      ...{ clientid: name, commonName: name, attributes: seg === undefined ? {} : { seg } },
-      ...(row === undefined ? {} : { username: row.username }),
-    },
+    client: { clientid: name, commonName: name, attributes, ...(row === undefined ? {} : { username: row.username }) },
     ban: ban && `${name} is banned at the broker, by ${ban.as}, until ${ban.until}: ${ban.reason}`,
     note: seg === segment ? undefined : `at the broker ${name} is in ${seg ?? 'no segment'}, by its manifest in ${segment}`,
   };

@@ -53,22 +53,53 @@ function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Lev
   const namesOf = (client: AclClient): (string | undefined)[] => used.map((of) => of(client));
   // A placeholder beside other characters of its level can make the word of another client: then each is a group of its own.
   const mixed = texts.some((text) => levelsOf(text).some((level) => level.includes('${') && !/^\$\{[^{}]*\}$/.test(level)));
+  // Clients with the same attributes mostly share the object, too.
+  const attributeSets = new Set(clients.map(({ attributes }) => attributes));
+  const attributeTexts = new Map([...attributeSets].map((attributes) => [attributes, attributesText(attributes)]));
   const words = new Set([
     ...named,
     ...texts.flatMap(levelsOf),
-    ...clients.flatMap(({ attributes }) => Object.values(attributes).flatMap(levelsOf)),
+    ...[...attributeSets].flatMap((attributes) => Object.values(attributes).flatMap(levelsOf)),
   ]);
   const owners = new Map<string, number>();
-  for (const client of clients)
-    for (const name of new Set(namesOf(client))) if (name !== undefined) owners.set(name, (owners.get(name) ?? 0) + 1);
+  for (const client of clients) {
+    const names = namesOf(client);
+    names.forEach((name, at) => {
+      if (name !== undefined && names.indexOf(name) === at) owners.set(name, (owners.get(name) ?? 0) + 1);
+    });
+  }
   /** More than a word of its own: two have it, a rule or an attribute says it too, or it is several levels. */
   const isSpecial = (name: string | undefined): boolean =>
     name !== undefined && (mixed || !PLAIN.test(name) || words.has(name) || owners.get(name) !== 1);
+  const applies = appliesIn(broker);
+  const numbers = new Map<string, number>();
+  /** Long texts by a number: there are few of them, and a key of each of many clients is made of them. */
+  const numberOf = (text: string): number => {
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    return number;
+  };
   return (client) => {
     const names = namesOf(client);
-    const applies = broker.rulesFor(client).map(({ who }) => ({ true: 'y', false: 'n', undefined: '?' })[String(who(client))]);
-    const attributes = Object.entries(client.attributes).sort(([a], [b]) => (a < b ? -1 : 1));
-    const equalNames = names.map((name) => (name === undefined ? -1 : names.indexOf(name)));
-    return JSON.stringify([names.some(isSpecial) ? names : [], equalNames, attributes, applies.join(''), broker.recordOf(client)]);
+    const attributes = attributeTexts.get(client.attributes) ?? '';
+    const equalNames = names.length < 2 ? names[0] === undefined : names.map((name) => (name === undefined ? -1 : names.indexOf(name)));
+    const special = names.some(isSpecial) ? numberOf(JSON.stringify(names)) : -1;
+    const record = numberOf(broker.recordOf(client));
+    return `${special} ${equalNames} ${numberOf(attributes)} ${numberOf(applies(client, attributes))} ${client.username === undefined} ${record}`;
+  };
+}
+
+const attributesText = (attributes: AclClient['attributes']): string =>
+  JSON.stringify(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** Which of the rules that all share apply. What looks at attributes alone is asked once for clients with the same: a fleet has few segments and many devices. Records of one client tell it apart by themselves. */
+function appliesIn({ shared }: AclBroker): (client: AclClient, attributes: string) => string {
+  const [byName, byAttributes] = [shared.filter(({ who }) => who.byName), shared.filter(({ who }) => !who.byName)];
+  const answers = (rules: AclBroker['shared'], client: AclClient): string => rules.map(({ who }) => String(who(client))).join();
+  const known = new Map<string, string>();
+  return (client, attributes) => {
+    const byThem = known.get(attributes) ?? answers(byAttributes, client);
+    known.set(attributes, byThem);
+    return byName.length === 0 ? byThem : `${byThem} ${answers(byName, client)}`;
   };
 }

@@ -27,11 +27,11 @@ export const deliveries = (from: AclClient, to: AclClient, broker: AclBroker): D
 
 /** `within`: the topics of this filter alone. */
 export function deliveriesOf(publisher: readonly Right[], subscriber: readonly Right[], within?: Levels): Delivery[] {
-  const named = [...publisher, ...subscriber].flatMap(({ topics }) => topics.map(({ levels }) => levels.length));
-  const longest = Math.max(within?.length ?? 0, ...named) + 1;
+  const longest = Math.max(within?.length ?? 0, longestOf(publisher), longestOf(subscriber)) + 1;
   const found = new Map<string, Delivery>();
+  const subscribed = byFirstWord(subscriber);
   for (const sent of filtersOf(publisher, 'publish')) {
-    for (const wanted of filtersOf(subscriber, 'subscribe')) {
+    for (const wanted of subscribed(sent[0] ?? '')) {
       const meeting = intersection(sent, receivable(wanted));
       const both = meeting && within ? intersection(meeting, within) : meeting;
       // A name that is compared letter by letter may hold what no topic holds.
@@ -48,6 +48,12 @@ export function deliveriesOf(publisher: readonly Right[], subscriber: readonly R
   return [...found.values()];
 }
 
+function longestOf(rights: readonly Right[]): number {
+  let longest = 0;
+  for (const { topics } of rights) for (const { levels } of topics) longest = Math.max(longest, levels.length);
+  return longest;
+}
+
 const merged = (a: Delivery, b: Delivery): Delivery => ({
   ...a,
   retained: a.retained || b.retained,
@@ -59,6 +65,28 @@ function filtersOf(rights: readonly Right[], action: 'publish' | 'subscribe'): L
   const own = rights.filter((right) => right.permission !== 'deny' && (right.action === 'all' || right.action === action));
   return own.flatMap(({ topics }) => topics.map(({ levels }) => levels));
 }
+
+type ByFirstWord = (word: string) => readonly Levels[];
+const knownFilters = new WeakMap<readonly Right[], ByFirstWord>();
+
+/** Filters to subscribe to of which a topic that begins with the word may be one, in their order: of a fleet the same rights are asked again and again. */
+function byFirstWord(rights: readonly Right[]): ByFirstWord {
+  const before = knownFilters.get(rights);
+  if (before !== undefined) return before;
+  const all = filtersOf(rights, 'subscribe');
+  const known = new Map<string, readonly Levels[]>();
+  const found: ByFirstWord = (word) => {
+    if (!isWord(word)) return all;
+    const some = known.get(word) ?? all.filter(([first = '']) => first === word || !isWord(first));
+    known.set(word, some);
+    return some;
+  };
+  knownFilters.set(rights, found);
+  return found;
+}
+
+/** Neither a wildcard nor the $ that stands for any. */
+const isWord = (level: string): boolean => level !== '+' && level !== '#' && !level.startsWith('\0');
 
 type Meeting = { publisher: readonly Right[]; subscriber: readonly Right[]; both: Levels; wanted: Levels };
 

@@ -16,6 +16,12 @@ export const isWithin = (narrow: string, wide: string): boolean => common(narrow
 /** A publisher and a subscriber meet there; only the devices of these names when one is given. */
 export type Meeting = { topic: string; publisher?: string; subscriber?: string };
 
+/** Where a policy names one device by a word, only that one is meant. */
+export function meetingText({ topic, publisher, subscriber }: Meeting): string {
+  const only = [...(publisher === undefined ? [] : [`from ${publisher}`]), ...(subscriber === undefined ? [] : [`to ${subscriber}`])];
+  return only.length === 0 ? topic : `${topic} only ${only.join(' ')}`;
+}
+
 /** Where what one device may publish meets what another one may subscribe to. Two devices never have one name. */
 export function meeting(publish: string, subscribe: string): Meeting | undefined {
   const only: Partial<Record<'publisher' | 'subscriber', string>> = {};

@@ -1,8 +1,10 @@
 // Who may reach whom as the SegmentPolicies, Devices and namespaces mean it, by ports and by topics, and why: the second reading of segmentation-edge.md 2.2, beside the one that compiles.
 import { contains, parseCidr } from './addresses.ts';
+import { type BrokerFleet, fleetAtBroker } from './broker-fleet.ts';
+import { type BrokerRead, brokerView, type Member } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { activeMembers, type DeviceFact, drop, type Facts, type Lifecycle, lifecyclesOf, readFacts, take } from './intent-facts.ts';
-import type { Action, Meeting } from './intent-filter.ts';
+import { type Action, meetingText } from './intent-filter.ts';
 import { ANY, type Answer, outsideWays, portAnswer, type TopicRight } from './intent-grants.ts';
 import { allPairs, type Members, meetingPairs, type Sides } from './intent-pairs.ts';
 import { type Party, type Place, placeOf } from './intent-party.ts';
@@ -35,6 +37,8 @@ export interface Intent {
   edges(device?: string): readonly Edge[];
   /** All Devices, by key, as they stand. */
   devices(): readonly DeviceFact[];
+  /** The fleet by what was read of the broker. `apart`: `<namespace>/<name>` of a device that is asked about alone. */
+  atBroker(read: BrokerRead, apart?: string): BrokerFleet;
   /** One object is new or other than before. */
   change(object: unknown): void;
   remove(object: unknown): void;
@@ -54,6 +58,7 @@ export function createIntent(manifests: Iterable<Manifest>, now: number): Intent
 export function intentOf(facts: Facts, derive: () => Relation, now: number): Intent {
   let relation: Relation | undefined;
   let fleet: Fleet | undefined;
+  let members: { of: Fleet; live: BrokerRead['live']; list: readonly Member[] } | undefined;
   const current = (): Relation => (relation ??= derive());
   const fleetNow = (): Fleet => (fleet ??= fleetOf(facts, now));
   const place = (party: Party): Place => placeOf(party, facts, current(), fleetNow().lifecycles);
@@ -80,6 +85,15 @@ export function intentOf(facts: Facts, derive: () => Relation, now: number): Int
       const { lifecycles } = fleetNow();
       const all = [...facts.devices.values()].map((device) => ({ ...device, lifecycle: lifecycles.get(device.key) ?? device.lifecycle }));
       return all.sort((a, b) => byCodeUnits(a.key, b.key));
+    },
+    atBroker(read, apart) {
+      const view = brokerView(read, now);
+      const standpoint = { facts, relation: current(), lifecycles: fleetNow().lifecycles };
+      if (apart !== undefined) return fleetAtBroker(view, standpoint, apart);
+      // Another text concerns the same devices.
+      if (members?.of !== fleetNow() || members.live !== read.live)
+        members = { of: fleetNow(), live: read.live, list: view.fleet(standpoint) };
+      return fleetAtBroker(view, standpoint, undefined, members.list);
     },
     change(object) {
       if (touched(object)) take(facts, 'change', object);
@@ -138,12 +152,6 @@ function edgesOf({ pairs, outside }: Relation, { members }: Fleet, device: Place
   });
   const leaving = outside.filter(isMeant).map(({ from, cidr, ports }): Edge => ({ from, to: cidr, ports, topics: [], devicePairs: 0 }));
   return [...inside, ...leaving].sort((a, b) => byCodeUnits(`${a.from} ${a.to}`, `${b.from} ${b.to}`));
-}
-
-/** Where a policy names one device by a word, only that one is meant. */
-export function meetingText({ topic, publisher, subscriber }: Meeting): string {
-  const only = [...(publisher === undefined ? [] : [`from ${publisher}`]), ...(subscriber === undefined ? [] : [`to ${subscriber}`])];
-  return only.length === 0 ? topic : `${topic} only ${only.join(' ')}`;
 }
 
 /** By a port: sentence 1, what nobody grants is denied; of two places that nobody regulates nothing is said. */

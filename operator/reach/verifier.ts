@@ -2,7 +2,7 @@
 // NetworkPolicies do by the evaluator.
 import { contains, parseCidr, rangeOf } from './addresses.ts';
 import { accessAnswer, type BrokerAnswer, deliveryAnswer } from './broker-answer.ts';
-import { type BrokerFleet, fleetAtBroker } from './broker-fleet.ts';
+import type { BrokerFleet } from './broker-fleet.ts';
 import { type BrokerRead, type BrokerView, brokerView } from './broker-view.ts';
 import { byCodeUnits } from './connections.ts';
 import { createEvaluator, type Evaluator } from './evaluate.ts';
@@ -67,9 +67,9 @@ export function createVerifier(manifests: readonly Manifest[], now: number, live
     notes: view?.notes ?? [],
     read,
     fleet(apart) {
-      if (view === undefined) return undefined;
-      if (apart !== undefined) return fleetAtBroker(view, survey, apart);
-      whole ??= fleetAtBroker(view, survey);
+      if (read === undefined) return undefined;
+      if (apart !== undefined) return intent.atBroker(read, apart);
+      whole ??= intent.atBroker(read);
       return whole;
     },
     can(from, to, means = {}) {

@@ -1,9 +1,10 @@
 // What the bench `verify` reads: policies with ways between neighbours, Devices, a pod of each segment, and the NetworkPolicies that the operator makes of them.
 import type { SegmentPolicySpec } from '../../operator/api/segment-policy.ts';
-import type { Manifest } from '../../operator/reach/reach.ts';
+import { sentText } from '../../operator/broker/testing/sent-text.ts';
+import type { BrokerRead, Manifest } from '../../operator/reach/reach.ts';
 import { buildModel, type PolicyFacts } from '../../operator/segments/model.ts';
 import { networkPoliciesOf } from '../../operator/segments/networkpolicy.ts';
-import { servicePolicies } from '../../operator/segments/testing/service-fleet.ts';
+import { rightsOfAll, servicePolicies } from '../../operator/segments/testing/service-fleet.ts';
 
 const NEIGHBOURS = 5;
 const PORTS = [443, 8443].map((port) => ({ protocol: 'TCP' as const, port }));
@@ -51,6 +52,12 @@ export function networkManifests(policies: readonly PolicyFacts[]): object[] {
     spec: { containers: [{ name: 'c' }] },
   }));
   return [...pods, ...[...model.verdicts.values()].flatMap(({ segment }) => (segment ? networkPoliciesOf(segment, model, BROKER) : []))];
+}
+
+/** What EMQX gives back of the text that the operator sends it for these policies, as bytes. */
+export function aclOf(policies: readonly PolicyFacts[]): BrokerRead {
+  const bytes = Buffer.from(JSON.stringify({ type: 'file', enable: true, rules: sentText(rightsOfAll(policies)) }));
+  return { sources: { sources: [JSON.parse(bytes.toString())] }, settings: { no_match: 'deny' } };
 }
 
 export const manifestsOf = (objects: readonly object[]): Manifest[] => objects.map((object) => ({ source: 'bench', object }));

@@ -1,11 +1,12 @@
-// Who may reach whom in a large fleet, from manifests: by ports and topics as the policies mean it, and by ports as the NetworkPolicies made of them allow it.
+// Who may reach whom in a large fleet: by ports and topics as the policies mean it, by ports as the NetworkPolicies made of them allow it, and by topics as the broker's own text lets it,
+// which the operator would send for them and which is read back.
 // The reference of a full answer is to ask device by device, measured on a part of the pairs; that of one changed policy is to start anew.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createIntent, type Intent, type Manifest, type PairCount, reachOf } from '../../operator/reach/reach.ts';
+import { type BrokerRead, createIntent, type Intent, type Manifest, type PairCount, reachOf } from '../../operator/reach/reach.ts';
 import type { PolicyFacts } from '../../operator/segments/model.ts';
 import type { Bench, Figure } from './figure.ts';
-import { deviceManifests, manifestsOf, networkManifests, policyManifest, verifyPolicies } from './verify-fleet.ts';
+import { aclOf, deviceManifests, manifestsOf, networkManifests, policyManifest, verifyPolicies } from './verify-fleet.ts';
 
 const DEVICES = 10_000;
 const SEGMENTS = 50;
@@ -21,37 +22,57 @@ export const verifyBench: Bench = {
     const network = manifestsOf(networkManifests(policies));
     progress(`${manifests.length} manifests, ${network.length} pods and NetworkPolicies, the median of ${rounds}`);
     const heapBefore = heapMiB();
-    const first = full(manifests, network);
+    const acl = aclOf(policies);
+    const first = full(manifests, network, acl);
     const { intent, count } = first;
     if (count.segments !== SEGMENTS || count.devices !== n) throw new Error(`read ${count.devices} Devices of ${count.segments} segments`);
     yield { figure: 'memory', value: heapMiB() - heapBefore, unit: 'MiB', n };
     yield { figure: 'rss', value: process.memoryUsage().rss / 2 ** 20, unit: 'MiB', n };
-    const runs = Array.from({ length: rounds }, () => timesOf(full(manifests, network)));
+    const runs = Array.from({ length: rounds }, () => timesOf(full(manifests, network, acl)));
     const each = deviceByDevice(intent, policies[0] as PolicyFacts, n);
     yield {
-      ...{ figure: 'full', value: median(runs.map(({ intentMs, networkMs }) => intentMs + networkMs)) / 1000, unit: 's', n },
+      ...{
+        figure: 'full',
+        value: median(runs.map(({ intentMs, networkMs, brokerMs }) => intentMs + networkMs + brokerMs)) / 1000,
+        unit: 's',
+        n,
+      },
       ...{ reference: 'asked device by device, from one of them', referenceValue: (each * n) / 1000 },
     };
     yield { figure: 'full-policies', value: median(runs.map(({ intentMs }) => intentMs)) / 1000, unit: 's', n };
     yield { figure: 'full-network', value: median(runs.map(({ networkMs }) => networkMs)) / 1000, unit: 's', n };
+    yield { figure: 'full-broker', value: median(runs.map(({ brokerMs }) => brokerMs)) / 1000, unit: 's', n };
     yield* pairs(count, first.connections);
+    yield { figure: 'ways-by-broker', value: first.ways, unit: 'pairs', n: SEGMENTS };
     yield* changes(intent, policies, manifests, n);
   },
 };
 
-type Full = { intent: Intent; count: PairCount; connections: number; intentMs: number; networkMs: number };
+type Full = { intent: Intent; count: PairCount; connections: number; ways: number; intentMs: number; networkMs: number; brokerMs: number };
 
-function full(manifests: readonly Manifest[], network: readonly Manifest[]): Full {
+function full(manifests: readonly Manifest[], network: readonly Manifest[], acl: BrokerRead): Full {
   const [{ intent, count }, intentMs] = timed(() => {
     const made = createIntent(manifests, 0);
     return { intent: made, count: made.pairs() };
   });
   const [{ connections }, networkMs] = timed(() => reachOf(network));
-  return { intent, count, connections: connections.length, intentMs, networkMs };
+  const [ways, brokerMs] = timed(() => waysAt(intent, acl));
+  return { intent, count, connections: connections.length, ways, intentMs, networkMs, brokerMs };
+}
+
+/** Pairs of segments of which the one hears the other at the broker; the text and the policies have to say the same. */
+function waysAt(intent: Intent, acl: BrokerRead): number {
+  const fleet = intent.atBroker(acl);
+  const ways = fleet.ways();
+  const [foreign] = ways.filter(({ meant, unsure }) => unsure || !meant);
+  if (foreign !== undefined) throw new Error(`${foreign.from} -> ${foreign.to}: the broker lets it through, and no policy`);
+  const waiting = fleet.pending()[0] ?? fleet.notInForce()[0];
+  if (waiting !== undefined) throw new Error(`not in force at the broker: ${JSON.stringify(waiting)}`);
+  return ways.length;
 }
 
 /** Without the answers, which would stay in memory. */
-const timesOf = ({ intentMs, networkMs }: Full) => ({ intentMs, networkMs });
+const timesOf = ({ intentMs, networkMs, brokerMs }: Full) => ({ intentMs, networkMs, brokerMs });
 
 function* pairs(count: PairCount, connections: number): Iterable<Figure> {
   for (const [name, value] of [['by-ports', count.byPorts] as const, ['by-topics', count.byTopics] as const, ['any', count.any] as const])
@@ -81,16 +102,18 @@ function* changes(intent: Intent, policies: readonly PolicyFacts[], manifests: r
     const policy = policies[at] as PolicyFacts;
     const changed = { ...policy, spec: { ...policy.spec, conduits: (policy.spec.conduits ?? []).slice(1) } };
     const network = manifestsOf(networkManifests(policies.map((one) => (one === policy ? changed : one))));
+    const acl = aclOf(policies.map((one) => (one === policy ? changed : one)));
     const [count, ms] = timed(() => {
       intent.change(policyManifest(changed));
       reachOf(network);
+      waysAt(intent, acl);
       return intent.pairs();
     });
     spent.push(ms);
     if (count.byPorts >= before.byPorts) throw new Error(`a conduit less, and ${count.byPorts} pairs instead of ${before.byPorts}`);
     if (at === 0) {
-      const anew = full([...manifestsOf([policyManifest(changed)]), ...manifests.filter((_, index) => index !== at)], network);
-      anewMs = anew.intentMs + anew.networkMs;
+      const anew = full([...manifestsOf([policyManifest(changed)]), ...manifests.filter((_, index) => index !== at)], network, acl);
+      anewMs = anew.intentMs + anew.networkMs + anew.brokerMs;
       if (JSON.stringify(anew.count) !== JSON.stringify(count))
         throw new Error(`a new start counts ${JSON.stringify(anew.count)}, not ${JSON.stringify(count)}`);
     }
