@@ -10,7 +10,8 @@ export type Envelope = { payload: Buffer; payloadType: string; signatures: reado
 /** `keyid` is a hint that nobody has signed: empty in envelopes of cosign. */
 export type EnvelopeSignature = { keyid: string; sig: Buffer };
 
-export const MAX_ENVELOPE_BYTES = 256 * 1024;
+/** What a small device can hold to check it: docs/reference/firmware-protocol.md. */
+export const MAX_ENVELOPE_BYTES = 64 * 1024;
 const MAX_SIGNATURES = 32;
 const STATEMENT_TYPE = 'application/vnd.in-toto+json';
 const BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle(\.v0\.\d+\+json|\+json;version=0\.\d+)$/;

@@ -63,8 +63,8 @@ export const ERRORS = {
   },
   'HR-FW-020': {
     title: 'EnvelopeTooLarge',
-    cause: 'the envelope is larger than 256 KiB or has more than 32 signatures',
-    cure: 'an envelope holds the statement, not the firmware: sign it anew',
+    cause: 'the envelope is larger than 64 KiB or has more than 32 signatures, or its statement is larger than 40 KiB',
+    cure: 'an envelope holds the statement, not the firmware; release in parts what is for very many kinds of hardware',
   },
   'HR-FW-021': {
     title: 'EnvelopeMalformed',

@@ -75,7 +75,7 @@ describe('a release', () => {
     ['whose keyid is a number', () => edited(good, (json) => (json.signatures[0].keyid = 7)), 'HR-FW-021'],
     ['with a key twice', () => Buffer.from(good.toString().replace('{', '{"payload":"AAAA",')), 'HR-FW-021'],
     ['with 33 signatures', () => edited(good, (json) => (json.signatures = Array(33).fill(json.signatures[0]))), 'HR-FW-020'],
-    ['of 257 KiB', () => Buffer.concat([good, Buffer.alloc(257 * 1024, ' ')]), 'HR-FW-020'],
+    ['of 65 KiB', () => Buffer.concat([good, Buffer.alloc(64 * 1024, ' ')]), 'HR-FW-020'],
     [
       'in a bundle of an unknown version',
       () => bundle({ dsseEnvelope: dsse() }, 'application/vnd.dev.sigstore.bundle.v1+json'),
@@ -193,6 +193,27 @@ describe('a release', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('of the largest statement has room for all signatures, and a larger one is not made', () => {
+    const revisions = (count: number): string[] => Array.from({ length: count }, (_, at) => `${at}`.padEnd(64, 'r'));
+    const many = (count: number) =>
+      releaseFacts({
+        artifacts: Array.from({ length: count }, (_, at) => ({
+          name: `a${at}`,
+          format: 'raw' as const,
+          size: 1,
+          hardware: { models: revisions(32), revisions: revisions(5) },
+          sha256: 'ab'.repeat(32),
+        })),
+      });
+    const full = merged(
+      signed(unsigned(statementOf(many(15))), anna),
+      Array.from({ length: 31 }, (_, at) => ({ keyid: `${at}`.padStart(64, '0'), sig: Buffer.alloc(72, at) })),
+    );
+    expect(full.payload.length).toBeGreaterThan(38_000);
+    expect(outcome(bytesOf(full), role(1))).toBe('may run');
+    expect(codeOf(() => statementOf(many(16)))).toBe('HR-FW-020');
   });
 
   it('is of files by digest and size', () => {

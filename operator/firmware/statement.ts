@@ -11,6 +11,8 @@ import { isBelow } from './version-order.ts';
 const STATEMENT = 'https://in-toto.io/Statement/v1';
 const PREDICATE = 'https://hedgerow.dev/firmware-release/v1';
 const MAX_ARTIFACTS = 16;
+/** Base64 of it and 32 signatures stay below 64 KiB. */
+const MAX_STATEMENT_BYTES = 40 * 1024;
 
 const { name, format, size, hardware, baseDigest } = artifact.properties;
 
@@ -64,7 +66,7 @@ export function readStatement(bytes: Uint8Array): ReleaseFacts {
   return joined(json as unknown as Static<typeof statementSchema>);
 }
 
-/** The bytes to sign. Throws `Refused` with HR-FW-026 where they could not be read again. */
+/** The bytes to sign. Throws `Refused`: HR-FW-020, or 026 where they could not be read again. */
 export function statementOf({ artifacts, ...facts }: ReleaseFacts): Buffer {
   const bytes = Buffer.from(
     JSON.stringify({
@@ -74,6 +76,8 @@ export function statementOf({ artifacts, ...facts }: ReleaseFacts): Buffer {
       predicate: { ...facts, artifacts: artifacts.map(({ sha256: _, ...rest }) => rest) },
     }),
   );
+  if (bytes.length > MAX_STATEMENT_BYTES)
+    throw new Refused('HR-FW-020', `its statement has ${bytes.length} bytes, more than ${MAX_STATEMENT_BYTES}`);
   readStatement(bytes);
   return bytes;
 }
