@@ -107,7 +107,7 @@ describe('for every history of a device and everything that can become of its me
         expect(did).toBe(true);
         expect(last.proof).toBe('Proven');
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
     expect(confirmed).toBeGreaterThan(0);
   });
@@ -124,7 +124,7 @@ describe('for every history of a device and everything that can become of its me
         });
         expect(said.some((one) => one.state === 'Confirmed' && one.digest === NEW && one.boot > 3 && one.securityCounter >= 5)).toBe(true);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 
@@ -140,7 +140,7 @@ describe('for every history of a device and everything that can become of its me
           return after;
         });
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 

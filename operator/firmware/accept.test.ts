@@ -125,5 +125,10 @@ describe('a directive', () => {
   it('of which nothing was heard has not ended', () => expect(hasEnded(OPEN, standingOf(OPEN))).toBe(false));
   it('keeps the code of its end', () =>
     expect(heard([state({ n: 2, state: 'Failed', code: 8 })]).standing).toMatchObject({ state: 'Failed', code: 8 }));
+  it('that a hello has shown to be rolled back gets its reason from the state after it, once', () => {
+    const back = [...TESTING, hello({ boot: 5 }), state({ boot: 5, n: 2, state: 'RolledBack', code: 10 })];
+    expect(heard(back).standing).toMatchObject({ state: 'RolledBack', code: 10 });
+    expect(heard([...back, state({ boot: 5, n: 3, state: 'RolledBack', code: 9 })]).standing).toMatchObject({ code: 10 });
+  });
   it('is for one device', () => expect(OPEN.device).toBe(DEVICE));
 });

@@ -55,7 +55,7 @@ export function hearState(open: OpenDirective, before: Standing, report: StateRe
   if (age !== 'Newer') return stale(before, age);
   const now = { ...before, boot: report.boot, n: report.n };
   if (before.state === 'Confirmed' && report.digest !== open.image?.digest) return taken(rolledBack(now, report.code));
-  if (hasEnded(open, before)) return report.state === before.state ? taken(now) : refused(before, 'HR-FW-106');
+  if (hasEnded(open, before)) return report.state === before.state ? taken(withCode(now, report.code)) : refused(before, 'HR-FW-106');
   if (!WAY[open.action].includes(report.state) || goesBack(before.state, report.state)) return refused(before, 'HR-FW-113');
   if (report.state === 'Confirmed') return confirmed(open, before, report, bootKey);
   const { code } = report;
@@ -133,6 +133,9 @@ function ageOf(before: Standing, { boot, n }: { boot: number; n: number }): Age 
 function rolledBack({ proof: _, code: __, ...now }: Standing, code?: number): Standing {
   return { ...now, state: 'RolledBack', ...(code === undefined ? {} : { code }) };
 }
+
+/** A rollback that a hello has shown gets its reason by the state after it; a reason that is known stays. */
+const withCode = (now: Standing, code: number | undefined): Standing => ({ ...(code === undefined ? {} : { code }), ...now });
 
 const taken = (standing: Standing): Heard => ({ standing, verdict: { result: 'Taken' } });
 const refused = (standing: Standing, code: FirmwareCode): Heard => ({ standing, verdict: { result: 'Refused', problem: { code } } });

@@ -1,6 +1,6 @@
 // The firmware of a device as far as updates go: docs/reference/firmware-protocol.md, the table of states. Whatever it has to remember is in its memory before it
-// acts or answers, so that it goes on after any power cut.
-import { randomBytes, type X509Certificate } from 'node:crypto';
+// acts or answers, so that it goes on after any power cut. It never puts a directive off: nobody uses it.
+import { randomBytes, randomInt, type X509Certificate } from 'node:crypto';
 import { type Booted, otherSlot } from './bootloader.ts';
 import { type Floor, judge } from './directive.ts';
 import { bring, type Fetch } from './download.ts';
@@ -29,6 +29,8 @@ export type World = {
   flash: Flash;
   /** Seconds; undefined for a device without a clock. */
   now(): number | undefined;
+  /** Seconds since some moment; it only rises. */
+  elapsed(): number;
   wait(ms: number): Promise<void>;
   /** Whether the broker has acknowledged it. */
   publish(topic: 'hello' | 'state' | 'log', payload: string): Promise<boolean>;
@@ -53,6 +55,8 @@ export class Agent {
   #n = 0;
   #isBusy = false;
   #saidHello = Number.NEGATIVE_INFINITY;
+  /** When the download began, or went on after a restart. */
+  #downloadsSince: number | undefined;
   wantsRestart = false;
 
   constructor(world: World, booted: Booted) {
@@ -63,6 +67,8 @@ export class Agent {
 
   /** After a start, and after each connect. */
   async connected(): Promise<void> {
+    // What comes meanwhile waits for its turn.
+    this.#isBusy = true;
     await this.#hello();
     this.#afterBoot();
     await this.#say();
@@ -107,6 +113,7 @@ export class Agent {
       this.#nvm.save({ ...this.#nvm.value, floors: noted });
       return this.#say({ directive, stage: 'Rejected', code: code ?? BUSY });
     }
+    this.#downloadsSince = undefined;
     const stage: Stage = code !== undefined ? 'Rejected' : directive.action === 'Cancel' ? 'Idle' : 'Accepted';
     this.#nvm.save({ floors: noted, job: { directive, stage, ...(code === undefined ? {} : { code }) } });
     await this.#say();
@@ -140,9 +147,16 @@ export class Agent {
     const { flash, fetch, wait, now, classId } = this.#world;
     const slot = otherSlot(this.#booted.slot);
     const before = job.stage === 'Downloading' ? (job.offset ?? 0) : undefined;
+    if (before === undefined) await wait(randomInt(job.directive.jitter * 1000 + 1));
+    if (this.#isTooLong(job)) return this.#to(job, { stage: 'Failed', code: 8 });
     const step = await bring(job.directive, before, { flash, fetch, wait, now: now(), classId, slot, services: this.#booted.services });
     if ('code' in step) return this.#to(job, { stage: step.rejected ? 'Rejected' : 'Failed', code: step.code });
     return this.#to(job, step.offset === undefined ? { stage: 'Verified' } : { stage: 'Downloading', offset: step.offset });
+  }
+
+  #isTooLong({ directive }: Job): boolean {
+    this.#downloadsSince ??= this.#world.elapsed();
+    return this.#world.elapsed() - this.#downloadsSince > directive.timeouts.download;
   }
 
   /** Written down first: whoever is started afterwards knows why. */
@@ -224,12 +238,11 @@ export class Agent {
   }
 
   async #helloAgain(): Promise<void> {
-    const now = performance.now() / 1000;
-    if (now - this.#saidHello >= HELLO_AGAIN_S) await this.#hello();
+    if (this.#world.elapsed() - this.#saidHello >= HELLO_AGAIN_S) await this.#hello();
   }
 
   async #hello(): Promise<void> {
-    this.#saidHello = performance.now() / 1000;
+    this.#saidHello = this.#world.elapsed();
     const { device, component, classId } = this.#world;
     const { boot, digest, version, slot, services, report } = this.#booted;
     const now = this.#world.now();

@@ -8,7 +8,6 @@ import { nextRoot, type Release, type Root, releaseOf } from './root.ts';
 import { compareVersions } from './version.ts';
 
 export type Slot = 'A' | 'B';
-export const SLOTS: readonly Slot[] = ['A', 'B'];
 export const otherSlot = (slot: Slot): Slot => (slot === 'A' ? 'B' : 'A');
 export const imageFile = (slot: Slot): string => `slot-${slot}.img`;
 export const statementFile = (slot: Slot): string => `slot-${slot}.json`;

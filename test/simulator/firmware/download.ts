@@ -1,7 +1,7 @@
 // How an image comes into a slot: the statement first, then bytes in pieces that are written down, then the digest of all of them.
 import { imageFile, type Services, type Slot, statementFile } from './bootloader.ts';
 import { sha256 } from './envelope.ts';
-import type { Flash } from './flash.ts';
+import { type Flash, NoSpace } from './flash.ts';
 import type { Directive } from './form.ts';
 
 /** At most `most` bytes from `from` on (Range); a status that is no success; or a connection that broke. */
@@ -28,12 +28,21 @@ const TRIES = 6;
 export async function bring(directive: Directive, offset: number | undefined, means: Means): Promise<Step> {
   const { artifact, release } = directive;
   if (artifact === undefined || release === undefined) return { code: 16, rejected: false };
+  try {
+    return await piece(directive, offset, means);
+  } catch (error) {
+    if (error instanceof NoSpace) return { code: 7, rejected: false };
+    throw error;
+  }
+}
+
+async function piece(directive: Directive, offset: number | undefined, means: Means): Promise<Step> {
+  const { size = 0, digest, urls = [] } = directive.artifact ?? {};
   if (offset === undefined) return begin(directive, means);
   const { flash, slot } = means;
   // What is in the slot counts, not what came: it may have come before a power cut.
-  if (offset === artifact.size)
-    return sha256(flash.read(imageFile(slot))) === artifact.digest ? { offset: undefined } : { code: 2, rejected: false };
-  const got = await fetched(artifact.urls ?? [], offset, Math.min(PIECE, artifact.size - offset), means);
+  if (offset === size) return sha256(flash.read(imageFile(slot))) === digest ? { offset: undefined } : { code: 2, rejected: false };
+  const got = await fetched(urls, offset, Math.min(PIECE, size - offset), means);
   if (typeof got === 'number') return { code: got, rejected: false };
   flash.write(imageFile(slot), offset, got);
   flash.sync(imageFile(slot));

@@ -54,6 +54,8 @@ function keysIn(value: unknown): number {
   return children.reduce((sum: number, child) => sum + keysIn(child), Array.isArray(value) ? 0 : children.length);
 }
 
+export const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
 const signedBytes = (type: string, payload: Uint8Array): Buffer =>
   Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 

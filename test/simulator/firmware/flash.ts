@@ -11,6 +11,11 @@ export type Flash = {
   sync(file: string): void;
 };
 
+/** Thrown by `write` when there is no room. */
+export class NoSpace extends Error {
+  override readonly name = 'NoSpace';
+}
+
 export type Operation =
   | { does: 'write'; file: string; at: number; bytes: Buffer }
   | { does: 'truncate'; file: string; length: number }
