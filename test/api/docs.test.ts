@@ -141,12 +141,14 @@ function examplesIn(page: string, language = 'yaml'): Manifest[] {
 
 const csrOf = (manifest: Manifest): string | undefined => (manifest.spec as { identity?: { csr?: string } }).identity?.csr;
 
-/** As GitHub makes them. */
+/** As GitHub makes them of headings, and those that a page names itself. */
 function anchorsOf(page: string): string[] {
-  return [...text(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+  const named = [...text(page).matchAll(/<a id="([^"]+)">/g)].map(([, id = '']) => id);
+  const headings = [...text(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-'),
   );
+  return [...headings, ...named];
 }
