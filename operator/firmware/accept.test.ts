@@ -1,9 +1,12 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type Heard, hasEnded, hearHello, hearState, type OpenDirective, openOf, type Standing, standingOf } from './accept.ts';
+import { bootReportProblem } from './boot-report.ts';
+import { preAuthentication } from './envelope.ts';
 import type { BootReport, Hello, StateReport } from './messages.ts';
+import { DIRECTIVE_TYPE } from './protocol.ts';
 import { booted, signedBoot } from './testing/boot.ts';
-import { DEVICE, hello, install, NEW, OLD, state } from './testing/messages.ts';
+import { DEVICE, hello, install, NEW, NONCE, OLD, state } from './testing/messages.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const other = generateKeyPairSync('ed25519');
@@ -44,6 +47,11 @@ describe('Confirmed counts', () => {
       [...REBOOTED, success({ digest: OLD }), success({ n: 4 })],
       'Rebooting HR-FW-108',
     ],
+    [
+      'not in the boot that was about to restart, whatever image it named',
+      [...REBOOTED.slice(0, 2), state({ boot: 4, state: 'Rebooting', digest: NEW }), success()],
+      'Rebooting HR-FW-108',
+    ],
     ['not with a lower security counter', [...TESTING, success({ securityCounter: 4 })], 'Testing HR-FW-109'],
     ['not of another directive', [...TESTING, success({ seq: 6 })], 'Testing HR-FW-104'],
     ['not with another nonce', [...TESTING, success({ nonce: 'b'.repeat(32) })], 'Testing HR-FW-104'],
@@ -64,6 +72,15 @@ describe('Confirmed counts', () => {
     expect(wordOf(heard([...TESTING, success()], true))).toBe('Testing HR-FW-110');
     expect(wordOf(heard([...TESTING, proven({}, other.privateKey)], true))).toBe('Testing HR-FW-111');
     expect(wordOf(heard([...TESTING, proven()], true))).toBe('Confirmed Taken');
+  });
+
+  it('not by something else that the boot key has signed', () => {
+    const payload = Buffer.from(JSON.stringify(booted()));
+    const sig = sign('sha256', preAuthentication(DIRECTIVE_TYPE, payload), privateKey).toString('base64');
+    const envelope = { payload: payload.toString('base64'), payloadType: DIRECTIVE_TYPE, signatures: [{ keyid: '', sig }] };
+    const expected = { device: DEVICE, component: 'app', boot: 4, digest: NEW, securityCounter: 5, nonce: NONCE };
+    expect(bootReportProblem(signedBoot(booted(), privateKey), publicKey, expected)).toBeUndefined();
+    expect(bootReportProblem(envelope as never, publicKey, expected)).toEqual({ code: 'HR-FW-111' });
   });
 
   it.each<[string, Partial<BootReport>]>([

@@ -72,7 +72,7 @@ export function hearHello(open: OpenDirective, before: Standing, hello: Hello): 
   if (running === undefined || open.image === undefined || running === open.image.digest) return taken(now);
   const hasSwitched = before.state === 'Confirmed' || before.state === 'Testing' || before.state === 'Rebooting';
   // In the boot that reported Rebooting the old image is what has to run.
-  if (hasSwitched && (before.state === 'Confirmed' || hello.boot > before.baseBoot)) return taken(rolledBack(now));
+  if (hasSwitched && hello.boot > before.baseBoot) return taken(rolledBack(now));
   return taken({ ...now, baseBoot: Math.max(before.baseBoot, hello.boot) });
 }
 

@@ -25,13 +25,8 @@ export function bootReportProblem(
   expected: Expected,
 ): Problem | undefined {
   const read = envelopeOf(envelope);
-  const [signature, second] = read?.signatures ?? [];
-  const isGenuine =
-    read !== undefined &&
-    read.payloadType === BOOT_TYPE &&
-    signature !== undefined &&
-    second === undefined &&
-    isSignedBy(read, signature, key);
+  const [signature] = read?.signatures ?? [];
+  const isGenuine = read?.payloadType === BOOT_TYPE && signature !== undefined && isSignedBy(read, signature, key);
   if (!isGenuine) return { code: 'HR-FW-111' };
   const report = readBounded(read.payload, MOST_PAYLOAD);
   if (!isBootReport(report)) return { code: 'HR-FW-112', found: 'the signed boot report is not in the form of the protocol' };

@@ -14,11 +14,6 @@ export function openNvm<T>(flash: Flash, name: string, first: T): Nvm<T> {
   let end = found[at]?.end ?? 0;
   let generation = found[at]?.last?.generation ?? 0;
   let value = found[at]?.last?.value ?? first;
-  // What stands behind the last whole record is a torn one: it would hide what is written behind it.
-  if (flash.read(files[at] ?? '').length > end) {
-    flash.truncate(files[at] ?? '', end);
-    flash.sync(files[at] ?? '');
-  }
   return {
     get value() {
       return value;
@@ -57,7 +52,10 @@ function scan<T>(bytes: Buffer): { last: Snapshot<T> | undefined; end: number } 
     const length = bytes.readUInt32BE(end);
     const body = bytes.subarray(end + HEAD, end + HEAD + length);
     if (length === 0 || body.length < length || crc32(body) !== bytes.readUInt32BE(end + 4)) break;
-    last = JSON.parse(body.toString()) as Snapshot<T>;
+    const next = JSON.parse(body.toString()) as Snapshot<T>;
+    // What an earlier turn of this file has left behind the end.
+    if (last !== undefined && next.generation <= last.generation) break;
+    last = next;
     end += HEAD + length;
   }
   return { last, end };

@@ -8,7 +8,8 @@ import { afterCut, type Cut, memoryFlash, type Operation, recording } from './fl
 import { commander, type Device, factory, type Image, makeDevice, makeSite, type Site, serving } from './testing/site.ts';
 
 type Files = Map<string, Buffer>;
-type Run = { start: Files; log: Operation[] };
+/** `said`: what it published, and after how many operations. */
+type Run = { start: Files; log: Operation[]; said: { state: unknown; after: number }[] };
 
 const bootKeys = generateKeyPairSync('ed25519');
 
@@ -27,20 +28,29 @@ describe('a power cut', () => {
   const copy = (files: ReadonlyMap<string, Buffer>): Files => new Map([...files].map(([file, bytes]) => [file, Buffer.from(bytes)]));
 
   /** A device with these files, and what it writes from now on. */
-  function device(files: Files): { made: Device; log: Operation[] } {
+  function device(files: Files, hear: (state: string) => void = () => {}): { made: Device; log: Operation[] } {
     const flash = recording(memoryFlash(files));
-    return { made: makeDevice(site, flash, serving([old, good, bad]), {}, bootKeys), log: flash.log };
+    const made = makeDevice(site, flash, serving([old, good, bad]), {}, bootKeys);
+    const { publish } = made.world;
+    made.world.publish = (topic, payload) => {
+      if (topic === 'state') hear(payload);
+      return publish(topic, payload);
+    };
+    return { made, log: flash.log };
   }
 
   async function installed(image: Image, seq: number, from?: Files): Promise<Run> {
     const files = from ?? new Map();
     if (from === undefined) factory(memoryFlash(files), old);
     const start = copy(files);
-    const { made, log } = device(files);
+    const said: Run['said'] = [];
+    const { made, log } = device(files, (payload) =>
+      said.push({ state: (JSON.parse(payload) as { state: unknown }).state, after: log.length }),
+    );
     await made.machine.start();
     const { make, sign } = commander(site);
     await made.machine.receive(sign(make('thermo-17.berlin', 'Install', image, { seq })));
-    return { start, log };
+    return { start, log, said };
   }
 
   /** `everywhere`: each write torn at many places, not only in its middle. */
@@ -78,12 +88,16 @@ describe('a power cut', () => {
     let cuts = 0;
     for (const { count, cut } of cutsOf(run, true)) {
       const made = await startsRight(afterCut(run.start, run.log, count, cut), good);
+      const hasSaid = (state: string): boolean => run.said.some((one) => one.state === state && one.after <= count);
+      if (hasSaid('Accepted')) expect(stateOf(made)).toMatchObject({ seq: 1_000 });
+      if (hasSaid('Confirmed')) expect(made.machine.booted?.digest).toBe(good.digest);
       const { make, sign } = commander(site);
       await made.machine.receive(sign(make('thermo-17.berlin', 'Install', good, { seq: 1_000 })));
       const first = stateOf(made);
       ends.set(first.state, (ends.get(first.state) ?? 0) + 1);
       expect(first.digest).toBe(made.machine.booted?.digest);
       expect(first.state === 'Confirmed').toBe(made.machine.booted?.digest === good.digest);
+      if (first.state === 'RolledBack') expect(made.machine.booted?.services.lastTried()).toBeDefined();
       if (first.state !== 'Confirmed') {
         await made.machine.receive(sign(make('thermo-17.berlin', 'Install', good, { seq: 2_000 })));
         expect(stateOf(made)).toMatchObject({ state: 'Confirmed', digest: good.digest, securityCounter: 5 });
