@@ -2,6 +2,7 @@
 // device by device. What is not understood counts as allowed, and is then unsure. Pure.
 import { rightsOf } from './acl-rights.ts';
 import type { Action } from './acl-rule.ts';
+import type { AclClient } from './acl-who.ts';
 import { grantsOf } from './broker-answer.ts';
 import { type BrokerUse, type Holder, type NotInForce, refusedTo, usesOf } from './broker-rights.ts';
 import type { BrokerView, Member, Standpoint } from './broker-view.ts';
@@ -45,8 +46,7 @@ export function fleetAtBroker(
   apart?: string,
   all: readonly Member[] = view.fleet(survey, apart),
 ): BrokerFleet {
-  const members = new Map(all.map((member) => [member.client.clientid, member]));
-  const clients = [...members.values()].map(({ client }) => client);
+  const { members, clients } = crowdOf(all);
   const { groups, between } = deliveryGroups(clients, view.acl, undefined, {
     words: [...survey.relation.rights.values()].flatMap((rights) => rights.flatMap(({ filter }) => levelsOf(filter))),
     mark({ clientid }) {
@@ -100,6 +100,20 @@ export function fleetAtBroker(
     notInForce: (device) => refusedTo(device === undefined ? parts : parts.filter(isOne(device)), survey),
   };
 }
+
+type Crowd = { members: ReadonlyMap<string, Member>; clients: readonly AclClient[] };
+
+/** The same for the same list: it stays when only the text is another. */
+function crowdOf(all: readonly Member[]): Crowd {
+  const known = crowds.get(all);
+  if (known !== undefined) return known;
+  const members = new Map(all.map((member) => [member.client.clientid, member]));
+  const crowd = { members, clients: [...members.values()].map(({ client }) => client) };
+  crowds.set(all, crowd);
+  return crowd;
+}
+
+const crowds = new WeakMap<readonly Member[], Crowd>();
 
 const NOBODY: Omit<Member, 'client'> = { key: '', segment: '', lifecycle: 'Revoked' };
 

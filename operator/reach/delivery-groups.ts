@@ -49,8 +49,8 @@ const NAMES = [
 /** Equal for clients of whom every rule says the same, but for the names that it fills in. */
 function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Levels): (client: AclClient) => string {
   const texts = broker.shared.flatMap(({ topics }) => (topics === 'all' ? [] : topics.map(({ text }) => text)));
-  const used = NAMES.filter(([name]) => texts.some((text) => text.includes(`\${${name}}`))).map(([, of]) => of);
-  const namesOf = (client: AclClient): (string | undefined)[] => used.map((of) => of(client));
+  const used = NAMES.filter(([name]) => texts.some((text) => text.includes(`\${${name}}`)));
+  const namesOf = (client: AclClient): (string | undefined)[] => used.map(([, of]) => of(client));
   // A placeholder beside other characters of its level can make the word of another client: then each is a group of its own.
   const mixed = texts.some((text) => levelsOf(text).some((level) => level.includes('${') && !/^\$\{[^{}]*\}$/.test(level)));
   // Clients with the same attributes mostly share the object, too.
@@ -61,16 +61,9 @@ function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Lev
     ...texts.flatMap(levelsOf),
     ...[...attributeSets].flatMap((attributes) => Object.values(attributes).flatMap(levelsOf)),
   ]);
-  const owners = new Map<string, number>();
-  for (const client of clients) {
-    const names = namesOf(client);
-    names.forEach((name, at) => {
-      if (name !== undefined && names.indexOf(name) === at) owners.set(name, (owners.get(name) ?? 0) + 1);
-    });
-  }
+  const own = ownNames(clients, used);
   /** More than a word of its own: two have it, a rule or an attribute says it too, or it is several levels. */
-  const isSpecial = (name: string | undefined): boolean =>
-    name !== undefined && (mixed || !PLAIN.test(name) || words.has(name) || owners.get(name) !== 1);
+  const isSpecial = (name: string | undefined): boolean => name !== undefined && (mixed || !own.has(name) || words.has(name));
   const applies = appliesIn(broker);
   const numbers = new Map<string, number>();
   /** Long texts by a number: there are few of them, and a key of each of many clients is made of them. */
@@ -87,6 +80,30 @@ function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Lev
     const record = numberOf(broker.recordOf(client));
     return `${special} ${equalNames} ${numberOf(attributes)} ${numberOf(applies(client, attributes))} ${client.username === undefined} ${record}`;
   };
+}
+
+/** Names that are one plain word and of one client. The same clients are looked at for one text after another, so what follows from them alone is kept with them. */
+function ownNames(clients: readonly AclClient[], used: readonly (typeof NAMES)[number][]): ReadonlySet<string> {
+  const kinds = used.map(([name]) => name).join();
+  const byKinds = known.get(clients) ?? new Map<string, ReadonlySet<string>>();
+  known.set(clients, byKinds);
+  const own = byKinds.get(kinds) ?? findOwnNames(clients, used);
+  byKinds.set(kinds, own);
+  return own;
+}
+
+const known = new WeakMap<readonly AclClient[], Map<string, ReadonlySet<string>>>();
+
+function findOwnNames(clients: readonly AclClient[], used: readonly (typeof NAMES)[number][]): ReadonlySet<string> {
+  const [own, shared] = [new Set<string>(), new Set<string>()];
+  for (const client of clients) {
+    for (const name of new Set(used.map(([, of]) => of(client)))) {
+      if (name === undefined || shared.has(name)) continue;
+      if (own.delete(name) || !PLAIN.test(name)) shared.add(name);
+      else own.add(name);
+    }
+  }
+  return own;
 }
 
 const attributesText = (attributes: AclClient['attributes']): string =>
