@@ -5,6 +5,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { CliError } from './errors.ts';
 import { BROKER_FLAGS, BROKER_HELP, optionalBroker, TEXT, text } from './flags.ts';
 import { type Values, WrongUse } from './parse.ts';
+import { isRecord } from './record.ts';
 import { textOfFile } from './text-file.ts';
 
 export const RULES_FLAGS = { acl: TEXT, ...BROKER_FLAGS };
@@ -31,7 +32,7 @@ async function textIn(file: string): Promise<string> {
 }
 
 function readOf({ sources, settings, records, clients, bans }: RulesSight): BrokerRead {
-  const all = isObject(records.all) ? records.all.rules : undefined;
+  const all = isRecord(records.all) ? records.all.rules : undefined;
   return {
     ...{ sources, settings },
     records: { clients: rulesBy('clientid', records.clients), users: rulesBy('username', records.users), all },
@@ -41,6 +42,4 @@ function readOf({ sources, settings, records, clients, bans }: RulesSight): Brok
 }
 
 const rulesBy = (name: string, rows: readonly unknown[]): Map<string, unknown> =>
-  new Map(rows.map((row) => (isObject(row) ? [String(row[name]), row.rules] : ['', undefined])));
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  new Map(rows.map((row) => (isRecord(row) ? [String(row[name]), row.rules] : ['', undefined])));

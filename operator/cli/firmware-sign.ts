@@ -18,11 +18,11 @@ import type { Command } from './command.ts';
 import { CliError } from './errors.ts';
 import { bytesIfThere, bytesOf, digestOfFile, good, privateKeyIn } from './firmware-files.ts';
 import { releaseText } from './firmware-release-text.ts';
-import { required, TEXT, text } from './flags.ts';
+import { required, TEXT, TEXTS, text, texts } from './flags.ts';
 import { writeWhole } from './import-files.ts';
-import { type Values, WrongUse } from './parse.ts';
+import { WrongUse } from './parse.ts';
+import { isRecord } from './record.ts';
 
-const MANY = { type: 'string', multiple: true } as const;
 const MAX_RELEASE_BYTES = 256 * 1024;
 
 export const firmwareSign: Command = {
@@ -42,16 +42,16 @@ is there, after printing what it says. Several people sign one after the other. 
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use.
 `,
-  flags: { release: TEXT, key: MANY, from: MANY, help: { type: 'boolean', short: 'h' } },
+  flags: { release: TEXT, key: TEXTS, from: TEXTS, help: { type: 'boolean', short: 'h' } },
   async run(values, { out }) {
     const file = required(values, 'ENVELOPE');
-    const keys = await Promise.all(many(values, 'key').map(privateKeyIn));
+    const keys = await Promise.all(texts(values, 'key').map(privateKeyIn));
     const { envelope, isNew } = await started(file, text(values, 'release'));
-    if (!isNew && keys.length === 0 && many(values, 'from').length === 0 && text(values, 'release') === undefined)
+    if (!isNew && keys.length === 0 && texts(values, 'from').length === 0 && text(values, 'release') === undefined)
       throw new WrongUse('--key or --from is required');
     const release = good(statementIn(envelope), file);
     let next = envelope;
-    for (const from of many(values, 'from')) next = withSignaturesOf(next, await sameStatement(from, envelope));
+    for (const from of texts(values, 'from')) next = withSignaturesOf(next, await sameStatement(from, envelope));
     for (const key of keys) next = withSignature(next, key);
     if (isNew || envelopeText(next) !== envelopeText(envelope)) await writeWhole(file, envelopeText(next));
     const yours = keys.map((key) => [hasSigned(envelope, key.public) ? 'had signed' : 'signed by', key.public.keyid] as const);
@@ -59,8 +59,6 @@ Exit codes: 0 done; 1 it could not be done; 2 wrong use.
     return 0;
   },
 };
-
-const many = (values: Values, name: string): readonly string[] => (Array.isArray(values[name]) ? (values[name] as readonly string[]) : []);
 
 async function started(file: string, releaseFile: string | undefined): Promise<{ envelope: Envelope; isNew: boolean }> {
   const bytes = await bytesIfThere(file, MAX_ENVELOPE_BYTES);
@@ -116,5 +114,3 @@ function yamlOf(source: string, path: string): unknown {
     throw new CliError('HR-CLI-084', `${path} has too many aliases`);
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

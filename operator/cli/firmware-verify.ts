@@ -5,7 +5,7 @@ import type { Command } from './command.ts';
 import { CliError } from './errors.ts';
 import { bytesIfThere, bytesOf, digestOfFile, good, refusal, rootsIn } from './firmware-files.ts';
 import { releaseText } from './firmware-release-text.ts';
-import { OUTPUT_FLAG, required, TEXT, text, wantsJson } from './flags.ts';
+import { OUTPUT_FLAG, required, TEXT, TEXTS, text, texts, wantsJson } from './flags.ts';
 import { writeWhole } from './import-files.ts';
 import { type Values, WrongUse } from './parse.ts';
 
@@ -32,7 +32,7 @@ Exit codes: 0 it may run; 1 it may not, the line on stderr has code and cure, or
     root: TEXT,
     pin: TEXT,
     remember: TEXT,
-    artifact: { type: 'string', multiple: true },
+    artifact: TEXTS,
     ...OUTPUT_FLAG,
     help: { type: 'boolean', short: 'h' },
   },
@@ -41,9 +41,9 @@ Exit codes: 0 it may run; 1 it may not, the line on stderr has code and cure, or
     const file = required(values, 'ENVELOPE');
     const root = await trustedRoot(values, systemClock);
     const release = good(verifyRelease(await bytesOf(file, MAX_ENVELOPE_BYTES), root), file);
-    const paths = Array.isArray(values.artifact) ? (values.artifact as readonly string[]) : [];
     const files = [];
-    for (const path of paths) files.push({ path, artifact: good(artifactOf(release.facts, await digestOfFile(path)), path).name });
+    for (const path of texts(values, 'artifact'))
+      files.push({ path, artifact: good(artifactOf(release.facts, await digestOfFile(path)), path).name });
     const threshold = root.targets.threshold;
     if (json)
       out(

@@ -2,12 +2,11 @@
 import type { Role, Root, Wishes } from '../firmware/firmware.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { publicKeyIn } from './firmware-files.ts';
-import { TEXT, text } from './flags.ts';
+import { TEXT, TEXTS, text, texts } from './flags.ts';
 import { type Values, WrongUse } from './parse.ts';
 
-const MANY = { type: 'string', multiple: true } as const;
-const INIT = { 'root-key': MANY, 'root-threshold': TEXT, 'release-key': MANY, 'release-threshold': TEXT, expires: TEXT } as const;
-export const WISH_FLAGS = { init: INIT, change: { ...INIT, 'remove-root-key': MANY, 'remove-release-key': MANY } } as const;
+const INIT = { 'root-key': TEXTS, 'root-threshold': TEXT, 'release-key': TEXTS, 'release-threshold': TEXT, expires: TEXT } as const;
+export const WISH_FLAGS = { init: INIT, change: { ...INIT, 'remove-root-key': TEXTS, 'remove-release-key': TEXTS } } as const;
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 365;
@@ -21,14 +20,12 @@ export async function readWishes(values: Values, before: Root | undefined, clock
 }
 
 async function wish(values: Values, name: 'root' | 'release', role: Role | undefined): Promise<Wishes['root']> {
-  const files = many(values, `${name}-key`);
+  const files = texts(values, `${name}-key`);
   if (role === undefined && files.length === 0) throw new WrongUse(`--${name}-key is required`);
   const add = await Promise.all(files.map(publicKeyIn));
-  const remove = many(values, `remove-${name}-key`).map((start) => fullId(start, role));
+  const remove = texts(values, `remove-${name}-key`).map((start) => fullId(start, role));
   return { add, remove, threshold: threshold(values, `${name}-threshold`) };
 }
-
-const many = (values: Values, name: string): readonly string[] => (Array.isArray(values[name]) ? (values[name] as readonly string[]) : []);
 
 function fullId(start: string, role: Role | undefined): string {
   const ids = (role?.keys ?? []).map(({ keyid }) => keyid).filter((id) => id.startsWith(start));

@@ -4,6 +4,8 @@ import { CliError } from './errors.ts';
 import { type Values, WrongUse } from './parse.ts';
 
 export const TEXT = { type: 'string' } as const;
+/** A flag that may be given again and again. */
+export const TEXTS = { type: 'string', multiple: true } as const;
 
 /** Where the chart puts the operator, and with it the ledger. */
 export const LEDGER_NAMESPACE = 'hedgerow-system';
@@ -67,6 +69,9 @@ export function wantsJson(values: Values): boolean {
 
 export const text = (values: Values, name: string): string | undefined =>
   typeof values[name] === 'string' ? (values[name] as string) : undefined;
+
+export const texts = (values: Values, name: string): readonly string[] =>
+  Array.isArray(values[name]) ? (values[name] as readonly string[]) : [];
 
 export function required(values: Values, name: string): string {
   const value = text(values, name);

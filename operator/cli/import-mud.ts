@@ -8,7 +8,7 @@ import { networkOf } from '../reach/reach.ts';
 import { printable } from './adoption-text.ts';
 import type { Command } from './command.ts';
 import { CliError, explain } from './errors.ts';
-import { required, text } from './flags.ts';
+import { required, TEXTS, text, texts } from './flags.ts';
 import { type Values, WrongUse } from './parse.ts';
 
 const PARTLY = 3;
@@ -36,7 +36,7 @@ Exit codes: 0 all of it is in the draft; 1 it could not be done; 2 wrong use; 3 
   flags: {
     name: { type: 'string' },
     namespace: { type: 'string', short: 'n' },
-    map: { type: 'string', multiple: true },
+    map: TEXTS,
     help: { type: 'boolean', short: 'h' },
   },
   async run(values, output) {
@@ -83,9 +83,8 @@ function manifestOf(mud: Mud, draft: Draft, values: Values) {
 }
 
 function placesIn(values: Values): Places {
-  const given = (Array.isArray(values.map) ? values.map : []) as string[];
   return new Map(
-    given.map((pair) => {
+    texts(values, 'map').map((pair) => {
       const equals = pair.lastIndexOf('=');
       const [what, where] = [pair.slice(0, equals), pair.slice(equals + 1)];
       if (equals < 1 || where === '') throw new WrongUse(`--map ${pair} is not WHAT=WHERE`);

@@ -21,6 +21,7 @@ import type { Command, Output } from './command.ts';
 import { CliError, explain } from './errors.ts';
 import { OUTPUT_FLAG, required, TEXT, text, wantsJson } from './flags.ts';
 import { readManifests } from './manifest-files.ts';
+import { isRecord } from './record.ts';
 import { facts, growingTable } from './table.ts';
 
 const INCOMPLETE = 3;
@@ -81,8 +82,8 @@ async function objectsBelow(directory: string, wanted: string | undefined, outpu
 
 /** The objects of a manifest: a List has several. */
 function itemsOf(object: unknown): Json[] {
-  if (!isObject(object)) return [];
-  return object.kind === 'List' && Array.isArray(object.items) ? object.items.filter(isObject) : [object];
+  if (!isRecord(object)) return [];
+  return object.kind === 'List' && Array.isArray(object.items) ? object.items.filter(isRecord) : [object];
 }
 
 function releaseAmong(releases: readonly Json[], wanted: string | undefined): Release {
@@ -110,8 +111,8 @@ const windowsOf = ({ rollout: { windows } }: FirmwareReleaseSpec): [what: 'downl
 type Meta = { name: string; namespace: string; uid: string | undefined; labels: Record<string, string> };
 
 function metaOf({ metadata }: Json): Meta {
-  const { name, namespace, uid, labels } = isObject(metadata) ? metadata : {};
-  const texts = isObject(labels) ? Object.entries(labels).filter((entry): entry is [string, string] => typeof entry[1] === 'string') : [];
+  const { name, namespace, uid, labels } = isRecord(metadata) ? metadata : {};
+  const texts = isRecord(labels) ? Object.entries(labels).filter((entry): entry is [string, string] => typeof entry[1] === 'string') : [];
   return {
     name: typeof name === 'string' ? name : '',
     namespace: typeof namespace === 'string' ? namespace : 'default',
@@ -121,7 +122,6 @@ function metaOf({ metadata }: Json): Meta {
 }
 
 const keyOf = (object: Json): string => `${metaOf(object).namespace}/${metaOf(object).name}`;
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function candidateOf(device: Json): Candidate {
   const { name, namespace, uid, labels } = metaOf(device);
@@ -137,10 +137,10 @@ const VERSION = /^\d+\.\d+\.\d+([-+].*)?$/;
 
 /** What a status says of firmware, as far as it can be read: what cannot is not known. */
 function runningIn(status: unknown): Candidate['running'] {
-  const firmware = isObject(status) && isObject(status.firmware) ? status.firmware : {};
+  const firmware = isRecord(status) && isRecord(status.firmware) ? status.firmware : {};
   return Object.fromEntries(
     Object.entries(firmware).flatMap(([component, record]) => {
-      const { version, digest, securityCounter } = isObject(record) ? record : {};
+      const { version, digest, securityCounter } = isRecord(record) ? record : {};
       if (typeof version !== 'string' || !VERSION.test(version) || typeof digest !== 'string') return [];
       return [[component, { version, digest, ...(typeof securityCounter === 'number' ? { securityCounter } : {}) }]];
     }),
