@@ -2,6 +2,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import type { Problem } from './errors.ts';
 import { siteUri } from './protocol.ts';
+import { digestFor, kindOf } from './signature.ts';
 
 export type DirectiveSigner = {
   /** SHA-256 of the SubjectPublicKeyInfo, hex. */
@@ -26,14 +27,14 @@ export function readDirectiveSigner(
   if (read === undefined) return { ok: false, problem: { code: 'HR-FW-121' } };
   const { key, chain } = read;
   const [leaf] = chain;
-  const digest = digestFor(key);
-  if (leaf === undefined || digest === undefined || !leaf.checkPrivateKey(key)) return { ok: false, problem: { code: 'HR-FW-121' } };
+  const kind = kindOf(key);
+  if (leaf === undefined || kind === undefined || !leaf.checkPrivateKey(key)) return { ok: false, problem: { code: 'HR-FW-121' } };
   const unfit = reasonAgainst(leaf, chain, site, now);
   if (unfit !== undefined) return { ok: false, problem: { code: 'HR-FW-122', found: unfit } };
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const keyId = createHash('sha256').update(spki).digest('hex');
   const x5c = chain.map(({ raw }) => raw);
-  return { ok: true, signer: { keyId, site, x5c, sign: (bytes) => sign(digest.name, bytes, key) } };
+  return { ok: true, signer: { keyId, site, x5c, sign: (bytes) => sign(digestFor(kind), bytes, key) } };
 }
 
 /** The same that devices look at: docs/reference/firmware-protocol.md. */
@@ -55,9 +56,4 @@ function parse(keyPem: string, chainPem: string): { key: KeyObject; chain: X509C
     // Never the library's words: they are about a key.
     return undefined;
   }
-}
-
-function digestFor(key: KeyObject): { name: string | null } | undefined {
-  if (key.asymmetricKeyType === 'ed25519') return { name: null };
-  return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? { name: 'sha256' } : undefined;
 }

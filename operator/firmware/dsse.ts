@@ -2,6 +2,7 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { preAuthentication } from './envelope.ts';
 import { readBounded } from './json.ts';
+import { digestFor, kindOf } from './signature.ts';
 import { isObject, type Json } from './strict-json.ts';
 
 export type Signature = { keyid: string; sig: Buffer; x5c?: readonly Buffer[] };
@@ -34,11 +35,10 @@ export function envelopeOf(value: Json | undefined): Envelope | undefined {
   return whole.length === signatures.length ? { payloadType: value.payloadType, payload, signatures: whole } : undefined;
 }
 
-/** Ed25519, or ECDSA with SHA-256 as ASN.1 DER: the key decides. Another key has signed nothing. */
+/** The key decides by which algorithm. Of another kind it has signed nothing. */
 export function isSignedBy({ payloadType, payload }: Envelope, { sig }: Signature, key: KeyObject): boolean {
-  const isP256 = key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-  if (!isP256 && key.asymmetricKeyType !== 'ed25519') return false;
-  return verify(isP256 ? 'sha256' : null, preAuthentication(payloadType, payload), key, sig);
+  const kind = kindOf(key);
+  return kind !== undefined && verify(digestFor(kind), preAuthentication(payloadType, payload), key, sig);
 }
 
 function signatureOf(value: Json): Signature | undefined {

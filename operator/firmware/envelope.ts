@@ -3,7 +3,7 @@ import { Refused } from './errors.ts';
 import type { PublicKey } from './public-key.ts';
 import type { Role } from './root.ts';
 import type { SigningKey } from './signing-key.ts';
-import { isObject, type Json, type JsonObject, NotJson, readJson } from './strict-json.ts';
+import { isObject, type Json, type JsonObject, jsonOr } from './strict-json.ts';
 
 export type Envelope = { payload: Buffer; payloadType: string; signatures: readonly EnvelopeSignature[] };
 
@@ -59,13 +59,7 @@ export function preAuthentication(type: string, payload: Uint8Array): Buffer {
 }
 
 function unwrapped(bytes: Uint8Array): JsonObject {
-  let json: Json;
-  try {
-    json = readJson(bytes);
-  } catch (error) {
-    if (error instanceof NotJson) return wrong(error.message);
-    throw error;
-  }
+  const json = jsonOr(bytes, wrong);
   if (!isObject(json)) return wrong('it is no object');
   if (json.mediaType === undefined) return json;
   if (typeof json.mediaType !== 'string' || !BUNDLE_TYPE.test(json.mediaType)) return wrong('it is a bundle of an unknown version');

@@ -68,19 +68,12 @@ export function rateOf({ perMinute, exponential }: Pace, confirmed: number): num
 }
 
 /** The least time in which so many offers can be made, ms, where every device confirms at once. */
-export function leastTime(pace: Pace | undefined, { offers, confirmed }: { offers: number; confirmed: number }): number {
+export function leastTime(pace: Pace = DEFAULT_PACE, { offers, confirmed }: { offers: number; confirmed: number }): number {
   let [minutes, left, done] = [0, offers, confirmed];
-  while (left > 0) {
-    const rate = rateOf(pace ?? DEFAULT_PACE, done);
-    if (left <= rate) return minutes * MINUTE_MS;
-    // Steps of as many minutes as the rate stays what it is.
-    const growth = pace?.exponential;
-    const untilFaster =
-      growth === undefined || rate === pace?.perMinute ? left : growth.increaseOnConfirmed - (done % growth.increaseOnConfirmed);
-    const steps = Math.max(1, Math.min(Math.floor((left - 1) / rate), Math.ceil(untilFaster / rate)));
-    minutes += steps;
-    left -= steps * rate;
-    done += steps * rate;
+  for (let rate = rateOf(pace, done); left > rate; rate = rateOf(pace, done)) {
+    minutes += 1;
+    left -= rate;
+    done += rate;
   }
   return minutes * MINUTE_MS;
 }

@@ -60,7 +60,7 @@ export function nextOf(state: ReleaseState, now: number): Next {
   if (state.isPaused) return { do: 'Hold', why: 'Paused', reason: 'spec.rollout.paused, or an Intervention Pause' };
   const current = started.at(-1);
   if (current !== undefined && !hasEnded(state, current, now)) return { do: 'Offer' };
-  const soaked = current === undefined ? now : endOf(state, current) + spanMs(soakOf(state, current));
+  const soaked = current === undefined ? now : endOf(state, current) + spanMs(waveOf(state, current.wave)?.soak ?? '0s');
   if (now < soaked) return { do: 'Soak', until: soaked };
   const wave = steps[started.length];
   if (wave === undefined) return { do: 'Complete' };
@@ -76,7 +76,7 @@ function questionBefore(state: ReleaseState, wave: string, now: number): string 
   const verdict = before === undefined ? undefined : verdictAt(state, before, now);
   if (before !== undefined && verdict?.result === 'Ask') return `the gate of wave ${before.wave} cannot tell: ${verdict.reason}`;
   const isFirstPart = before?.wave !== wave;
-  const asksFor = state.spec.rollout.waves.find(({ name }) => name === wave)?.approval === 'Required';
+  const asksFor = waveOf(state, wave)?.approval === 'Required';
   return isFirstPart && asksFor ? `wave ${wave} asks for an approval` : undefined;
 }
 
@@ -93,7 +93,7 @@ const hasEnded = (state: ReleaseState, step: Started, now: number): boolean => e
 const verdictAt = (state: ReleaseState, step: Started, now: number): Verdict =>
   verdictOf(state.spec.rollout.gates, step.outcomes, { ended: hasEnded(state, step, now) });
 
-const soakOf = ({ spec }: ReleaseState, { wave }: Started): string => spec.rollout.waves.find(({ name }) => name === wave)?.soak ?? '0s';
+const waveOf = ({ spec }: ReleaseState, wave: string) => spec.rollout.waves.find(({ name }) => name === wave);
 
 /** Devices that have confirmed can go back only while their security counter was not raised; those that have not, always: they still have the old image. */
 function goBack(state: ReleaseState, which: Reverting, reason: string, why: 'Aborted' | 'Gate'): Next {

@@ -2,12 +2,13 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { canonical } from './canonical-json.ts';
 import { Refused } from './errors.ts';
+import { digestFor, type KeyKind, kindOf } from './signature.ts';
 import { isObject, type Json, type JsonObject } from './strict-json.ts';
 
 export type PublicKey = {
   /** SHA-256 of its canonical JSON, hex. */
   keyid: string;
-  kind: 'ed25519' | 'P-256';
+  kind: KeyKind;
   /** As it stands in a root. */
   json: JsonObject;
   /** Of SubjectPublicKeyInfo in DER, base64: the same key has the same, however it is written. */
@@ -29,8 +30,9 @@ export function keyFromRoot(keyid: string, json: Json): PublicKey {
     throw new Refused('HR-FW-009', `${named} is not named by the SHA-256 of its canonical form`);
   const { keytype, scheme, keyval } = json;
   const key = keyObject(keytype, scheme, keyval.public);
-  if (key === undefined) throw new Refused('HR-FW-009', `${named} is neither ed25519 nor ecdsa-sha2-nistp256`);
-  return publicKey(keyid, key, json);
+  const kind = key && kindOf(key);
+  if (key === undefined || kind === undefined) throw new Refused('HR-FW-009', `${named} is neither ed25519 nor ecdsa-sha2-nistp256`);
+  return publicKey({ keyid, kind, key, json });
 }
 
 /** From a file in PEM (SPKI). Throws `Refused` with HR-FW-030 or HR-FW-031. */
@@ -47,33 +49,27 @@ export function keyFromPem(pem: string): PublicKey {
 
 /** Throws `Refused` with HR-FW-031. */
 export function keyOf(key: KeyObject): PublicKey {
-  const json = tufForm(key);
-  return publicKey(createHash('sha256').update(canonical(json)).digest('hex'), key, json);
+  const kind = kindOf(key);
+  if (kind === undefined) throw new Refused('HR-FW-031');
+  const json = tufForm(kind, key);
+  return publicKey({ keyid: createHash('sha256').update(canonical(json)).digest('hex'), kind, key, json });
 }
 
-function publicKey(keyid: string, key: KeyObject, json: JsonObject): PublicKey {
-  const isEd25519 = key.asymmetricKeyType === ED25519;
-  const algorithm = isEd25519 ? null : 'sha256';
+function publicKey({ key, ...known }: Pick<PublicKey, 'keyid' | 'kind' | 'json'> & { key: KeyObject }): PublicKey {
   return {
-    keyid,
-    kind: isEd25519 ? ED25519 : 'P-256',
-    json,
+    ...known,
     spki: key.export({ type: 'spki', format: 'der' }).toString('base64'),
-    verifies: (bytes, signature) => verify(algorithm, bytes, key, signature),
+    verifies: (bytes, signature) => verify(digestFor(known.kind), bytes, key, signature),
   };
 }
 
-function tufForm(key: KeyObject): JsonObject {
-  if (key.asymmetricKeyType === ED25519) {
+function tufForm(kind: KeyKind, key: KeyObject): JsonObject {
+  if (kind === ED25519) {
     const { x = '' } = key.export({ format: 'jwk' });
     return { keytype: ED25519, scheme: ED25519, keyval: { public: Buffer.from(x, 'base64url').toString('hex') } };
   }
-  if (isP256(key))
-    return { keytype: 'ecdsa', scheme: P256_SCHEME, keyval: { public: key.export({ type: 'spki', format: 'pem' }).toString() } };
-  throw new Refused('HR-FW-031');
+  return { keytype: 'ecdsa', scheme: P256_SCHEME, keyval: { public: key.export({ type: 'spki', format: 'pem' }).toString() } };
 }
-
-const isP256 = (key: KeyObject): boolean => key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
 
 /** `createPublicKey` would also take a certificate, or a private key. */
 function keyObject(keytype: Json | undefined, scheme: Json | undefined, material: Json | undefined): KeyObject | undefined {
@@ -85,7 +81,7 @@ function keyObject(keytype: Json | undefined, scheme: Json | undefined, material
     }
     if (!P256_TYPES.includes(keytype ?? null) || scheme !== P256_SCHEME || !PEM.test(material)) return undefined;
     const key = createPublicKey(material);
-    return isP256(key) ? key : undefined;
+    return kindOf(key) === 'P-256' ? key : undefined;
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { canonical } from './canonical-json.ts';
 import { Refused } from './errors.ts';
 import { keyFromRoot, type PublicKey } from './public-key.ts';
-import { isObject, type Json, type JsonObject, NotJson, readJson } from './strict-json.ts';
+import { isObject, type Json, type JsonObject, jsonOr } from './strict-json.ts';
 
 /** `threshold` of `keys` together are the role. */
 export type Role = { keys: readonly PublicKey[]; threshold: number };
@@ -33,7 +33,7 @@ const ROLES = ['root', 'snapshot', 'targets', 'timestamp'];
 /** Throws `Refused`: HR-FW-006, 007 or 009. Nothing is said of its signatures yet: `signersOf`. */
 export function readRoot(bytes: Uint8Array): Root {
   if (bytes.length > MAX_ROOT_BYTES) throw new Refused('HR-FW-007', `it has ${bytes.length} bytes, more than ${MAX_ROOT_BYTES}`);
-  const file = parsed(bytes);
+  const file = jsonOr(bytes, wrong);
   const { signed, signatures } = isObject(file) ? file : wrong('it is no object');
   if (!isObject(signed)) return wrong('it has no "signed"');
   const { _type, version, spec_version: specification, expires } = signed;
@@ -61,15 +61,6 @@ export function signersOf({ signed, signatures }: Pick<Root, 'signed' | 'signatu
   return role.keys.filter((key) =>
     signatures.some(({ keyid, sig }) => keyid === key.keyid && key.verifies(bytes, Buffer.from(sig, 'hex'))),
   );
-}
-
-function parsed(bytes: Uint8Array): Json {
-  try {
-    return readJson(bytes);
-  } catch (error) {
-    if (error instanceof NotJson) return wrong(error.message);
-    throw error;
-  }
 }
 
 function wrong(found: string): never {

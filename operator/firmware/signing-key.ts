@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { Refused } from './errors.ts';
 import { keyOf, type PublicKey } from './public-key.ts';
+import { digestFor } from './signature.ts';
 
 export type SigningKey = { public: PublicKey; sign(bytes: Uint8Array): Buffer };
 
@@ -14,7 +15,7 @@ export function signingKey(pem: string): SigningKey {
     throw new Refused('HR-FW-030');
   }
   const known = keyOf(createPublicKey(key));
-  return { public: known, sign: (bytes) => sign(known.kind === 'ed25519' ? null : 'sha256', bytes, key) };
+  return { public: known, sign: (bytes) => sign(digestFor(known.kind), bytes, key) };
 }
 
 /** PKCS#8 and SPKI, PEM. */

@@ -5,7 +5,7 @@ import { artifact, compatibility, version } from '../api/firmware-artifact.ts';
 import { choice, count, list, object, text } from '../api/schema.ts';
 import { schemaProblems } from '../api/validate.ts';
 import { Refused } from './errors.ts';
-import { isObject, type Json, NotJson, readJson } from './strict-json.ts';
+import { isObject, jsonOr } from './strict-json.ts';
 import { isBelow } from './version-order.ts';
 
 const STATEMENT = 'https://in-toto.io/Statement/v1';
@@ -53,16 +53,11 @@ export type SignedArtifact = Static<typeof predicate>['artifacts'][number] & { /
 
 /** Throws `Refused`: HR-FW-025 or 026. Only for bytes whose signatures hold. */
 export function readStatement(bytes: Uint8Array): ReleaseFacts {
-  let json: Json;
-  try {
-    json = readJson(bytes);
-  } catch (error) {
-    throw error instanceof NotJson ? new Refused('HR-FW-026', error.message) : error;
-  }
-  if (!isObject(json)) throw new Refused('HR-FW-026', 'it is no object');
+  const json = jsonOr(bytes, wrong);
+  if (!isObject(json)) return wrong('it is no object');
   if (json._type !== STATEMENT || json.predicateType !== PREDICATE) throw new Refused('HR-FW-025');
   const [problem] = schemaProblems(statementSchema, json, 'statement');
-  if (problem !== undefined) throw new Refused('HR-FW-026', problem);
+  if (problem !== undefined) return wrong(problem);
   return joined(json as unknown as Static<typeof statementSchema>);
 }
 
@@ -82,18 +77,22 @@ export function statementOf({ artifacts, ...facts }: ReleaseFacts): Buffer {
   return bytes;
 }
 
+function wrong(found: string): never {
+  throw new Refused('HR-FW-026', found);
+}
+
 /** Subjects and artifacts are the same files, by name. */
 function joined({ subject: subjects, predicate: { artifacts, ...facts } }: Static<typeof statementSchema>): ReleaseFacts {
   const digests = new Map(subjects.map((one) => [one.name, one.digest.sha256]));
   const names = new Set(artifacts.map((one) => one.name));
-  if (digests.size < subjects.length || names.size < artifacts.length) throw new Refused('HR-FW-026', 'a name stands twice');
+  if (digests.size < subjects.length || names.size < artifacts.length) wrong('a name stands twice');
   const known = artifacts.map((one): SignedArtifact => {
     const sha256 = digests.get(one.name);
-    if (sha256 === undefined) throw new Refused('HR-FW-026', `artifact ${one.name} is no subject`);
+    if (sha256 === undefined) return wrong(`artifact ${one.name} is no subject`);
     return { ...one, sha256 };
   });
-  if (known.length < subjects.length) throw new Refused('HR-FW-026', 'a subject has no artifact of its name');
+  if (known.length < subjects.length) wrong('a subject has no artifact of its name');
   if (facts.minVersionFloor !== undefined && isBelow(facts.version, facts.minVersionFloor))
-    throw new Refused('HR-FW-026', `version ${facts.version} is below its own minVersionFloor ${facts.minVersionFloor}`);
+    wrong(`version ${facts.version} is below its own minVersionFloor ${facts.minVersionFloor}`);
   return { ...facts, artifacts: known };
 }

@@ -24,6 +24,16 @@ export function readJson(bytes: Uint8Array): Json {
   return value;
 }
 
+/** The same for who has words or a value of its own for what is no JSON; `otherwise` is told what is wrong. */
+export function jsonOr<T>(bytes: Uint8Array, otherwise: (found: string) => T): Json | T {
+  try {
+    return readJson(bytes);
+  } catch (error) {
+    if (error instanceof NotJson) return otherwise(error.message);
+    throw error;
+  }
+}
+
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
