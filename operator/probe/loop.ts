@@ -24,8 +24,11 @@ export type LoopDeps = {
 };
 
 export type Loop = {
+  /** Of a segment, `<segment>.<namespace>`. */
   standing(segment: string): Standing;
+  /** Another text may be in force. */
   textChanged(): void;
+  /** Called with the segments of which `standing` says something else. */
   onChange(listener: (segments: ReadonlySet<string>) => void): void;
   controller: Controller;
 };

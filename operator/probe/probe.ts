@@ -2,18 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PODS } from '../api/resources.ts';
-import { CANARY, type SegmentRights, type TextInForce } from '../broker/broker.ts';
+import { CANARY } from '../broker/broker.ts';
 import type { OwnCertificate } from '../identity/identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { Controller } from '../runtime/controller.ts';
-import type { Log } from '../runtime/log.ts';
-import type { Metrics } from '../runtime/metrics.ts';
 import { runCanary as canaryServer } from './canary-server.ts';
 import { takesConnection } from './dial.ts';
 import type { ProbeCode } from './errors.ts';
-import { createLoop } from './loop.ts';
+import { createLoop, type Loop, type LoopDeps } from './loop.ts';
 import type { Target } from './mqtt.ts';
 import { createNetworkProbe, type NetworkProbe as NetworkProbePart } from './network.ts';
 import { NETWORK_NOT_CONFIGURED } from './network-decide.ts';
@@ -24,32 +20,17 @@ import { NOT_CONFIGURED, type Standing } from './standing.ts';
 
 export type { Standing } from './standing.ts';
 
-export type ProbeDeps = {
+export type ProbeDeps = Omit<LoopDeps, 'ask'> & {
   /** Where devices reach the broker; `caFile`: by what the canary knows it (default: the system's CAs). */
   target: Target;
   caFile: string | undefined;
   /** A certificate for CANARY as client and segment. Rejects with a sentence. */
   certificate(signal: AbortSignal): Promise<OwnCertificate>;
-  /** The text that was read back. */
-  text(): TextInForce | undefined;
-  /** What the text should grant. Throws while that is not known. */
-  rights(): readonly SegmentRights[];
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  measured: ProbeMetricsPart;
 };
 
-export type Probe = {
-  /** Of a segment, `<segment>.<namespace>`. */
-  standing(segment: string): Standing;
+export type Probe = Loop & {
   /** Whether a client that calls itself the canary is the one of this process, by the MD5 of its certificate. */
   isCanary(md5: string): boolean;
-  /** Another text may be in force. */
-  textChanged(): void;
-  /** Called with the segments of which `standing` says something else. */
-  onChange(listener: (segments: ReadonlySet<string>) => void): void;
-  controller: Controller;
 };
 
 /** Of every segment, where nobody said how to reach the broker; of the network, where there are no canaries. */

@@ -85,14 +85,14 @@ function likenessIn(clients: readonly AclClient[], broker: AclBroker, named: Lev
 /** Names that are one plain word and of one client. The same clients are looked at for one text after another, so what follows from them alone is kept with them. */
 function ownNames(clients: readonly AclClient[], used: readonly (typeof NAMES)[number][]): ReadonlySet<string> {
   const kinds = used.map(([name]) => name).join();
-  const byKinds = known.get(clients) ?? new Map<string, ReadonlySet<string>>();
-  known.set(clients, byKinds);
+  const byKinds = ownNamesOf.get(clients) ?? new Map<string, ReadonlySet<string>>();
+  ownNamesOf.set(clients, byKinds);
   const own = byKinds.get(kinds) ?? findOwnNames(clients, used);
   byKinds.set(kinds, own);
   return own;
 }
 
-const known = new WeakMap<readonly AclClient[], Map<string, ReadonlySet<string>>>();
+const ownNamesOf = new WeakMap<readonly AclClient[], Map<string, ReadonlySet<string>>>();
 
 function findOwnNames(clients: readonly AclClient[], used: readonly (typeof NAMES)[number][]): ReadonlySet<string> {
   const [own, shared] = [new Set<string>(), new Set<string>()];

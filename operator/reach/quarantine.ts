@@ -25,13 +25,14 @@ export function quarantineOf(before: Verifier, manifests: readonly Manifest[], d
   const read = before.read && withRecord(before.read, wireName);
   const after = createVerifier([...manifests, orderOf(device)], now, live, read);
   const [then, later] = [leavingOf(before, device), leavingOf(after, device)];
+  const heardLater = heardWays(after, device);
   const active = before.survey.lifecycles.get(device) === 'Active';
   const arrows = active ? graphOf(before).arrows.filter(({ to, by }) => by === 'SegmentPolicies' && to.text === segment) : [];
   const arriving = arrows.map(({ from, ports, topics }): Way => ({ peer: from.text, ports, topics }));
   return {
     loses: lost(then, later),
-    lostBy: lost(together([...arriving, ...heardWays(before, device)]), heardWays(after, device)),
-    stays: [...later, ...heardWays(after, device)],
+    lostBy: lost(together([...arriving, ...heardWays(before, device)]), heardLater),
+    stays: [...later, ...heardLater],
     keeps: after.intent.topicsOf(device),
   };
 }

@@ -59,7 +59,7 @@ export function createVerifier(manifests: readonly Manifest[], now: number, live
   const intent = intentOf(facts, derive, now);
   const evaluator = createEvaluator(survey.world, survey.isClosed);
   const view = read === undefined ? undefined : brokerView(read, now);
-  let whole: BrokerFleet | undefined;
+  const fleets = new Map<string | undefined, BrokerFleet>();
   return {
     survey,
     intent,
@@ -68,9 +68,9 @@ export function createVerifier(manifests: readonly Manifest[], now: number, live
     read,
     fleet(apart) {
       if (read === undefined) return undefined;
-      if (apart !== undefined) return intent.atBroker(read, apart);
-      whole ??= intent.atBroker(read);
-      return whole;
+      const fleet = fleets.get(apart) ?? intent.atBroker(read, apart);
+      fleets.set(apart, fleet);
+      return fleet;
     },
     can(from, to, means = {}) {
       const network = means.topic === undefined || means.port !== undefined;
