@@ -200,6 +200,12 @@ const fields = {
       pin: Type.Optional(
         text('Stay at this version of the component app, for example 2.3.1. Default: empty, follow the releases.', { max: 64 }),
       ),
+      bootKey: Type.Optional(
+        text(
+          'Public key with which the bootloader signs what it started (PEM, P-256 or Ed25519): a success without such a report does not count. Default: none, a success is the word of the image.',
+          { max: 1024 },
+        ),
+      ),
     }),
   ),
   grants: Type.Optional(list("Exceptions to the segment's topic rights. Default: none.", grant, { max: 16 })),
@@ -210,8 +216,21 @@ const firmwareRecord = object('What runs as one component.', {
   version: text('Version that the device reported after booting it.', { max: 64 }),
   digest: text('Digest of the running image, sha256:<64 hex digits>.', { max: 80 }),
   securityCounter: Type.Optional(count('Anti-rollback counter of the running image.')),
-  release: Type.Optional(text('FirmwareRelease that brought it.', { max: 253 })),
-  result: Type.Optional(choice(['Confirmed', 'Failed', 'RolledBack', 'TimedOut', 'Lost'], 'How the last attempt ended.')),
+  release: Type.Optional(text('FirmwareRelease of the last attempt, <namespace>/<name>.', { max: 317 })),
+  releaseUid: Type.Optional(text('Its uid.', { max: 64 })),
+  step: Type.Optional(
+    count('Step of the release in which the device ended: waves in their order, a wave that grows has several.', { max: 4096 }),
+  ),
+  attempt: Type.Optional(count('How often the device was offered it.')),
+  result: Type.Optional(
+    choice(
+      ['Confirmed', 'Rejected', 'Failed', 'RolledBack', 'TimedOut', 'Lost', 'Cancelled', 'Reverted'],
+      'How the last attempt ended. Confirmed: booted and reported with the digest of the release. Cancelled: told to stop before it booted. Reverted: told to go back, and it did.',
+    ),
+  ),
+  code: Type.Optional(count('Error code of the device, docs/reference/firmware-protocol.md.', { max: 16 })),
+  proof: Type.Optional(choice(['Proven', 'Unproven'], 'Of Confirmed: by a report of the bootloader, or by the word of the image only.')),
+  endedAt: Type.Optional(time('When the last attempt ended, RFC 3339.')),
   confirmedAt: Type.Optional(time('When the device confirmed it, RFC 3339.')),
 });
 

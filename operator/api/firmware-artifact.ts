@@ -86,6 +86,11 @@ export const artifact = object(
 export const compatibility = object('What a device must have to be offered the release.', {
   fromVersions: Type.Optional(versionRange('Range of running versions that may be updated, for example ">=2.1.0 <2.4.0". Default: all.')),
   minVersionFloor: Type.Optional(version('Afterwards the device never runs a version below this. Default: none.')),
+  secureBoot: Type.Optional(
+    flag(
+      'Whether only devices with a registered boot key (spec.firmware.bootKey) are offered it: their success is proven by the bootloader, not by the word of the image. Default: false.',
+    ),
+  ),
   minBattery: Type.Optional(count('Least battery charge in percent. Default: none.', { max: 100 })),
   minFreeBytes: Type.Optional(
     text('Least free storage, for example 4Mi. Default: none.', {
@@ -107,6 +112,10 @@ export const trust = object('Who must have signed the artifacts.', {
   policyRef: object('The trust policy: keys, threshold, root versions.', {
     name: objectName('Name of the ConfigMap with the TUF root metadata.'),
   }),
+  envelope: text(
+    'The signed release statement: the DSSE envelope as kubectl hedgerow firmware sign wrote it (JSON text, at most 64 KiB). It is verified before anything in it is believed; the artifacts, version, component and security counter of this manifest have to be those of the statement. Signatures may be added later.',
+    { max: 65_536, min: 2 },
+  ),
   provenance: Type.Optional(
     object('Whether and by whom the build must be attested (SLSA provenance).', {
       required: flag('Whether an attestation is required. Default: false.', { default: false }),

@@ -45,6 +45,12 @@ const spec = object(
       list('What must run on the same device before. Default: nothing.', requirement, { max: 8, keys: ['component'] }),
     ),
     trust,
+    author: Type.Optional(
+      text(
+        'Who answers for the release: the API user that writes it (kubectl auth whoami; for Argo CD its ServiceAccount); the API server insists. Nobody approves a release of their own, so without an author no wave can be approved.',
+        { max: 256, min: 1 },
+      ),
+    ),
     selector: labelSelector('Labels of the Devices that it is for. An empty selector is for every Device whose hardware matches.'),
     membership: choice(
       ['Dynamic', 'Snapshot'],
@@ -84,9 +90,12 @@ export const counters = object('How many devices are where. Counters only, never
   matched: Type.Optional(count('Devices that the selector matches.')),
   incompatible: Type.Optional(count('Of these, devices without a fitting artifact.')),
   blocked: Type.Optional(count('Devices whose requirements are not met.')),
+  waiting: Type.Optional(count('Devices that wait to be offered it.')),
   offered: Type.Optional(count('Devices that got the offer.')),
+  reached: Type.Optional(count('Devices that answered the offer: what the gates count over.')),
   inFlight: Type.Optional(count('Devices that are downloading or installing.')),
   confirmed: Type.Optional(count('Devices that booted it and reported its digest.')),
+  unproven: Type.Optional(count('Of these, devices without a boot key: nothing but the word of the image says so.')),
   failed: Type.Optional(count('Devices that failed.')),
   rolledBack: Type.Optional(count('Devices that went back by themselves.')),
   timedOut: Type.Optional(count('Devices that took too long.')),

@@ -1,9 +1,10 @@
 // Intervention: what a person (or an automatic rule) does by hand and GitOps must not undo.
 import { type Static, Type } from 'typebox';
 import { conditions, label, observedGeneration, steps } from './fields.ts';
+import { digest } from './firmware-artifact.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
 import { INTERVENTIONS } from './resources.ts';
-import { choice, flag, object, rule, text, time } from './schema.ts';
+import { choice, count, flag, object, rule, text, time } from './schema.ts';
 
 const target = object('What the action is done to, in this namespace.', {
   kind: choice(['Device', 'SegmentPolicy', 'FirmwareRelease'], 'Device, SegmentPolicy (all its devices) or FirmwareRelease.'),
@@ -28,6 +29,13 @@ const spec = object(
         'Rotate: true = the key is in other hands. Every certificate that the device has is revoked, its keys are never certified again, and it waits for a new key. Default: false, the device renews and its old certificate stays valid.',
       ),
     ),
+    approve: Type.Optional(
+      object('Approve: what exactly. An approval of other bytes or of an older text of the release counts for nothing.', {
+        wave: label('Wave of the release that may start.'),
+        digest: digest('Digest of the release statement, as status.artifact.manifestDigest of the release says it.'),
+        generation: count('metadata.generation of the release.', { min: 1 }),
+      }),
+    ),
     expires: Type.Optional(
       time('When a Quarantine or Pause ends by itself (RFC 3339). Default: never; deleting the object ends it too. A Revoke does not end.'),
     ),
@@ -46,6 +54,12 @@ const spec = object(
         "!has(self.expires) || self.action in ['Quarantine', 'Pause']",
         'only a Quarantine or a Pause ends by itself: remove spec.expires (a revoked device returns with a new key)',
         '.expires',
+      ),
+      rule(
+        'HR-API-011',
+        "has(self.approve) == (self.action == 'Approve')",
+        'spec.approve goes with action: Approve, and Approve needs it: kubectl hedgerow rollout approve fills it in',
+        '.approve',
       ),
       rule(
         'HR-API-011',

@@ -61,7 +61,7 @@ export const BAD_RELEASES: readonly BadManifest[] = [
   ],
   ['a range with a caret', release({ compatibility: { fromVersions: '^2.1.0' } }), [`spec.compatibility.fromVersions: ${RANGE}`]],
   ['a requirement without a version', release({ requires: [{ component: 'bootloader' }] }), ['spec.requires[0].version: Required value']],
-  ['nobody who must have signed', release({ trust: {} }), ['spec.trust.policyRef: Required value']],
+  ['nobody who must have signed', release({ trust: { envelope: '{}' } }), ['spec.trust.policyRef: Required value']],
   ['no wave', release(waves()), ['spec.rollout.waves: spec.rollout.waves in body should have at least 1 items']],
   [
     'a wave with a size and a growth',

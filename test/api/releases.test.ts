@@ -85,6 +85,7 @@ const EVERYTHING = {
   requires: [{ component: 'bootloader', version: '>=1.4.0', release: 'bootloader-1-4-0' }],
   trust: {
     policyRef: { name: 'firmware-root' },
+    envelope: '{}',
     provenance: { required: true, builders: ['https://ci.example.com/b'], sources: ['https://git.example.com/fw'] },
   },
   artifacts: [
