@@ -1,9 +1,10 @@
 // `kubectl hedgerow rollout plan`: which devices a FirmwareRelease reaches in which wave, and what its gates can show, before anything is rolled out.
-import { type Device, deviceKind } from '../api/device.ts';
+import { deviceKind } from '../api/device.ts';
 import { type FirmwareReleaseSpec, firmwareReleaseKind } from '../api/firmware-release.ts';
 import { specProblems } from '../api/validate.ts';
 import {
   type Candidate,
+  candidateOf,
   leastTime,
   type Misfit,
   planWaves,
@@ -73,7 +74,7 @@ async function objectsBelow(directory: string, wanted: string | undefined, outpu
   for (const { source, item } of objects.filter(({ item: { kind } }) => kind === 'Device')) {
     const problems = specProblems(deviceKind, item.spec);
     if (problems.length > 0) faults.push(`${source}: ${keyOf(item)}: ${problems[0]}`);
-    else devices.push(candidateOf(item));
+    else devices.push(candidateIn(item));
   }
   for (const one of faults) output.err(`kubectl hedgerow: ${explain('HR-CLI-060', printable(`${directory}: ${one}`))}\n`);
   const releases = objects.map(({ item }) => item).filter(({ kind }) => kind === 'FirmwareRelease');
@@ -123,28 +124,9 @@ function metaOf({ metadata }: Json): Meta {
 
 const keyOf = (object: Json): string => `${metaOf(object).namespace}/${metaOf(object).name}`;
 
-function candidateOf(device: Json): Candidate {
-  const { name, namespace, uid, labels } = metaOf(device);
-  const { hardware, firmware } = device.spec as Device['spec'];
-  return {
-    ...{ uid: uid ?? `${namespace}/${name}`, namespace, name, labels },
-    ...{ model: hardware?.model, revision: hardware?.revision, hold: firmware?.hold === true, pin: firmware?.pin ?? '' },
-    running: runningIn(device.status),
-  };
-}
-
-const VERSION = /^\d+\.\d+\.\d+([-+].*)?$/;
-
-/** What a status says of firmware, as far as it can be read: what cannot is not known. */
-function runningIn(status: unknown): Candidate['running'] {
-  const firmware = isRecord(status) && isRecord(status.firmware) ? status.firmware : {};
-  return Object.fromEntries(
-    Object.entries(firmware).flatMap(([component, record]) => {
-      const { version, digest, securityCounter } = isRecord(record) ? record : {};
-      if (typeof version !== 'string' || !VERSION.test(version) || typeof digest !== 'string') return [];
-      return [[component, { version, digest, ...(typeof securityCounter === 'number' ? { securityCounter } : {}) }]];
-    }),
-  );
+/** Its spec was checked; its status is whatever the file says. */
+function candidateIn(device: Json): Candidate {
+  return candidateOf({ metadata: metaOf(device), spec: device.spec, status: device.status } as Parameters<typeof candidateOf>[0]);
 }
 
 type Row = {

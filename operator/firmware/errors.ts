@@ -101,6 +101,11 @@ export const ERRORS = {
     cause: 'a file is none of the artifacts that were signed: its digest or its size is another',
     cure: 'fetch the file again; where it is what was to be released, sign a statement that names it',
   },
+  'HR-FW-028': {
+    title: 'SpreadTooWide',
+    cause: 'a wave takes so many devices of one site for spread, besides its size, that its rule cannot name them',
+    cure: 'raise size or min of the wave, or take keys out of its spread that have many values',
+  },
   'HR-FW-030': {
     title: 'KeyUnreadable',
     cause: 'a file is no private or public key in PEM without a pass phrase',

@@ -1,4 +1,12 @@
 // The door of the firmware room: which firmware is trusted, what a FirmwareRelease does to which devices, and what its gates can show.
+import { candidateOf as candidatePart } from './candidate.ts';
+import {
+  isInStep as inStepPart,
+  type Part as PartPart,
+  type ReleaseOfCohort as ReleaseOfCohortPart,
+  rankOf as rankPart,
+  rulesOf as rulesPart,
+} from './cohort.ts';
 import {
   type Envelope,
   envelopeText as envelopeTextPart,
@@ -28,7 +36,13 @@ export type Misfit = MisfitPart;
 export type Candidate = CandidatePart;
 export type Step = StepPart;
 export type WavePlan = WavePlanPart;
+export type ReleaseOfCohort = ReleaseOfCohortPart;
+export type Part = PartPart;
+export const candidateOf = candidatePart;
 export const planWaves = planPart;
+export const rankOf = rankPart;
+export const isInStep = inStepPart;
+export const rulesOf = rulesPart;
 export const sampleToPass = samplePart;
 export const leastTime = leastTimePart;
 export const spanMs = spanPart;

@@ -12,8 +12,15 @@ export type FirmwareFacts = {
   /** Version of the component app that it stays at; empty: none. */
   pin: string;
   /** What runs, by component. Empty: it has not said yet. */
-  running: Readonly<Record<string, { version: string; digest: string; securityCounter?: number }>>;
+  running: Readonly<Record<string, Running>>;
+  /** Its identity is given up, or the Device is being deleted. */
+  isRevoked?: boolean;
+  /** spec.firmware.bootKey: its bootloader signs what it booted. */
+  hasBootKey?: boolean;
 };
+
+/** One entry of status.firmware. `releaseUid`, `step`: the release that brought it to an end, and in which step. */
+export type Running = { version: string; digest: string; securityCounter?: number; releaseUid?: string; step?: number };
 
 /** Held: by its manifest. Incompatible: no image for it. Blocked: something has to run on it first. Newer: it would be a downgrade. Current: it runs it. */
 export type Misfit = { why: 'Held' | 'Incompatible' | 'Blocked' | 'Newer' | 'Current'; reason: string };
@@ -23,13 +30,20 @@ const PINNED = 'app';
 
 /** Undefined where the release is for the device. */
 export function misfitOf(spec: FirmwareReleaseSpec, device: FirmwareFacts): Misfit | undefined {
+  if (device.isRevoked === true) return { why: 'Held', reason: 'it is revoked or being deleted' };
   if (device.hold) return { why: 'Held', reason: 'spec.firmware.hold' };
   if (device.pin !== '' && spec.component === PINNED && device.pin !== spec.version)
     return { why: 'Held', reason: `spec.firmware.pin ${device.pin}` };
   const artifact = artifactFor(spec.artifacts, device);
   if (artifact === undefined)
     return { why: 'Incompatible', reason: `no whole image for model ${device.model ?? '(none)'}, revision ${device.revision ?? '(none)'}` };
-  return againstRunning(spec, artifact, device) ?? againstRequired(spec, device);
+  return againstRunning(spec, artifact, device) ?? againstRequired(spec, device) ?? againstProof(spec, device);
+}
+
+/** Its success could not be proven. */
+function againstProof({ compatibility }: FirmwareReleaseSpec, { hasBootKey }: FirmwareFacts): Misfit | undefined {
+  if (compatibility?.secureBoot !== true || hasBootKey === true) return undefined;
+  return { why: 'Blocked', reason: 'compatibility.secureBoot asks for spec.firmware.bootKey' };
 }
 
 function againstRunning(spec: FirmwareReleaseSpec, artifact: Artifact, { running }: FirmwareFacts): Misfit | undefined {

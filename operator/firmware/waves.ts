@@ -12,6 +12,8 @@ export type Candidate = FirmwareFacts & {
   namespace: string;
   name: string;
   labels: Labels;
+  /** metadata.creationTimestamp, ms; only a release of membership Snapshot asks for it. */
+  createdAt?: number | undefined;
 };
 
 export type ReleaseFacts = { uid: string; spec: FirmwareReleaseSpec };
@@ -29,10 +31,16 @@ export type WavePlan = {
 
 type Wave = FirmwareReleaseSpec['rollout']['waves'][number];
 
-/** Waves are disjoint: a device is in the first that takes it. A share is one of the devices that the wave's selector selects, whichever waves they are in. */
+/**
+ * Waves are disjoint: a device is in the first that takes it. A share is one of the devices that the wave's selector selects, whichever waves they are in. A device that
+ * this release brought to an end counts as fit, so that the plan stays what it was while the release runs.
+ */
 export function planWaves({ uid, spec }: ReleaseFacts, devices: readonly Candidate[]): WavePlan {
   const selected = devices.filter(({ labels }) => selects(spec.selector, labels));
-  const judged = selected.map((device) => ({ device, misfit: misfitOf(spec, device) }));
+  const judged = selected.map((device) => ({
+    device,
+    misfit: device.running[spec.component]?.releaseUid === uid ? undefined : misfitOf(spec, device),
+  }));
   const out = judged.flatMap(({ device, misfit }) => (misfit === undefined ? [] : [{ ...misfit, device }]));
   const fit = inOrder(
     uid,
@@ -52,9 +60,14 @@ export function planWaves({ uid, spec }: ReleaseFacts, devices: readonly Candida
 /** By SHA-256 of `<release>/<device>`: no device is first in every release, and which are cannot be chosen by a name. */
 function inOrder(release: string, devices: readonly Candidate[]): Candidate[] {
   return devices
-    .map((device) => ({ device, rank: createHash('sha256').update(`${release}/${device.uid}`).digest('hex') }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .map((device) => ({ device, order: orderOf(release, device.uid) }))
+    .sort((a, b) => (a.order < b.order ? -1 : 1))
     .map(({ device }) => device);
+}
+
+/** Where a device stands in a release, as a text to sort by. */
+export function orderOf(release: string, device: string): string {
+  return createHash('sha256').update(`${release}/${device}`).digest('hex');
 }
 
 /** As many as size and min say, but at least one device for every value of every key of `spread`. */
