@@ -20,6 +20,7 @@ export default defineConfig({
             'test/est/**/*.test.ts',
             'test/crl/**/*.test.ts',
             'test/firmware/**/*.test.ts',
+            'test/nodeagent/**/*.test.ts',
           ],
         },
       },
