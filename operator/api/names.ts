@@ -44,3 +44,19 @@ export const ANNOTATION_REGISTERED_BY = 'hedgerow.dev/registered-by';
 export const ANNOTATION_MANUFACTURER_CA = 'hedgerow.dev/manufacturer-ca';
 export const ANNOTATION_FACTORY_KEY = 'hedgerow.dev/factory-key';
 export const ANNOTATION_REGISTRATION = 'hedgerow.dev/registration';
+
+/** The one name in the certificate of a site's directive key, a URI: devices of that namespace obey it, and no others (docs/reference/firmware-protocol.md). */
+export const siteUri = (namespace: string): string => `urn:hedgerow:firmware:directive:${namespace}`;
+
+/** On a CertificateRequest of the driver of a rollout: which of its two certificates it is for. */
+export const LABEL_DRIVER_CERTIFICATE = 'hedgerow.dev/driver-certificate';
+/** On what is made for a FirmwareWave: its uid as a label, `<namespace>/<name>` as an annotation. */
+export const LABEL_WAVE_UID = 'hedgerow.dev/wave-uid';
+export const ANNOTATION_WAVE = 'hedgerow.dev/wave';
+
+/** The segment of the drivers of rollouts at the broker. A namespace cannot begin with a hyphen (RFC 1123), so no Device and no SegmentPolicy can ever have such a name. */
+export const ROLLOUT_SEGMENT = '-rollout.-hedgerow';
+const ROLLOUT_CLIENT = /^-rollout-[0-9a-f]{16}[.]-hedgerow$/;
+/** The client id of a driver: bound to its key (`spki`: SHA-256 of the SubjectPublicKeyInfo, lower hex), so that no driver can ask for the name of another. */
+export const rolloutClient = (spki: string): string => `-rollout-${spki.slice(0, 16)}.-hedgerow`;
+export const isRolloutClient = (client: string): boolean => ROLLOUT_CLIENT.test(client);

@@ -1,7 +1,7 @@
 // The online key of a site: it says to which device, when and in which order, and never what may run. Its certificate limits it to the devices of one namespace.
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import { siteUri } from '../api/names.ts';
 import type { Problem } from './errors.ts';
-import { siteUri } from './protocol.ts';
 import { digestFor, kindOf } from './signature.ts';
 
 export type DirectiveSigner = {

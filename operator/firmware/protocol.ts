@@ -72,6 +72,3 @@ export const topicsOf = (device: string) =>
     hello: `ota/v1/d/${device}/hello`,
     log: `ota/v1/d/${device}/log`,
   }) as const;
-
-/** The name in a SubjectAltName that lets a certificate sign directives for the devices of one namespace. */
-export const siteUri = (namespace: string): string => `urn:hedgerow:firmware:directive:${namespace}`;

@@ -16,6 +16,13 @@ import { isFactoryOf } from './decide-est.ts';
 import type { Renewal } from './decide-rotation.ts';
 import { oid, sequenceLike, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
+import {
+  type DirectiveKey as DirectiveKeyPart,
+  type DriverCertificate as DriverCertificatePart,
+  type DriverWish as DriverWishPart,
+  obtainDirectiveKey as obtainDirective,
+  obtainDriverCertificate as obtainDriver,
+} from './driver-certificate.ts';
 import { type EnrollmentPolicy as EnrollmentPolicyPart, matchesAnyPattern } from './enrollment-policy.ts';
 import {
   type GoodCsr as EnrolmentCsr,
@@ -98,6 +105,13 @@ export type RevokedCertificate = RevokedPart;
 /** For the client by which the operator tries the broker. */
 export const obtainOwnCertificate = obtainOwn;
 export type OwnCertificate = OwnCertificatePart;
+
+/** For the driver of a rollout, a process of its own. */
+export const obtainDriverCertificate = obtainDriver;
+export const obtainDirectiveKey = obtainDirective;
+export type DriverCertificate = DriverCertificatePart;
+export type DirectiveKey = DirectiveKeyPart;
+export type DriverWish = DriverWishPart;
 
 /** The CAs that brokers must trust, for as long as the ledger needs them. */
 export const createAuthorities = authoritiesOf;

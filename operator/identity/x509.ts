@@ -73,12 +73,17 @@ export function certificateProblem(
   const wanted = relativeNames(asked.subject)
     .map((name) => `${name.short}=${name.value}`)
     .join('\n');
-  const notBefore = Date.parse(facts.notBefore);
-  const notAfter = Date.parse(facts.notAfter);
   if (facts.subject !== wanted) return 'its subject is another one';
   if (facts.spki !== asked.spki) return 'its public key is another one';
   if (facts.isCa) return 'it is a CA certificate';
   if (!facts.dictatedUsages) return 'its usages are not exactly digital signature and client auth';
+  return termProblem(facts, asked);
+}
+
+/** The same for its time alone. */
+export function termProblem(facts: CertificateFacts, asked: { durationMs: number; now: number }): string | undefined {
+  const notBefore = Date.parse(facts.notBefore);
+  const notAfter = Date.parse(facts.notAfter);
   if (notAfter <= asked.now) return 'it has expired already';
   if (notBefore > asked.now + CLOCK_SKEW_MS) return 'it is not valid yet';
   // Measured from now, not from notBefore: some issuers backdate notBefore and keep the end.

@@ -9,6 +9,7 @@ import {
   KeyUsagesExtension,
   Pkcs10CertificateRequest,
   Pkcs10CertificateRequestGenerator,
+  SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
@@ -27,6 +28,8 @@ export type Signing = {
   usages?: readonly string[];
   keyUsage?: number;
   serial?: string;
+  /** SubjectAltNames; what the request asks for does not count. */
+  uris?: readonly string[];
   /** Instead of the authority of this file, of which there is no certificate. */
   by?: Root;
 };
@@ -87,6 +90,7 @@ export async function issue(csrPem: string, how: Signing): Promise<string> {
   const extensions: Extension[] = [
     new ExtendedKeyUsageExtension([...(how.usages ?? [CLIENT_AUTH])]),
     new KeyUsagesExtension(how.keyUsage ?? KeyUsageFlags.digitalSignature, true),
+    ...(how.uris === undefined ? [] : [new SubjectAlternativeNameExtension(how.uris.map((value) => ({ type: 'url', value })))]),
     ...(how.isCa === true ? [new BasicConstraintsExtension(true, 0, true)] : []),
   ];
   const certificate = await X509CertificateGenerator.create(
