@@ -19,7 +19,8 @@ export const CLASS = '6b1d2c7e-8f0a-4b3c-9d5e-0123456789ab';
 const DAY_MS = 86_400_000;
 
 export type Image = { bytes: Buffer; digest: string; statement: Buffer; statementDigest: string; version: string; securityCounter: number };
-type ImageWish = {
+export type ImageWish = {
+  component?: string;
   version: string;
   securityCounter: number;
   selfTest?: number;
@@ -65,8 +66,9 @@ export async function makeSite(now = NOW): Promise<Site> {
   };
 }
 
-function makeImage(
-  { version, securityCounter, selfTest = 0, hangs = false, size = 2000, classIds = [CLASS], minVersionFloor }: ImageWish,
+/** Signed by `keys`, whoever they are. */
+export function makeImage(
+  { component = 'app', version, securityCounter, selfTest = 0, hangs = false, size = 2000, classIds = [CLASS], minVersionFloor }: ImageWish,
   keys: readonly SigningKey[],
 ): Image {
   const head = Buffer.from(`${JSON.stringify({ version, selfTest, hangs })}\n`);
@@ -77,7 +79,7 @@ function makeImage(
   ]);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const statement = statementOf({
-    ...{ component: 'app', version, securityCounter },
+    ...{ component, version, securityCounter },
     ...(minVersionFloor === undefined ? {} : { minVersionFloor }),
     artifacts: [{ name: 'full', format: 'raw', size: bytes.length, hardware: { classIds }, sha256 }],
   });
@@ -95,7 +97,7 @@ export function factory(flash: Flash, image: Image): void {
 }
 
 /** Directives with sequences of their own. */
-export function commander(site: Site) {
+export function commander(site: Pick<Site, 'signer'>) {
   let last = 0;
   return {
     make(aud: string, action: Directive['action'], image: Image | undefined, fields: Partial<Directive> = {}): Directive {
@@ -147,7 +149,7 @@ export type Device = { machine: Machine; world: World; fixed: Fixed; bootKey: Ke
 
 /** A device with its own boot key; `change` is what is wrong with its world. */
 export function makeDevice(
-  site: Site,
+  site: Pick<Site, 'firstRoot' | 'cas'>,
   flash: Flash,
   fetch: World['fetch'],
   change: Partial<World> = {},
