@@ -75,6 +75,12 @@ export class Agent {
     await this.#work();
   }
 
+  /** The connection is new and the boot is not: what it works at goes on. */
+  async reconnected(): Promise<void> {
+    await this.#hello();
+    await this.#say();
+  }
+
   async receive(bytes: Uint8Array): Promise<void> {
     this.#inbox.push(bytes);
     if (!this.#isBusy) await this.#work();
