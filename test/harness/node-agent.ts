@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cluster } from '../controlplane/cluster.ts';
 import { type Handle, isAlive, kill, lastLines, launch, stop } from '../controlplane/process.ts';
+import type { Images } from '../nodeagent/pod.ts';
 import { runner } from './system.ts';
 import { waitFor } from './wait.ts';
 
@@ -13,8 +14,7 @@ export type NodeAgentOptions = {
   dir: string;
   /** The only namespace whose pods it runs. */
   namespace: string;
-  /** The name of an image, and what its entrypoint is on this machine. */
-  images: Readonly<Record<string, readonly [string, ...string[]]>>;
+  images: Images;
 };
 
 export type NodeAgent = {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PlainError } from '../harness/plain-api.ts';
 import { fateOf, signalContainer, startContainer } from './container.ts';
 import { isConflict, labelsOf } from './node.ts';
-import { type EnvVar, expand, fieldOf, fits, type Images, type Pod, unsupported } from './pod.ts';
+import { type EnvVar, expand, fieldOf, fits, type Images, type Pod, unsupported, wordsOf } from './pod.ts';
 import { type Fate, refusedStatus, statusOf } from './pod-status.ts';
 import { makeVolumes, type Send, valueUnder } from './volumes.ts';
 
@@ -116,7 +116,6 @@ async function run(pod: Pod, dir: string, { node, owner, server, images, asNode,
   mkdirSync(volumes, { recursive: true, mode: 0o700 });
   await makeVolumes(pod, volumes, { send: asNode, nodeName: node });
   const [container] = pod.spec.containers;
-  const entrypoint = images[container?.image ?? ''] ?? [];
   const env: Record<string, string> = {
     HOSTNAME: pod.metadata.name,
     // A kubelet names the Service, whose address nobody routes here.
@@ -131,7 +130,7 @@ async function run(pod: Pod, dir: string, { node, owner, server, images, asNode,
   const writable = new Set(pod.spec.volumes?.filter(({ emptyDir }) => emptyDir !== undefined).map(({ name }) => name));
   await startContainer({
     ...{ dir, owner, env, logFile: log },
-    command: [...entrypoint, ...(container?.args ?? []).map((arg) => expand(arg, env))],
+    command: [...((container && wordsOf(container, images)) ?? []), ...(container?.args ?? []).map((arg) => expand(arg, env))],
     mounts: (container?.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => ({
       from: `volumes/${name}`,
       at: mountPath,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { expand, fieldOf, fits, type Pod, unsupported } from './pod.ts';
+import { expand, fieldOf, fits, type Pod, unsupported, wordsOf } from './pod.ts';
 
-const images = { 'r.test/a:1': ['node', 'a.ts'] } as const;
+const images = { 'r.test/a:1': { a: ['node', 'a.ts'] } } as const;
 const container = { name: 'a', image: 'r.test/a:1' };
 const pod = (spec: object = {}, metadata: object = {}): Pod => ({
   metadata: { name: 'p', namespace: 'n', uid: 'u', ...metadata },
@@ -22,11 +22,7 @@ describe('what the node agent takes', () => {
     ['an init container', { initContainers: [container] }, 'it has init containers'],
     ['restarts', { restartPolicy: 'OnFailure' }, 'its restartPolicy is OnFailure, and nothing is restarted here'],
     ['another image', { containers: [{ name: 'a', image: 'x' }] }, 'there is no image x on this node'],
-    [
-      'a command',
-      { containers: [{ ...container, command: ['sh'] }] },
-      'it has a command of its own, and the files of an image are not here',
-    ],
+    ['a program that is not in the image', { containers: [{ ...container, command: ['sh', '-c'] }] }, 'its image has no program sh here'],
     ['envFrom', { containers: [{ ...container, envFrom: [{}] }] }, 'it has envFrom'],
     ['lifecycle hooks', { containers: [{ ...container, lifecycle: {} }] }, 'it has lifecycle hooks'],
     [
@@ -46,6 +42,20 @@ describe('what the node agent takes', () => {
     expect(fits(pod({ schedulingGates: [{ name: 'g' }] }), labels)).toBe(false);
     expect(fits(pod({ nodeName: 'other' }), labels)).toBe(false);
     expect(fits(pod({}, { deletionTimestamp: '2026-01-01T00:00:00Z' }), labels)).toBe(false);
+  });
+});
+
+describe('what is run', () => {
+  it.each([
+    [undefined, ['node', 'a.ts']],
+    [['a'], ['node', 'a.ts']],
+    [
+      ['a', 'b'],
+      ['node', 'a.ts', 'b'],
+    ],
+    [['b'], undefined],
+  ])('of the command %j is %j', (command, words) => {
+    expect(wordsOf({ ...container, ...(command === undefined ? {} : { command }) }, images)).toEqual(words);
   });
 });
 

@@ -55,8 +55,8 @@ export type Pod = {
   status?: { phase?: string };
 };
 
-/** Images that the agent has: the words of the entrypoint of each. */
-export type Images = Readonly<Record<string, readonly [string, ...string[]]>>;
+/** Images that the agent has: the programs of each and what they are on this machine. The first is its entrypoint. */
+export type Images = Readonly<Record<string, Readonly<Record<string, readonly [string, ...string[]]>>>>;
 
 /**
  * Why this pod cannot be run here, in one sentence. A part of a pod that would be left out in silence makes a test say more than it knows, so such a pod
@@ -69,13 +69,21 @@ export function unsupported(pod: Pod, images: Images): string | undefined {
   if (spec.initContainers?.length) return 'it has init containers';
   if (spec.restartPolicy !== 'Never') return `its restartPolicy is ${spec.restartPolicy}, and nothing is restarted here`;
   if (images[container.image] === undefined) return `there is no image ${container.image} on this node`;
-  if (container.command !== undefined) return 'it has a command of its own, and the files of an image are not here';
+  if (wordsOf(container, images) === undefined) return `its image has no program ${container.command?.[0]} here`;
   if (container.lifecycle !== undefined) return 'it has lifecycle hooks';
   if (container.envFrom?.length) return 'it has envFrom';
   const mount = container.volumeMounts?.find((one) => one.subPath !== undefined || one.subPathExpr !== undefined);
   if (mount !== undefined) return `the mount of ${mount.name} has a subPath`;
   const volume = spec.volumes?.find((one) => !Object.keys(one).some((key) => VOLUMES.has(key)));
   return volume === undefined ? undefined : `volume ${volume.name} is ${Object.keys(volume).filter((key) => key !== 'name')}`;
+}
+
+/** What is to be run, before the arguments; undefined where the image has no such program. */
+export function wordsOf({ image, command }: Container, images: Images): readonly string[] | undefined {
+  const programs = images[image] ?? {};
+  const [name = Object.keys(programs)[0] ?? '', ...rest] = command ?? [];
+  const words = programs[name];
+  return words === undefined ? undefined : [...words, ...rest];
 }
 
 const VOLUMES = new Set(['emptyDir', 'configMap', 'secret', 'projected', 'downwardAPI']);

@@ -34,7 +34,7 @@ beforeAll(async () => {
   run = runner(cluster);
   const dir = join(cluster.dir, `node-${namespace}`);
   mkdirSync(dir);
-  agent = await startNodeAgent({ cluster, dir, namespace, images: { [IMAGE]: [process.execPath, PROGRAM] } });
+  agent = await startNodeAgent({ cluster, dir, namespace, images: { [IMAGE]: { program: [process.execPath, PROGRAM] } } });
 });
 afterAll(async () => {
   await agent?.stop();
