@@ -231,8 +231,17 @@ const firmwareRecord = object('What runs as one component.', {
   code: Type.Optional(count('Error code of the device, docs/reference/firmware-protocol.md.', { max: 16 })),
   proof: Type.Optional(choice(['Proven', 'Unproven'], 'Of Confirmed: by a report of the bootloader, or by the word of the image only.')),
   endedAt: Type.Optional(time('When the last attempt ended, RFC 3339.')),
+  previous: Type.Optional(
+    object('Of Confirmed: the image that ran before, which a Revert starts again.', {
+      version: text('Its version.', { max: 64 }),
+      digest: text('Its digest, sha256:<64 hex digits>.', { max: 80 }),
+      securityCounter: count('Its anti-rollback counter.'),
+    }),
+  ),
   confirmedAt: Type.Optional(time('When the device confirmed it, RFC 3339.')),
 });
+
+export type FirmwareRecord = Static<typeof firmwareRecord>;
 
 const status = object('What is true of the device. Written by the operator only, and only when a state changes.', {
   observedGeneration: Type.Optional(observedGeneration),

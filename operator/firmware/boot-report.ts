@@ -34,11 +34,28 @@ export function bootReportProblem(
   return differs === undefined ? undefined : { code: 'HR-FW-112', found: `the signed boot report has another ${differs}` };
 }
 
+/**
+ * Whether the bootloader says that the image is the one that it starts for good, in this boot. Without a nonce it does not say since when: good for a device that runs the
+ * image already and of whose start nobody remembers anything.
+ */
+export function provesRunning(
+  envelope: NonNullable<StateReport['bootReport']>,
+  key: KeyObject,
+  expected: Omit<Expected, 'nonce'>,
+): boolean {
+  const read = envelopeOf(envelope);
+  const [signature] = read?.signatures ?? [];
+  if (read?.payloadType !== BOOT_TYPE || signature === undefined || !isSignedBy(read, signature, key)) return false;
+  const report = readBounded(read.payload, MOST_PAYLOAD);
+  if (!isBootReport(report) || report.mode !== 'Normal') return false;
+  return contradiction(report, { ...expected, nonce: report.nonce ?? '' }) === undefined;
+}
+
 function contradiction(report: BootReport, expected: Expected): string | undefined {
   if (report.device !== expected.device) return 'device';
   if (report.component !== expected.component) return 'component';
   if (report.boot !== expected.boot) return 'boot counter';
-  if (report.nonce !== expected.nonce) return 'nonce';
+  if ((report.nonce ?? '') !== expected.nonce) return 'nonce';
   if (report.digest !== expected.digest) return 'digest';
   if (report.securityCounter < expected.securityCounter) return 'security counter, below that of the release';
   return report.mode === 'Reverted' ? 'mode: the bootloader went back' : undefined;

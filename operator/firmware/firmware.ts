@@ -1,4 +1,12 @@
 // The door of the firmware room: which firmware is trusted, what a FirmwareRelease does to which devices, and what its gates can show.
+import {
+  hasEnded as endedPart,
+  hearHello as helloPart,
+  openOf as openPart,
+  standingOf as standingPart,
+  hearState as statePart,
+} from './accept.ts';
+import { provesRunning as provesPart } from './boot-report.ts';
 import { candidateOf as candidatePart } from './candidate.ts';
 import {
   isInStep as inStepPart,
@@ -7,6 +15,9 @@ import {
   rankOf as rankPart,
   rulesOf as rulesPart,
 } from './cohort.ts';
+import { nextSeq as seqPart, signDirective as signPart } from './directive.ts';
+import { readDirective as directivePart } from './directive-reader.ts';
+import { readDirectiveSigner as signerPart } from './directive-signer.ts';
 import {
   type Envelope,
   envelopeText as envelopeTextPart,
@@ -18,11 +29,14 @@ import {
   unsigned,
 } from './envelope.ts';
 import { explain, type Problem, type Result, resultOf } from './errors.ts';
-import type { Misfit as MisfitPart } from './fit.ts';
+import { artifactFor as artifactForPart, type Misfit as MisfitPart } from './fit.ts';
 import { sampleToPass as samplePart } from './gate.ts';
-import { leastTime as leastTimePart } from './offers.ts';
+import { leastTime as leastTimePart, offersNow as offersPart } from './offers.ts';
+import { FAULTS as faultsPart, topicsOf as topicsPart } from './protocol.ts';
 import { keyFromPem, type PublicKey } from './public-key.ts';
 import { artifactOf as artifactPart, verifyRelease as verifyPart } from './release.ts';
+import { readHello as readHelloPart, readState as readStatePart } from './report.ts';
+import { retryAt as retryPart } from './retry.ts';
 import { MAX_ROOT_BYTES as maxRootBytes, type Root, readRoot } from './root.ts';
 import { advance as advancePart, newestRoot as newestPart } from './root-chain.ts';
 import { draftRoot, progressOf as progressPart, signRoot, type Wishes } from './root-draft.ts';
@@ -50,14 +64,38 @@ export const spanText = spanTextPart;
 export const windowAt = windowPart;
 export const windowFault = windowFaultPart;
 
+/** For the driver of a rollout: what it tells devices, what it hears, and what that is worth. */
+export const hearState = statePart;
+export const hearHello = helloPart;
+export const hasEnded = endedPart;
+export const openOf = openPart;
+export const standingOf = standingPart;
+export const nextSeq = seqPart;
+export const signDirective = signPart;
+export const readDirective = directivePart;
+export const readDirectiveSigner = signerPart;
+export const artifactFor = artifactForPart;
+export const provesRunning = provesPart;
+export const offersNow = offersPart;
+export const retryAt = retryPart;
+export const FAULTS = faultsPart;
+export const topicsOf = topicsPart;
+export const readHello = readHelloPart;
+export const readState = readStatePart;
+export type { OpenDirective, Standing } from './accept.ts';
+export type { DirectiveSigner } from './directive-signer.ts';
 export type { Envelope } from './envelope.ts';
 export type { Problem, Result } from './errors.ts';
+export type { Directive, Hello, StateReport } from './messages.ts';
+export type { Budget, Row as OfferRow } from './offers.ts';
+export type { Action, DeviceState } from './protocol.ts';
 export type { PublicKey } from './public-key.ts';
 export type { Role, Root } from './root.ts';
 export type { Remembered } from './root-chain.ts';
 export type { Wishes } from './root-draft.ts';
 export type { SigningKey } from './signing-key.ts';
-export type { ReleaseFacts } from './statement.ts';
+export type { ReleaseFacts, SignedArtifact } from './statement.ts';
+export type { Window } from './windows.ts';
 
 export const explainFirmware = (problem: Problem, where?: string): string => explain(problem, where);
 

@@ -19,6 +19,7 @@ const FEATURES = [
   'firmware',
   'limits',
   'probe',
+  'driver',
 ];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
@@ -35,6 +36,7 @@ const RANK: Record<string, number> = {
   firmware: 4,
   limits: 4,
   probe: 3,
+  driver: 5,
   devices: 4,
   est: 4,
   crl: 4,
