@@ -1,9 +1,10 @@
 // A directive read back from the broker, by the driver that comes after the one that sent it. Nothing of it is believed that a directive key of the site has not signed.
 import { X509Certificate } from 'node:crypto';
+import { siteUri } from '../api/names.ts';
 import { isSignedBy, readEnvelope } from './dsse.ts';
 import { readBounded } from './json.ts';
 import { type Directive, isDirective } from './messages.ts';
-import { DIRECTIVE_TYPE, MOST_BYTES, siteUri } from './protocol.ts';
+import { DIRECTIVE_TYPE, MOST_BYTES } from './protocol.ts';
 
 const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
 
