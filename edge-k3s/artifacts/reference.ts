@@ -1,0 +1,25 @@
+// Where an artifact lies, by digest: `<registry>/<repository>@sha256:<hex>` as spec.artifacts[].oci of a FirmwareRelease has it. Pure.
+
+export type Reference = { registry: string; repository: string /** SHA-256, 64 hex digits. */; hex: string };
+
+/** distribution-spec: components of a repository, one dot, one or two underscores, or dashes between letters and digits. So no `..` and no empty one gets into a path. */
+const COMPONENT = '[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*';
+const REGISTRY = '[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?';
+const REFERENCE = new RegExp(`^(${REGISTRY})/(${COMPONENT}(?:/${COMPONENT})*)@sha256:([0-9a-f]{64})$`);
+const MOST_CHARS = 512;
+
+/** Undefined for what is no such reference. */
+export function readReference(text: string): Reference | undefined {
+  if (text.length > MOST_CHARS) return undefined;
+  const [, registry, repository, hex] = REFERENCE.exec(text) ?? [];
+  return registry === undefined || repository === undefined || hex === undefined ? undefined : { registry, repository, hex };
+}
+
+/** Docker's own registry answers under another name than the one that everybody writes. */
+const hostOf = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry);
+
+export const manifestUrl = ({ registry, repository, hex }: Reference): string =>
+  `https://${hostOf(registry)}/v2/${repository}/manifests/sha256:${hex}`;
+
+export const blobUrl = ({ registry, repository }: Reference, hex: string): string =>
+  `https://${hostOf(registry)}/v2/${repository}/blobs/sha256:${hex}`;
