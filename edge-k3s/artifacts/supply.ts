@@ -149,8 +149,9 @@ export function createSupply(deps: SupplyDeps): Supply {
 
   return {
     async want(hex, mostMs) {
-      if (cache.has(hex)) return 'here';
+      // Also of what is here: a release that is withdrawn is served no more.
       if (catalogs.sourcesOf(hex).length === 0) return { code: 'HR-FW-402' };
+      if (cache.has(hex)) return 'here';
       const problem = held(hex, 'demand');
       if (problem !== undefined) return problem;
       const late = Promise.withResolvers<Problem>();

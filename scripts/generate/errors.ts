@@ -1,4 +1,5 @@
 // The generated parts of docs/reference/errors.md: one for each room's table of errors.
+import { ERRORS as artifacts } from '../../edge-k3s/artifacts/errors.ts';
 import { ERRORS as api } from '../../operator/api/errors.ts';
 import { ERRORS as broker } from '../../operator/broker/errors.ts';
 import { ERRORS as cli } from '../../operator/cli/errors.ts';
@@ -18,9 +19,25 @@ import { inMarkdown } from './markdown.ts';
 type Row = { title: string; cause: string; cure: string };
 type Table = Readonly<Record<string, Row>>;
 
-/** By the name of the room: every operator/<room>/errors.ts. */
+/** By the name of the room: every operator/<room>/errors.ts and edge-k3s/<program>/errors.ts. */
 export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
-  Object.entries({ api, broker, cli, crl, est, firmware, identity, interventions, kube, limits, probe, runtime, segments, trust }),
+  Object.entries({
+    api,
+    artifacts,
+    broker,
+    cli,
+    crl,
+    est,
+    firmware,
+    identity,
+    interventions,
+    kube,
+    limits,
+    probe,
+    runtime,
+    segments,
+    trust,
+  }),
 );
 
 /** Parts by marker name: the rooms. A heading for each code, so that it can be linked: errors.md#hr-id-009-csrsubjectmismatch. */

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const COMMANDS: Readonly<Record<string, string>> = {
   operator: 'operator/main.ts',
   'kubectl-hedgerow': 'operator/cli/main.ts',
+  artifacts: 'edge-k3s/artifacts/main.ts',
 };
 
 /** Sources that are not there yet are left out, but for the operator. */

@@ -68,7 +68,7 @@ describe('the examples of the documentation', () => {
 
 describe('error codes', () => {
   it('of every room are in the reference', () => {
-    const rooms = globSync('operator/*/errors.ts', { cwd: ROOT }).map((file) => basename(dirname(file)));
+    const rooms = globSync('{operator,edge-k3s}/*/errors.ts', { cwd: ROOT }).map((file) => basename(dirname(file)));
     expect([...ERROR_TABLES.keys()].sort()).toEqual(rooms.sort());
   });
 

@@ -98,9 +98,19 @@ export async function startCrl(options: CrlOptions): Promise<OperatorProcess> {
   return await startMain(args, metricsPort, options.logFile);
 }
 
-async function startMain(args: string[], port: number, logFile: string): Promise<OperatorProcess> {
+function startMain(args: string[], port: number, logFile: string): Promise<OperatorProcess> {
+  const name = args[0]?.startsWith('--') ? 'operator' : `operator ${args[0]}`;
+  return startProgram(MAIN, args, { name, port, logFile });
+}
+
+/** `port`: where /readyz is asked. */
+export async function startProgram(
+  main: string,
+  args: readonly string[],
+  { name, port, logFile }: { name: string; port: number; logFile: string },
+): Promise<OperatorProcess> {
   const log = openSync(logFile, 'a');
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', log, log] });
   const exited = exitOf(child);
   let gone: number | undefined;
   // Also when this program ends before anybody could stop it; killed by -9 itself, the operator ends with the API server it cannot reach any more.
@@ -112,7 +122,7 @@ async function startMain(args: string[], port: number, logFile: string): Promise
   });
   const metricsUrl = `http://127.0.0.1:${port}`;
   await waitFor(
-    `operator ${args[0]?.startsWith('--') ? '' : `${args[0]} `}to become ready`,
+    `${name} to become ready`,
     async () => {
       if (gone !== undefined) return true;
       const answer = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
@@ -120,7 +130,7 @@ async function startMain(args: string[], port: number, logFile: string): Promise
     },
     { timeoutMs: 60_000, everyMs: 50 },
   );
-  if (gone !== undefined) throw new Error(`the operator exited with ${gone}; its log is ${logFile}`);
+  if (gone !== undefined) throw new Error(`${name} exited with ${gone}; its log is ${logFile}`);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number> => {
     if (gone === undefined) child.kill(signal);
     return exited;

@@ -47,6 +47,9 @@ const RANK: Record<string, number> = {
   'main.ts': 7,
 };
 
+/** What a site's own programs share with the operator: words, the way to the API server, what every process needs, and how a revocation list is read. */
+const SHARED_WITH_EDGE = ['operator/api/', 'operator/kube/', 'operator/runtime/', 'operator/crl/read-list.ts'];
+
 type Import = { file: string; specifier: string; target: string | undefined };
 
 describe('layers', () => {
@@ -89,6 +92,22 @@ describe('layers', () => {
     expect(wrong.map(say)).toEqual([]);
   });
 
+  it('a program of edge-k3s/ shares with operator/ only what both need, and operator/ nothing with it', () => {
+    const fromEdge = imports.filter((i) => i.file.startsWith('edge-k3s'));
+    expect(fromEdge.length).toBeGreaterThan(20);
+    const wrong = fromEdge.filter(
+      (i) => !isTest(i.file) && i.target?.startsWith('operator') && !SHARED_WITH_EDGE.some((shared) => i.target?.startsWith(shared)),
+    );
+    const development = ['mqtt', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
+    const tests = fromEdge.filter(
+      (i) =>
+        !isTest(i.file) &&
+        (i.target?.startsWith(`test${sep}`) || i.target?.startsWith(`scripts${sep}`) || development.includes(i.specifier)),
+    );
+    const back = inOperator.filter((i) => i.target?.startsWith('edge-k3s'));
+    expect([...wrong, ...tests, ...back].map(say)).toEqual([]);
+  });
+
   it('nothing in operator/ imports tests, scripts or development dependencies', () => {
     const development = ['mqtt', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
     const wrong = inOperator.filter(
@@ -128,7 +147,9 @@ describe('layers', () => {
     ['Math.random', /\bMath\.random\(/, ['operator/runtime/random.ts']],
     ['process.env', /\bprocess\.env\b/, ['operator/runtime/environment.ts']],
   ])('%s appears in one file only', (_name, pattern, allowed) => {
-    const users = globSync('operator/**/*.ts', { cwd: root }).filter((file) => !isTest(file) && pattern.test(withoutComments(file)));
+    const users = globSync('{operator,edge-k3s}/**/*.ts', { cwd: root }).filter(
+      (file) => !isTest(file) && pattern.test(withoutComments(file)),
+    );
     expect(users.filter((file) => !allowed.includes(file))).toEqual([]);
   });
 });
