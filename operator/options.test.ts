@@ -33,6 +33,34 @@ describe("the operator's flags", () => {
     expect(options('--est-account', 'ops/hedgerow-est').estUser).toBe('system:serviceaccount:ops:hedgerow-est');
   });
 
+  it('know the drivers of rollouts by their account and both issuers', () => {
+    expect(options().rollout).toBeUndefined();
+    const account = ['--rollout-account', 'hedgerow-rollout'];
+    const issuers = ['--mqtt-issuer', 'ClusterIssuer/devices', '--directive-issuer', 'Issuer/directives'];
+    expect(options(...account, ...issuers).rollout).toEqual({
+      account: 'hedgerow-rollout',
+      mqttIssuer: { kind: 'ClusterIssuer', name: 'devices', namespace: undefined },
+      directiveIssuer: { kind: 'Issuer', name: 'directives', namespace: undefined },
+    });
+    expect(options(...account, '--mqtt-issuer', 'Issuer/ops/d', '--directive-issuer', 'Issuer/f').rollout?.mqttIssuer.namespace).toBe(
+      'ops',
+    );
+  });
+
+  it.each([
+    [
+      ['--rollout-account', 'ops/hedgerow', '--mqtt-issuer', 'Issuer/d', '--directive-issuer', 'Issuer/f'],
+      'not the name of a ServiceAccount',
+    ],
+    [['--rollout-account', 'hedgerow', '--mqtt-issuer', 'Issuer/d'], 'needs --directive-issuer'],
+    [['--rollout-account', 'hedgerow', '--mqtt-issuer', 'Secret/d', '--directive-issuer', 'Issuer/f'], 'needs --mqtt-issuer'],
+    [['--rollout-account', 'hedgerow', '--mqtt-issuer', 'ClusterIssuer/a/b', '--directive-issuer', 'Issuer/f'], 'needs --mqtt-issuer'],
+    [['--rollout-account', 'hedgerow', '--mqtt-issuer', 'Issuer/d', '--directive-issuer', 'Issuer/d'], 'a CA for nothing else'],
+    [['--directive-issuer', 'Issuer/f'], 'means nothing without --rollout-account'],
+  ])('refuse drivers by %j', (argv, message) => {
+    expect(parseOptions([...enough, ...argv])).toMatchObject({ kind: 'wrong', message: expect.stringContaining(message) });
+  });
+
   it('follow revocations to the lists only where a CRL server is named, with its CAs', () => {
     expect(options().crl).toBeUndefined();
     expect(options('--crl-url', 'http://crl.hedgerow-system.svc/', '--crl-ca-file', '/etc/ca').crl).toEqual({

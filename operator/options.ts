@@ -1,6 +1,7 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
 import { networkCanaries, type ProbeFlags, probe } from './probe-options.ts';
+import { type RolloutFlags, rollout } from './rollout-options.ts';
 
 export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
 
@@ -42,6 +43,8 @@ export type Options = {
   networkCanaries: string | undefined;
   /** By which CAs devices know the broker; undefined = devices are told nothing. */
   trust: TrustFlags | undefined;
+  /** Undefined = there are no drivers. */
+  rollout: RolloutFlags | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;
@@ -85,6 +88,10 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --trust-state NAME           the ConfigMap of the operator's namespace that holds the state of a rotation (default: hedgerow-trust)
   --switch-share NUMBER        of the devices with a valid certificate, so many must have confirmed the next CA (default: 0.95)
   --server-certificate NS/NAME the cert-manager Certificate of the broker, to be switched to the next issuer then (default: a person switches)
+  --rollout-account NAME       ServiceAccount of the drivers of rollouts, in the operator's namespace: their requests for certificates are judged (default: none)
+  --mqtt-issuer REF            who signs their MQTT clients: ClusterIssuer/NAME or Issuer/NAME in the operator's namespace, of a CA that the broker trusts for
+                               devices (required with --rollout-account)
+  --directive-issuer REF       who signs their directive keys, in the same form: of a CA for nothing else, pinned in devices (required with --rollout-account)
   --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
@@ -120,6 +127,9 @@ const FLAGS = {
   'trust-state': TEXT,
   'switch-share': TEXT,
   'server-certificate': TEXT,
+  'rollout-account': TEXT,
+  'mqtt-issuer': TEXT,
+  'directive-issuer': TEXT,
   'metrics-port': TEXT,
   'metrics-host': TEXT,
   'leader-elect': TEXT,
@@ -151,6 +161,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       networkCanaries: networkCanaries(values['network-canaries']),
       crl: crl(values['crl-url'], values['crl-ca-file']),
       trust: trust(values),
+      rollout: rollout(values),
       metricsPort: port('metrics-port', values['metrics-port'] ?? '8080'),
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',

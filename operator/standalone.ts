@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Device } from './api/device.ts';
+import { isRolloutClient } from './api/names.ts';
 import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
-import { type Broker, CANARY, createBroker, type DesiredBroker } from './broker/broker.ts';
+import { type Broker, CANARY, createBroker, type DesiredBroker, ROLLOUT_RIGHTS } from './broker/broker.ts';
 import { watchLists } from './crl/crl.ts';
 import {
   createDevices,
@@ -14,7 +15,15 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
-import { createAuthorities, createIdentity, createRegistration, deviceProjection, obtainOwnCertificate } from './identity/identity.ts';
+import {
+  createAuthorities,
+  createDriverApprover,
+  createIdentity,
+  createRegistration,
+  type DriverApprover,
+  deviceProjection,
+  obtainOwnCertificate,
+} from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
@@ -25,6 +34,7 @@ import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/lim
 import type { Options } from './options.ts';
 import { createNetworkCanaries, createProbe, createProbeMetrics, type NetworkProbe, type Probe, type ProbeMetrics } from './probe/probe.ts';
 import type { ProbeFlags } from './probe-options.ts';
+import type { RolloutFlags, RolloutIssuer } from './rollout-options.ts';
 import { systemClock } from './runtime/clock.ts';
 import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
@@ -124,12 +134,16 @@ function compose(manager: Manager, parts: Parts): void {
   });
   network?.onChange(() => segments.networkSaysElse());
   const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
+  const drivers = options.rollout === undefined ? undefined : driversOf(options.rollout, parts);
   const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
     const wanted = devices.desired();
-    const judge: DesiredBroker['judge'] = (client, md5) =>
-      client === CANARY ? (probe?.isCanary(md5) === true ? 'ok' : 'unknown') : wanted.judge(client, md5);
-    return { ...wanted, judge, ...(manageCas ? { trust: authorities.bundle() } : {}) };
+    const judge: DesiredBroker['judge'] = (client, md5) => {
+      if (client === CANARY) return probe?.isCanary(md5) === true ? 'ok' : 'unknown';
+      return isRolloutClient(client) && drivers !== undefined ? drivers.judge(client, md5) : wanted.judge(client, md5);
+    };
+    const segments = drivers === undefined ? wanted.segments : [ROLLOUT_RIGHTS, ...wanted.segments];
+    return { ...wanted, segments, judge, ...(manageCas ? { trust: authorities.bundle() } : {}) };
   };
   const broker = createBroker({
     url,
@@ -183,6 +197,7 @@ function compose(manager: Manager, parts: Parts): void {
     for (const { key, status } of store.values())
       if (changed.issuers.has(status?.identity?.issuer ?? '')) devices.controller.queue.add(key, { band: 'background' });
   });
+  drivers?.onChange(() => broker.wake('drivers of rollouts came or went'));
   authorities.onChange(() => broker.wake('the CAs of devices changed'));
   interventions.onChange((key) => {
     devices.controller.queue.add(key);
@@ -204,7 +219,7 @@ function compose(manager: Manager, parts: Parts): void {
   broker.onLook((clients) => limits.looked(clients));
 
   const caches = [deviceReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
-  for (const reflector of [...caches, ...(lists?.reflectors ?? [])]) manager.cache(reflector);
+  for (const reflector of [...caches, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? [])]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
   manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
@@ -223,6 +238,7 @@ function compose(manager: Manager, parts: Parts): void {
   ];
   if (probe !== undefined) all.push(probe.controller);
   if (network !== undefined) all.push(network.controller);
+  if (drivers !== undefined) all.push(drivers.controller);
   for (const controller of all) manager.controller(controller);
 }
 
@@ -266,6 +282,18 @@ function probeOf(
   broker.onText(() => probe.textChanged());
   probe.onChange((changed) => segments.brokerSaysElse(changed));
   return probe;
+}
+
+/** Which certificates drivers get, and which of them are at the broker. */
+function driversOf({ account, mqttIssuer, directiveIssuer }: RolloutFlags, parts: Parts): DriverApprover {
+  const { client, clock, random, log, metrics, namespace } = parts;
+  const issuer = ({ kind, name, namespace: own = namespace }: RolloutIssuer): string => `${kind}/${kind === 'Issuer' ? own : ''}/${name}`;
+  const terms = {
+    namespace,
+    user: `system:serviceaccount:${namespace}:${account}`,
+    issuers: { mqtt: issuer(mqttIssuer), directive: issuer(directiveIssuer) },
+  };
+  return createDriverApprover({ client, terms, clock, random, log, metrics });
 }
 
 const PROBE_CERTIFICATE_MS = 24 * 3600_000;

@@ -59,4 +59,8 @@ export const ROLLOUT_SEGMENT = '-rollout.-hedgerow';
 const ROLLOUT_CLIENT = /^-rollout-[0-9a-f]{16}[.]-hedgerow$/;
 /** The client id of a driver: bound to its key (`spki`: SHA-256 of the SubjectPublicKeyInfo, lower hex), so that no driver can ask for the name of another. */
 export const rolloutClient = (spki: string): string => `-rollout-${spki.slice(0, 16)}.-hedgerow`;
+/** The client by which the operator hears what devices say of their firmware; also its segment. */
+export const LISTENER = '-listener.-hedgerow';
+/** Clients and segments of Hedgerow itself. */
+export const isOwnName = (name: string): boolean => name.endsWith('.-hedgerow');
 export const isRolloutClient = (client: string): boolean => ROLLOUT_CLIENT.test(client);

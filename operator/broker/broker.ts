@@ -13,6 +13,7 @@ import { explain } from './errors.ts';
 import { createFeed, type FeedOptions } from './feed.ts';
 import type { FeedTotals } from './feed-counts.ts';
 import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet, lookAtRules, type RulesSight } from './look.ts';
+import { ROLLOUT_RIGHTS as ROLLOUT } from './own-rights.ts';
 import { BrokerError, createRest } from './rest.ts';
 import { createRetained, type Retained } from './retained.ts';
 import { createRoom } from './room.ts';
@@ -135,6 +136,8 @@ export type Broker = {
 export type TextInForce = { digest: string; segments: ReadonlyMap<string, string> };
 /** Client id and segment of the client by which the operator tries the broker. No Device and no SegmentPolicy can have this name. */
 export const CANARY = CANARY_NAME;
+/** To be among the desired segments where there are drivers of rollouts. */
+export const ROLLOUT_RIGHTS = ROLLOUT;
 /** How often EMQX told of a client since the process began; hints, some may be missing. */
 export type BrokerEvents = { totals(client: string): FeedTotals };
 

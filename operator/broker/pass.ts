@@ -11,7 +11,7 @@ import { OURS } from './plan.ts';
 import { subscribable } from './record.ts';
 import type { createRecords } from './records.ts';
 import { BrokerError, OneFailed } from './rest.ts';
-import { isDevice, sweep } from './sweep.ts';
+import { hasRights, sweep } from './sweep.ts';
 import { createText, type TextChange } from './text.ts';
 import { grantsOf, trimAll } from './trim.ts';
 import { createTrust } from './trust.ts';
@@ -112,7 +112,7 @@ export function createPass(deps: PassDeps) {
     const staying = await sweep({ emqx, log: deps.log, metrics, ...who });
     deps.seen(staying);
     if (startedAt >= trimAt) {
-      await trimAll(deps, staying.filter(isDevice), grantsBy(knowledge.segments));
+      await trimAll(deps, staying.filter(hasRights), grantsBy(knowledge.segments));
       trimAt = startedAt + TRIM_MS;
     }
     // Lists of a large fleet are slow work for EMQX (emqx.md §1.6): a twentieth of its time at the most.
@@ -124,7 +124,7 @@ export function createPass(deps: PassDeps) {
     const touched = change.vanished.size + change.appeared.size + change.altered.size > 0;
     if (!change.restored && !change.everyone && !touched) return;
     const own = (row: ClientRow): boolean => wanted.now?.records.has(row.clientid) !== true;
-    const rows = (await emqx.clients()).filter(isDevice);
+    const rows = (await emqx.clients()).filter(hasRights);
     const within = (row: ClientRow, segments: { has(name: string): boolean }): boolean => own(row) && segments.has(row.segment ?? '');
     const kicked = rows.filter((row) =>
       // Whoever was refused a subscription stays deaf until it connects again; a segment that is gone ends its sessions (design/api.md).

@@ -1,4 +1,5 @@
 // The loop that keeps the broker true: urgent changes at once, the rest in batches, everything read again every quarter of a minute and whenever EMQX may have forgotten.
+import { isOwnName } from '../api/names.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { createController } from '../runtime/controller.ts';
 import type { Log } from '../runtime/log.ts';
@@ -8,7 +9,6 @@ import { jittered, type Random } from '../runtime/random.ts';
 import { createBans } from './bans.ts';
 import type { Authorization, Broker, ClientSeen, DesiredBroker, Incident } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
-import { CANARY } from './canary.ts';
 import type { ClientRow, Emqx } from './emqx.ts';
 import { explain, reasonOf } from './errors.ts';
 import type { Feed } from './feed.ts';
@@ -119,7 +119,7 @@ export function createRoom(deps: RoomDeps): Broker {
     seen(rows) {
       presence.see(rows, wanted.now?.records ?? new Map());
       usage.listed(rows.filter(isDevice));
-      const clients = new Map(rows.filter(({ clientid }) => clientid !== CANARY).map((row) => [row.clientid, seenOf(row)]));
+      const clients = new Map(rows.filter(({ clientid }) => !isOwnName(clientid)).map((row) => [row.clientid, seenOf(row)]));
       for (const looker of lookers) looker(clients);
     },
   });

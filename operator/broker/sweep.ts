@@ -1,4 +1,5 @@
 // Who is connected against who should be: an unknown certificate, a revoked one, or a name without an active Device is thrown out.
+import { isOwnName } from '../api/names.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Ban } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
@@ -49,7 +50,12 @@ export function isOurs(row: ClientRow): boolean {
   return WIRE_NAME.test(row.clientid) && row.segment !== undefined;
 }
 
-/** The canary has no Device: whether it may be connected is asked as of everybody, but nothing is taken from it and nothing is said of it. */
+/** Clients of Hedgerow itself have no Device: whether they may be connected is asked as of everybody, but nothing is said of them. */
 export function isDevice(row: ClientRow): boolean {
+  return isOurs(row) && !isOwnName(row.clientid);
+}
+
+/** Whoever must have what the text grants and nothing else. The canary tries just that: nothing is taken from it. */
+export function hasRights(row: ClientRow): boolean {
   return isOurs(row) && row.clientid !== CANARY;
 }

@@ -1,11 +1,12 @@
 // The ACL text made as it should be: compiled, linted, sent, read back, and what it took away taken from those who had it.
+import { isOwnName } from '../api/names.ts';
 import type { Log } from '../runtime/log.ts';
 import { type Compiled, type CompileInput, compileAcl, fingerprint, RULE_BUDGET, type Why } from './acl-compile.ts';
 import { lint } from './acl-lint.ts';
 import { type AclText, classify, type Mode, namesIn, printBlock, withBlock } from './acl-text.ts';
 import type { SegmentRights } from './broker.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
-import { CANARY, CANARY_RULES, canaryRights, digestOf } from './canary.ts';
+import { CANARY_RULES, canaryRights, digestOf } from './canary.ts';
 import type { Emqx, Source } from './emqx.ts';
 import { type Knowledge, mayWrite, modeOf } from './knowledge.ts';
 import { BrokerError } from './rest.ts';
@@ -54,11 +55,12 @@ export function createText(deps: TextDeps) {
   }
 
   /** Twice where it can be tried: what the canary may do names the text without it. Its rules are counted the first time already, so that both leave out the same. */
-  function compile(input: CompileInput): { compiled: Compiled; digest: string | undefined } {
+  function compile(wanted: CompileInput): { compiled: Compiled; digest: string | undefined } {
+    // Clients of Hedgerow itself are never what a full budget leaves out.
+    const input = { ...wanted, age: (segment: string) => (isOwnName(segment) ? Number.NEGATIVE_INFINITY : wanted.age(segment)) };
     if (!deps.canary) return { compiled: compileAcl(input), digest: undefined };
     const digest = digestOf(compileAcl({ ...input, budget: RULE_BUDGET - CANARY_RULES }).rules);
-    const age = (segment: string): number => (segment === CANARY ? Number.NEGATIVE_INFINITY : input.age(segment));
-    return { digest, compiled: compileAcl({ ...input, age, segments: [canaryRights(digest), ...input.segments] }) };
+    return { digest, compiled: compileAcl({ ...input, segments: [canaryRights(digest), ...input.segments] }) };
   }
 
   async function enforce(segments: readonly SegmentRights[]): Promise<void> {

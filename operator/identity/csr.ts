@@ -4,6 +4,7 @@ import { CertificationRequest } from '@peculiar/asn1-csr';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { type Attribute, Extensions, type Name } from '@peculiar/asn1-x509';
 import { explain, type IdentityCode } from './errors.ts';
+import { uriAttribute } from './new-csr.ts';
 import { opensslCommand, relativeNames, type Subject } from './subject.ts';
 
 export type KeyKind = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';
@@ -38,6 +39,23 @@ function judge(pem: string | undefined, subject: Subject): CsrVerdict {
     checkAttributes([...request.certificationRequestInfo.attributes]);
   if (refusal !== undefined) return { ...refused(refusal, subject), spki: key.spki };
   return { ok: true, pem: encodePem(der), hash: sha256(der), spki: key.spki, keyKind: key.kind };
+}
+
+/** Checks a PEM request for one URI and no subject, in exactly the form in which Hedgerow writes it. Never throws, whatever the bytes. */
+export function verifyUriCsr(pem: string, uri: string): { ok: true; spki: string; keyKind: KeyKind } | { ok: false; code: IdentityCode } {
+  const der = decodePem(pem);
+  if (!Buffer.isBuffer(der)) return { ok: false, code: der.code };
+  const request = parsed(pem, der);
+  if (request === undefined) return { ok: false, code: 'HR-ID-004' };
+  const { subjectPKInfo, subject, attributes } = request.certificationRequestInfo;
+  const key = readKey(Buffer.from(AsnConvert.serialize(subjectPKInfo)));
+  if ('code' in key) return { ok: false, code: key.code };
+  const unsigned = checkSignature(request, key);
+  if (unsigned !== undefined) return { ok: false, code: unsigned.code };
+  if (subject.length > 0) return { ok: false, code: 'HR-ID-009' };
+  const [only, ...others] = attributes;
+  const asWritten = only !== undefined && others.length === 0 && Buffer.from(AsnConvert.serialize(only)).equals(uriAttribute(uri));
+  return asWritten ? { ok: true, spki: key.spki, keyKind: key.kind } : { ok: false, code: 'HR-ID-010' };
 }
 
 /** sha256 of the SubjectPublicKeyInfo of a request whose signature nobody looked at; undefined when it does not read. */

@@ -38,8 +38,11 @@ const withAttribute = (): string =>
       '[req]\nprompt=no\ndistinguished_name=dn\nattributes=a\n[dn]\nO=hedgerow\nOU=office.berlin\nCN=thermo-17.berlin\n[a]\nunstructuredName=x\n',
   });
 
-/** One situation for each code. A code without one does not compile; a code that is not what comes out fails. Those of registration: decide-registration.test.ts. */
-const SITUATIONS: Record<Exclude<IdentityCode, `HR-ID-08${number}`>, () => Input | Promise<Input>> = {
+/** One situation for each code. A code without one does not compile; a code that is not what comes out fails. Those of registration: decide-registration.test.ts; of drivers: decide-driver.test.ts. */
+const SITUATIONS: Record<
+  Exclude<IdentityCode, `HR-ID-08${number}` | 'HR-ID-091' | 'HR-ID-092' | 'HR-ID-093'>,
+  () => Input | Promise<Input>
+> = {
   'HR-ID-001': () => input(device()),
   'HR-ID-002': () => withCsr('hello'),
   'HR-ID-003': () => withCsr('A'.repeat(10_000)),

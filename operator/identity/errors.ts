@@ -266,6 +266,22 @@ export const ERRORS = {
       'a certificate is signed by a CA that the broker was not seen to trust yet; a device keeps the one that it has, and waits ten seconds at most where it has none',
     cure: 'nothing, it goes on by itself as soon as the broker has the new bundle; if it lasts, see HR-BRK-022 in the log of the operator',
   },
+  'HR-ID-091': {
+    title: 'DriverUnknown',
+    cause:
+      'a certificate for the driver of a rollout was asked for by another user than the ServiceAccount of rollouts, or outside of the namespace of the operator',
+    cure: 'if this was a driver, give its ServiceAccount to --rollout-account; otherwise find out who acts in its name',
+  },
+  'HR-ID-092': {
+    title: 'DriverWithoutWave',
+    cause: 'the driver names no FirmwareWave that is under way, or is none of its drivers',
+    cure: 'nothing where the wave has just ended; a driver begins with the Job of a FirmwareWave and not by hand',
+  },
+  'HR-ID-093': {
+    title: 'DriverRequestUnlike',
+    cause: 'the request is not exactly what drivers ask for: issuer, usages, duration, no CA, one P-256 or Ed25519 key',
+    cure: 'give operator and Job the same issuers (--mqtt-issuer, --directive-issuer), both of one version',
+  },
 } as const;
 
 export type IdentityCode = keyof typeof ERRORS;

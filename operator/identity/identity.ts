@@ -16,6 +16,7 @@ import { isFactoryOf } from './decide-est.ts';
 import type { Renewal } from './decide-rotation.ts';
 import { oid, sequenceLike, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
+import { type DriverApprover as DriverApproverPart, createDriverApprover as driverApprover } from './driver-approver.ts';
 import {
   type DirectiveKey as DirectiveKeyPart,
   type DriverCertificate as DriverCertificatePart,
@@ -106,6 +107,9 @@ export type RevokedCertificate = RevokedPart;
 export const obtainOwnCertificate = obtainOwn;
 export type OwnCertificate = OwnCertificatePart;
 
+/** Who of the drivers of rollouts gets a certificate. */
+export const createDriverApprover = driverApprover;
+export type DriverApprover = DriverApproverPart;
 /** For the driver of a rollout, a process of its own. */
 export const obtainDriverCertificate = obtainDriver;
 export const obtainDirectiveKey = obtainDirective;

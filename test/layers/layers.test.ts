@@ -43,6 +43,7 @@ const RANK: Record<string, number> = {
   cli: 5,
   'options.ts': 0,
   'probe-options.ts': 0,
+  'rollout-options.ts': 0,
   'standalone.ts': 6,
   'main.ts': 7,
 };

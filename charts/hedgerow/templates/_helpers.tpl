@@ -104,6 +104,19 @@ podSelector:
 {{- end -}}
 {{- end -}}
 
+{{/* An issuer of drivers (a list: the name of the value, the text, the root context) as cert-manager's webhook names the signer. */}}
+{{- define "hedgerow.rolloutSigner" -}}
+{{- $text := index . 1 }}
+{{- $namespace := (index . 2).Release.Namespace }}
+{{- if hasPrefix "ClusterIssuer/" $text }}
+{{- printf "clusterissuers.cert-manager.io/%s" (trimPrefix "ClusterIssuer/" $text) }}
+{{- else if hasPrefix "Issuer/" $text }}
+{{- printf "issuers.cert-manager.io/%s.%s" $namespace (trimPrefix "Issuer/" $text) }}
+{{- else }}
+{{- fail (printf "rollout.%s is required with rollout.enabled: ClusterIssuer/NAME, or Issuer/NAME in the namespace of the release" (index . 0)) }}
+{{- end }}
+{{- end }}
+
 {{/* Who signs the client by which the broker is tried. */}}
 {{- define "hedgerow.probeIssuer" -}}
 {{- $default := .Values.identity.defaultIssuer }}

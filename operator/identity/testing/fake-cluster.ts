@@ -145,6 +145,6 @@ function selects(query: WatchQuery, metadata: ObjectMeta): boolean {
     .filter((term) => term !== '')
     .every((term) => {
       const [label = '', value] = term.split('=');
-      return metadata.labels?.[label] === value;
+      return value === undefined ? metadata.labels?.[label] !== undefined : metadata.labels?.[label] === value;
     });
 }
