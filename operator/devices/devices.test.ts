@@ -57,6 +57,7 @@ function view(change: Partial<DeviceView> = {}): DeviceView {
     lifecycle: 'Active',
     generation: 1,
     status: undefined,
+    bootKeyInvalid: undefined,
     ...change,
   };
 }

@@ -27,6 +27,7 @@ import { writeStatus } from '../runtime/status.ts';
 import { certificatesInUse, isNewer, isValid, newestOf } from './certificates.ts';
 import { type BrokerDevice, certificateHolders, desiredBroker, judgeConnection } from './desired.ts';
 import { createFarewell as farewell } from './farewell.ts';
+import { bootKeyInvalid } from './firmware.ts';
 import { createIncidents } from './incidents.ts';
 import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
@@ -49,6 +50,8 @@ export type DeviceView = DeviceFacts & {
   lifecycle: Lifecycle;
   generation: number;
   status: DeviceStatus | undefined;
+  /** What is wrong with spec.firmware.bootKey. */
+  bootKeyInvalid: string | undefined;
 };
 
 export type DevicesDeps = {
@@ -120,6 +123,7 @@ export function deviceView(facts: DeviceFacts, device: Device): DeviceView {
     lifecycle: device.spec.lifecycle ?? 'Active',
     generation: device.metadata.generation ?? 0,
     status: device.status,
+    bootKeyInvalid: bootKeyInvalid(device.spec),
   };
 }
 
@@ -177,6 +181,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       overriddenAtBroker: deps.broker.overridden(wireName),
       ...listsSay(device, effective.lifecycle, identity),
       limits: deps.limits.verdict(wireName),
+      bootKeyInvalid: device.bootKeyInvalid,
       touch: hasToBeInTouch(device, effective) ? { is: deps.touch.touch(wireName), lastSeen: deps.touch.lastSeen(wireName) } : undefined,
       now: new Date(now).toISOString(),
     });

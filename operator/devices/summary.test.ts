@@ -25,6 +25,7 @@ const healthy: SummaryInput = {
   crl: undefined,
   limits: { is: 'within' },
   touch: undefined,
+  bootKeyInvalid: undefined,
   now: NOW,
 };
 
@@ -210,6 +211,25 @@ describe('the status of a Device', () => {
     expect(shown(summarise({ ...healthy, status, limits: bytes, now: LATER }))).toMatchObject({ LimitExceeded: 'True BytesAboveLimit' });
     expect(shown(summarise({ ...healthy, status, limits: { is: 'within' } }))).not.toHaveProperty('LimitExceeded');
     expect(shown(summarise({ ...healthy, limits: { is: 'unknown' } }))).not.toHaveProperty('LimitExceeded');
+  });
+
+  it('leaves its firmware record as it stands, and says whether the last release runs; nothing of Ready', () => {
+    const app = { version: '2.0.0', digest: `sha256:${'0'.repeat(64)}`, release: 'berlin/pump-2', result: 'Confirmed' } as const;
+    const status = summarise({ ...healthy, status: { firmware: { app } } });
+    expect(status.firmware).toEqual({ app });
+    expect(shown(status)).toMatchObject({ Ready: 'True Ready', FirmwareCurrent: 'True Confirmed' });
+    const back = { app: { ...app, version: '1.0.0', result: 'RolledBack' as const } };
+    const after = summarise({ ...healthy, status: { ...status, firmware: back }, now: LATER });
+    expect(after.firmware).toEqual(back);
+    expect(shown(after)).toMatchObject({ Ready: 'True Ready', FirmwareCurrent: 'False RolledBack' });
+    expect(summarise(healthy)).not.toHaveProperty('firmware');
+    expect(shown(summarise(healthy))).not.toHaveProperty('FirmwareCurrent');
+  });
+
+  it('says of a boot key that cannot be used why, until it can', () => {
+    const status = summarise({ ...healthy, bootKeyInvalid: 'HR-FW-031 KeyUnsupported: x' });
+    expect(shown(status)).toMatchObject({ Ready: 'True Ready', BootKeyInvalid: 'True BootKeyInvalid' });
+    expect(shown(summarise({ ...healthy, status }))).not.toHaveProperty('BootKeyInvalid');
   });
 
   it('is Ready without a list: rights and bans do without one', () => {

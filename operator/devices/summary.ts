@@ -4,6 +4,7 @@ import type { Condition } from '../api/meta.ts';
 import type { Authorization } from '../broker/broker.ts';
 import { findCondition, isTrue, setCondition } from '../runtime/conditions.ts';
 import type { Outcome } from '../runtime/outcome.ts';
+import { firmwareCurrent } from './firmware.ts';
 import { SEGMENT_IN_CERTIFICATE } from './move.ts';
 import { type Listed, listedSince, revocationSteps } from './revocation.ts';
 import type { Touch } from './touch.ts';
@@ -40,6 +41,8 @@ export type SummaryInput = {
   limits: { is: 'unknown' } | { is: 'within' } | { is: 'over'; reason: string; message: string };
   /** Undefined where it is not asked: without an offlineBudget, without a certificate, or revoked. */
   touch: { is: Touch; lastSeen: string | undefined } | undefined;
+  /** What is wrong with its boot key. */
+  bootKeyInvalid: string | undefined;
   now: string;
 };
 
@@ -60,6 +63,8 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ['RenewalOverdue', overdue(input)],
     ['SupersededCertificateUsed', effective.lifecycle === 'Revoked' ? undefined : input.certificates.superseded],
     ['CertificateCopied', input.certificates.copied],
+    ['FirmwareCurrent', firmwareCurrent(input.status?.firmware)],
+    ['BootKeyInvalid', input.bootKeyInvalid === undefined ? undefined : yes('BootKeyInvalid', input.bootKeyInvalid)],
     ['Ready', ready(input, authorized)],
     ['Reconciling', reconciling(input, authorized)],
     ['Stalled', stalled(input)],
@@ -77,6 +82,8 @@ export function summarise(input: SummaryInput): DeviceStatus {
     ...(input.moving.move === undefined ? {} : { move: input.moving.move }),
     ...(input.identity.certificate === undefined ? {} : { certificate: input.identity.certificate }),
     ...(input.rotation === undefined ? {} : { rotation: input.rotation }),
+    // Written by others: what stands there stays.
+    ...(input.status?.firmware === undefined ? {} : { firmware: input.status.firmware }),
     conditions,
   };
 }

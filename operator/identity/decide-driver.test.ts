@@ -277,6 +277,10 @@ describe('a request that was decided', () => {
     ['it was denied an hour ago', input(denied, { now: NOW + HOUR })],
   ])('goes when %s', (_what, from) => expect(decideDriver(from)).toEqual({ do: 'delete' }));
 
+  it('stays while its driver may read why it was denied', () => {
+    expect(decideDriver(input(denied, { wave: undefined, now: NOW + HOUR - 1 })).do).toBe('nothing');
+  });
+
   it('stays where it is not ours', () => {
     const foreign = { ...issued, spec: { ...issued.spec, username: 'mallory' } };
     expect(decideDriver(input(foreign, { wave: undefined })).do).toBe('nothing');

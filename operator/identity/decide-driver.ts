@@ -121,7 +121,8 @@ function isUnderWay({ request, wave }: DriverInput): boolean {
 function hasServed(input: DriverInput): boolean {
   const { request, now } = input;
   if (whoProblem(input) !== undefined) return false;
-  return !isUnderWay(input) || now >= (request.issued?.notAfterMs ?? Number.POSITIVE_INFINITY) || now >= deniedUntil(request);
+  if (request.state === 'denied' || request.state === 'failed') return now >= deniedUntil(request);
+  return !isUnderWay(input) || now >= (request.issued?.notAfterMs ?? Number.POSITIVE_INFINITY);
 }
 
 function deniedUntil({ state, createdAtMs }: DriverFacts): number {

@@ -132,6 +132,29 @@ describe('the chart', () => {
     await expect(render(cluster, { trust: { ...trust, switchShare: 1.5 } })).rejects.toThrow('switchShare');
   });
 
+  it('knows the drivers of rollouts by their account and issuers; without rollouts there is no trace of them', async () => {
+    const rollout = { enabled: true, mqttIssuer: 'ClusterIssuer/devices', directiveIssuer: 'Issuer/directives' };
+    const rendered = await render(cluster, { rollout });
+    expect(parseOptions(podOf(rendered).containers[0]?.args ?? [])).toMatchObject({
+      options: {
+        rollout: {
+          account: 'hedgerow-rollout',
+          mqttIssuer: { kind: 'ClusterIssuer', name: 'devices' },
+          directiveIssuer: { kind: 'Issuer', name: 'directives' },
+        },
+      },
+    });
+    expect(rendered.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toContain('ServiceAccount/hedgerow-rollout');
+    expect(JSON.stringify(await render(cluster))).not.toMatch(/rollout|directive/);
+    for (const [value, text] of [
+      ['mqttIssuer', ''],
+      ['directiveIssuer', ''],
+      ['directiveIssuer', 'Issuer/berlin/directives'],
+      ['directiveIssuer', 'Secret/directives'],
+    ] as const)
+      await expect(render(cluster, { rollout: { ...rollout, [value]: text } })).rejects.toThrow(value);
+  });
+
   it('tries the broker only where it is told how to reach it: flags, CA, a way through the NetworkPolicy, and no further right', async () => {
     const mqtt = { address: 'emqx-listeners.emqx:8883', ca: { configMap: 'mqtt-ca' }, issuer: 'Issuer/berlin/hedgerow-devices' };
     const broker = { url: 'https://emqx.emqx:18083', namespace: 'emqx' };

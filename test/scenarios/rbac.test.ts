@@ -18,6 +18,7 @@ let site: string;
 let objects: Rendered[];
 let answers: Map<Question, boolean>;
 let estAnswers: Map<Question, boolean>;
+let rolloutAnswers: Map<Question, boolean>;
 
 beforeAll(async () => {
   cluster = await sharedCluster();
@@ -31,6 +32,7 @@ beforeAll(async () => {
       identity: { signers: [`issuers.cert-manager.io/${site}.devices`] },
       est: { enabled: true, tlsSecret: 'est-tls', deviceCa: { configMap: 'device-ca' } },
       trust: { enabled: true, anchors: 'server-anchors', signerSecret: 'trust-signer' },
+      rollout: { enabled: true, mqttIssuer: 'ClusterIssuer/rollout-devices', directiveIssuer: 'Issuer/directives' },
     },
     own,
   );
@@ -38,6 +40,7 @@ beforeAll(async () => {
   await apply(cluster, objects);
   answers = await ask([...MAY, ...MAY_NOT], 'hedgerow');
   estAnswers = await ask([...EST_MAY, ...EST_MAY_NOT], 'hedgerow-est');
+  rolloutAnswers = await ask([...ROLLOUT_MAY, ...ROLLOUT_MAY_NOT], 'hedgerow-rollout');
 });
 
 afterAll(async () => {
@@ -57,6 +60,10 @@ const MAY: readonly Question[] = [
   ['delete', 'certificaterequests.cert-manager.io', SITE],
   ['patch', 'certificaterequests/status.cert-manager.io', SITE],
   ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/SITE.devices'],
+  // Of drivers of rollouts
+  ['approve', 'signers.cert-manager.io', '', 'clusterissuers.cert-manager.io/rollout-devices'],
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/OWN.directives'],
+  ['watch', 'firmwarewaves.hedgerow.dev', ''],
   ['patch', 'certificates.cert-manager.io', SITE],
   ['patch', 'certificates/status.cert-manager.io', SITE],
   ['list', 'issuers.cert-manager.io', ''],
@@ -224,6 +231,61 @@ const EST_MAY_NOT: readonly Question[] = [
   ['impersonate', 'serviceaccounts', ''],
 ];
 
+/** It talks with devices: what it may do, a device that takes it over may do. */
+const ROLLOUT_MAY: readonly Question[] = [
+  ['watch', 'devices.hedgerow.dev', ''],
+  ['patch', 'devices/status.hedgerow.dev', SITE],
+  ['get', 'firmwarewaves.hedgerow.dev', SITE],
+  ['patch', 'firmwarewaves/status.hedgerow.dev', SITE],
+  ['create', 'certificaterequests.cert-manager.io', OWN],
+  ['get', 'certificaterequests.cert-manager.io', OWN],
+  ['delete', 'certificaterequests.cert-manager.io', OWN],
+  ['create', 'leases.coordination.k8s.io', OWN],
+  ['update', 'leases.coordination.k8s.io', OWN],
+  ['get', 'configmaps', OWN],
+];
+const ROLLOUT_MAY_NOT: readonly Question[] = [
+  // A certificate by itself, or elsewhere
+  ['approve', 'signers.cert-manager.io', '', 'clusterissuers.cert-manager.io/rollout-devices'],
+  ['approve', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/OWN.directives'],
+  ['sign', 'signers.cert-manager.io', '', 'issuers.cert-manager.io/OWN.directives'],
+  ['patch', 'certificaterequests/status.cert-manager.io', OWN],
+  ['update', 'certificaterequests/status.cert-manager.io', OWN],
+  ['patch', 'certificaterequests.cert-manager.io', OWN],
+  ['list', 'certificaterequests.cert-manager.io', OWN],
+  ['create', 'certificaterequests.cert-manager.io', SITE],
+  ['create', 'certificates.cert-manager.io', OWN],
+  // What is to be, and what was verified
+  ['patch', 'devices.hedgerow.dev', SITE],
+  ['create', 'devices.hedgerow.dev', SITE],
+  ['patch', 'firmwarewaves.hedgerow.dev', SITE],
+  ['create', 'firmwarewaves.hedgerow.dev', SITE],
+  ['delete', 'firmwarewaves.hedgerow.dev', SITE],
+  ['patch', 'firmwarereleases/status.hedgerow.dev', SITE],
+  ['get', 'firmwarereleases.hedgerow.dev', SITE],
+  ['create', 'interventions.hedgerow.dev', SITE],
+  ['patch', 'configmaps', OWN],
+  ['list', 'configmaps', OWN],
+  ['get', 'configmaps', SITE],
+  ['delete', 'leases.coordination.k8s.io', OWN],
+  ['update', 'leases.coordination.k8s.io', SITE],
+  // Keys, workloads, rights
+  ['get', 'secrets', OWN],
+  ['list', 'secrets', SITE],
+  ['create', 'serviceaccounts/token', OWN, 'hedgerow'],
+  ['get', 'certificateledgers.hedgerow.dev', OWN],
+  ['create', 'jobs.batch', OWN],
+  ['patch', 'jobs.batch', OWN],
+  ['create', 'pods', OWN],
+  ['create', 'rolebindings.rbac.authorization.k8s.io', OWN],
+  ['impersonate', 'serviceaccounts', ''],
+];
+
+describe('the account of the drivers of rollouts', () => {
+  for (const question of ROLLOUT_MAY) it(`may ${say(question)}`, () => expect(rolloutAnswers.get(question)).toBe(true));
+  for (const question of ROLLOUT_MAY_NOT) it(`may not ${say(question)}`, () => expect(rolloutAnswers.get(question)).toBe(false));
+});
+
 describe('the account of the EST server', () => {
   for (const question of EST_MAY) it(`may ${say(question)}`, () => expect(estAnswers.get(question)).toBe(true));
   for (const question of EST_MAY_NOT) it(`may not ${say(question)}`, () => expect(estAnswers.get(question)).toBe(false));
@@ -290,7 +352,7 @@ function review([verb, resource, where, name]: Question, account: string): objec
         resource: plural,
         ...(subresource === undefined ? {} : { subresource }),
         ...(namespace === undefined ? {} : { namespace }),
-        ...(name === undefined ? {} : { name: name.replace(SITE, site) }),
+        ...(name === undefined ? {} : { name: name.replace(SITE, site).replace(OWN, own) }),
       },
     },
   };
