@@ -70,6 +70,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- define "hedgerow.artifactsSelectorLabels" -}}
+app.kubernetes.io/name: hedgerow
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: artifacts
+{{- end -}}
+
+{{- define "hedgerow.artifactsLabels" -}}
+{{ include "hedgerow.artifactsSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
 {{- define "hedgerow.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
