@@ -1,5 +1,6 @@
 // The core of a driver: everything it decides, and nothing that reads or writes. It is told what was heard and what time it is, and says what is to be sent and written.
 import type { FirmwareRecord } from '../api/device.ts';
+import type { FirmwareWaveSpec } from '../api/firmware-wave.ts';
 import { deviceName } from '../api/names.ts';
 import { type Directive, rankOf } from '../firmware/firmware.ts';
 import { createAlarms } from './alarms.ts';
@@ -79,6 +80,12 @@ export class Core {
     sets.place(row);
   }
 
+  /** The wave goes on at another pace. What else is decided anew, another driver carries out. */
+  paced({ perMinute, maxInFlight, suspend, grantExpires }: Pick<FirmwareWaveSpec, 'perMinute' | 'maxInFlight' | 'suspend' | 'grantExpires'>): void {
+    const { plan } = this.#state;
+    this.#state.plan = { ...plan, wave: { ...plan.wave, perMinute, maxInFlight, suspend, grantExpires } };
+  }
+
   gone(uid: string): void {
     this.#groups.forget(uid);
     this.#forget(this.#state.sets.rows.get(uid));
@@ -117,7 +124,7 @@ export class Core {
   }
 
   tick(now: number): Tick {
-    const { sets, alarms, toSend, toRecord } = this.#state;
+    const { alarms, toSend, toRecord } = this.#state;
     for (const row of alarms.due(now)) late(this.#state, row, now);
     const next = offer(this.#state, this.#groups, now);
     const publish = this.#orders(now);
@@ -125,8 +132,8 @@ export class Core {
     toRecord.clear();
     const times = [next, alarms.next(), toSend.size > 0 ? now + AGAIN_MS : undefined].filter((at) => at !== undefined);
     return {
-      ...{ publish, record, counts: this.#counts(), isSuperseded: this.#isSuperseded },
-      phase: this.#state.isGathering || sets.waiting.size + sets.busy.size > 0 ? 'Running' : 'Done',
+      ...{ publish, record, counts: this.#state.sets.counts(), isSuperseded: this.#isSuperseded },
+      phase: this.#isAtWork() ? 'Running' : 'Done',
       next: times.length === 0 ? undefined : Math.min(...times),
     };
   }
@@ -141,6 +148,7 @@ export class Core {
     row.isRecorded = true;
     row.isAhead = true;
     if (!toSend.has(row)) close(row);
+    sets.place(row);
   }
 
   /** It could not be written: it is to be written again. */
@@ -233,8 +241,9 @@ export class Core {
     return { uid: row.uid, namespace: candidate.namespace, name: candidate.name, record: recordOf(this.#state.plan, row) };
   }
 
-  #counts(): Counts {
-    return this.#state.sets.counts();
+  #isAtWork(): boolean {
+    const { sets, toSend, isGathering } = this.#state;
+    return isGathering || sets.waiting.size + sets.busy.size + sets.unwritten.size + toSend.size > 0;
   }
 
   #forget(row: Row | undefined): void {

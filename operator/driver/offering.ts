@@ -5,12 +5,14 @@ import { fresh, open } from './endings.ts';
 import type { Groups } from './groups.ts';
 import { imageBack } from './hearing.ts';
 import type { Row } from './row.ts';
+import { shareOf } from './shares.ts';
 import type { State } from './state.ts';
 
 /** When to ask again though nothing else happens; undefined: only when something does. */
 export function offer(state: State, groups: Groups, now: number): number | undefined {
   const { plan, sets, queue, pace } = state;
-  const { share, policy, wave } = plan;
+  const { policy, wave } = plan;
+  const share = shareOf(wave, plan.drivers, plan.shard, now);
   if (state.isGathering || wave.action === 'Stop' || wave.suspend || now >= Date.parse(wave.grantExpires)) return undefined;
   const [download, install] = [windowAt(policy.download, now), windowAt(policy.install, now)];
   const may = wave.action === 'Revert' ? { staged: false, fresh: install.open } : { staged: install.open, fresh: download.open };
@@ -20,6 +22,7 @@ export function offer(state: State, groups: Groups, now: number): number | undef
   if (queue.isEmpty(may)) return windowNext;
   const left = share.perMinute - pace.spent(now);
   const room = Math.min(left, share.maxInFlight - sets.busy.size);
+  if (share.perMinute === 0) return earliest([nextMinute(now), ...(windowNext === undefined ? [] : [windowNext])]);
   if (room <= 0) return left <= 0 ? earliest([pace.freeAt(now), ...(windowNext === undefined ? [] : [windowNext])]) : windowNext;
   const ready = queue.take(groups.budgets.length > 0 ? sets.waiting.size : room, now, may);
   const byUid = new Map(ready.map((row) => [row.uid, row]));
@@ -55,5 +58,8 @@ function begin(state: State, row: Row, now: number): void {
   const action = wave.action === 'Revert' ? 'Revert' : row.isStaged ? 'Activate' : brings;
   open(state, row, openFor(state.plan, row, { action, image, ...fresh(state, row, now) }), now);
 }
+
+/** Its turn may come then. */
+const nextMinute = (now: number): number => (Math.floor(now / 60_000) + 1) * 60_000;
 
 const earliest = (times: readonly number[]): number | undefined => (times.length === 0 ? undefined : Math.min(...times));

@@ -3,7 +3,7 @@ import type { FirmwareWaveSpec } from '../api/firmware-wave.ts';
 import { artifactFor, isInStep, type ReleaseOfCohort, rankOf, type SignedArtifact } from '../firmware/firmware.ts';
 import type { Policy } from './policy.ts';
 import type { DeviceFacts, Image } from './row.ts';
-import { driverOf, type Share } from './shares.ts';
+import { driverOf } from './shares.ts';
 
 export type Plan = {
   /** The namespace of the devices. */
@@ -12,7 +12,8 @@ export type Plan = {
   wave: FirmwareWaveSpec;
   policy: Policy;
   shard: number;
-  share: Share;
+  /** How many drivers share the devices: shares.ts. */
+  drivers: number;
   /** Of the statement that the offline keys signed: no digest comes from anywhere else. */
   artifacts: readonly SignedArtifact[];
   version: string;
@@ -25,8 +26,8 @@ export type Plan = {
 export type Links = { images: string; release: string; roots: string; rootVersion: number };
 
 /** Whether the device is one of this driver. `hasOpen`: a directive of the release was sent to it. */
-export function isOurs({ release, wave, share, shard }: Plan, { candidate, record }: DeviceFacts, hasOpen: boolean): boolean {
-  if (driverOf(rankOf(release.uid, candidate.uid), wave.shards, share.drivers) !== shard) return false;
+export function isOurs({ release, wave, drivers, shard }: Plan, { candidate, record }: DeviceFacts, hasOpen: boolean): boolean {
+  if (driverOf(rankOf(release.uid, candidate.uid), wave.shards, drivers) !== shard) return false;
   return isInStep(release, wave, candidate, { releaseUid: record?.releaseUid, step: record?.step, isOpen: hasOpen });
 }
 

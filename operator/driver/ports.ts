@@ -1,5 +1,6 @@
 // What the loop of a driver needs from the world. Each has one file that is real; tests have others.
 import type { FirmwareRecord } from '../api/device.ts';
+import type { FirmwareWaveSpec } from '../api/firmware-wave.ts';
 import type { DeviceEnd } from './core.ts';
 import type { DeviceFacts } from './row.ts';
 import type { Counts } from './sets.ts';
@@ -35,9 +36,11 @@ export type ShardReport = {
   lastReportTime: string;
 };
 
+/** Over: it is deleted, completed or aborted. Changed: another decision has taken its place. */
+export type WaveChange = { how: 'Over' | 'Changed' } | { how: 'Paced'; spec: FirmwareWaveSpec };
+
 export type WavePort = {
-  /** Over: it is deleted, completed or aborted, or another decision has taken its place. */
-  onOver(listener: (why: string) => void): void;
+  onChange(listener: (change: WaveChange) => void): void;
   report(shard: ShardReport, signal: AbortSignal): Promise<void>;
 };
 

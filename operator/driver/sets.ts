@@ -16,6 +16,7 @@ const NAMES = [
   'Lost',
   'Reached',
   'Offered',
+  'Unwritten',
 ] as const;
 type Name = (typeof NAMES)[number];
 
@@ -49,7 +50,8 @@ export function createSets() {
     busy: sets.Busy as ReadonlySet<Row>,
     waiting: sets.Waiting as ReadonlySet<Row>,
     lost: sets.Lost as ReadonlySet<Row>,
-    stragglers: sets.Straggler as ReadonlySet<Row>,
+    /** At an end that does not stand in the status of the device yet. */
+    unwritten: sets.Unwritten as ReadonlySet<Row>,
     rows: all as ReadonlyMap<string, Row>,
     counts: (): Required<Omit<Counts, 'incompatible' | 'blocked'>> => ({
       matched: all.size,
@@ -71,7 +73,7 @@ export function createSets() {
 export type Sets = ReturnType<typeof createSets>;
 
 function namesOf(row: Row): Name[] {
-  const { place, attempt, hasAnswered, end } = row;
+  const { place, attempt, hasAnswered, end, isRecorded } = row;
   const result = place === 'Ended' ? end?.result : undefined;
   const own = place === 'Ended' ? (result === undefined ? undefined : ENDS[result]) : place === 'Out' ? undefined : place;
   const isReached = place === 'Ended' ? result !== 'Cancelled' : hasAnswered;
@@ -80,5 +82,6 @@ function namesOf(row: Row): Name[] {
     ...(own === 'Confirmed' && end?.proof !== 'Proven' ? (['Unproven'] as const) : []),
     ...(attempt > 0 || result !== undefined ? (['Offered'] as const) : []),
     ...(isReached ? (['Reached'] as const) : []),
+    ...(place === 'Ended' && !isRecorded ? (['Unwritten'] as const) : []),
   ];
 }

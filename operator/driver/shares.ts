@@ -1,18 +1,28 @@
 // How the drivers of one wave at one site share its devices and its pace. Pure.
 
 export type Shared = { perMinute: number; maxInFlight: number };
-export type Share = Shared & { /** Drivers that have devices at all. */ drivers: number };
 
 /**
- * Each driver its part, by the largest remainder: together they are exactly the whole. No driver may be left without any, so there are no more than the smaller number
- * lets work; a budget of disruption cannot be shared without talking, so there one works alone. Those that are too many have no devices.
+ * How many drivers have devices at all. A budget of disruption cannot be shared without talking, so there one works alone; and nobody may be without any room. Those that
+ * are too many have nothing to do.
  */
-export function shareOf({ perMinute, maxInFlight }: Shared, shards: number, index: number, hasBudgets: boolean): Share {
-  const drivers = hasBudgets ? 1 : Math.min(shards, perMinute, maxInFlight);
-  if (index >= drivers) return { perMinute: 0, maxInFlight: 0, drivers };
-  const part = (whole: number): number => Math.floor(whole / drivers) + (index < whole % drivers ? 1 : 0);
-  return { perMinute: part(perMinute), maxInFlight: part(maxInFlight), drivers };
-}
+export const driversOf = ({ maxInFlight }: Shared, shards: number, hasBudgets: boolean): number =>
+  hasBudgets ? 1 : Math.min(shards, maxInFlight);
 
 /** Which driver a device has, by its rank. */
 export const driverOf = (rank: number, shards: number, drivers: number): number => (rank % shards) % drivers;
+
+const MINUTE_MS = 60_000;
+
+/**
+ * The part of one driver, by the largest remainder: together they are exactly the whole. Where fewer offers are made in a minute than there are drivers, they take turns
+ * by the minutes of the clock.
+ */
+export function shareOf({ perMinute, maxInFlight }: Shared, drivers: number, index: number, now: number): Shared {
+  if (index >= drivers) return { perMinute: 0, maxInFlight: 0 };
+  const turn = perMinute < drivers ? Math.floor(now / MINUTE_MS) * perMinute : 0;
+  const place = (index + drivers - (turn % drivers)) % drivers;
+  return { perMinute: part(perMinute, drivers, place), maxInFlight: part(maxInFlight, drivers, index) };
+}
+
+const part = (whole: number, drivers: number, index: number): number => Math.floor(whole / drivers) + (index < whole % drivers ? 1 : 0);

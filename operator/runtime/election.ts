@@ -31,6 +31,8 @@ export interface Election {
   hold(signal: AbortSignal): Promise<'lost' | 'stopped'>;
   /** Gives the Lease back, so that a successor need not wait for it to expire. Only after everything that writes has ended. */
   release(): Promise<void>;
+  /** Whether this process holds the Lease and has renewed it in time, by its own clock: also right in a process that was stopped and has just been woken. */
+  isHeld(): boolean;
   /** `leaseTransitions`: a fencing token for records that outlive this process. */
   readonly transitions: number;
 }
@@ -132,6 +134,7 @@ export function createElection(o: ElectionOptions): Election {
     get transitions() {
       return observed?.lease.spec?.leaseTransitions ?? 0;
     },
+    isHeld: () => observed?.lease.spec?.holderIdentity === o.identity && o.clock.elapsed() - observed.at < renewDeadlineMs,
     async lead(signal) {
       while (!signal.aborted) {
         if (await tryOnce(signal)) {

@@ -4,7 +4,7 @@ import type { FirmwareWaveSpec } from '../../api/firmware-wave.ts';
 import type { Plan } from '../plan.ts';
 import { policyOf } from '../policy.ts';
 import type { DeviceFacts } from '../row.ts';
-import { shareOf } from '../shares.ts';
+import { driversOf } from '../shares.ts';
 
 export const START = Date.parse('2026-11-26T12:00:00Z');
 export const OLD = { version: '2.3.0', digest: `sha256:${'0'.repeat(64)}`, securityCounter: 4 };
@@ -46,7 +46,7 @@ export function planOf({ rollout = {}, wave: waveWish = {}, fence = 1, shard = 0
   return {
     site: SITE,
     release: { uid: RELEASE, namespace: 'releases', name: 'fw', spec },
-    ...{ wave, policy, shard, share: shareOf(wave, wave.shards, shard, policy.disruption.length > 0) },
+    ...{ wave, policy, shard, drivers: driversOf(wave, wave.shards, policy.disruption.length > 0) },
     artifacts: [{ ...artifact, sha256: NEW.digest.slice('sha256:'.length) }],
     ...{ version: NEW.version, securityCounter: NEW.securityCounter, fence },
     links: { images: 'https://fw/sha256', release: 'https://fw/release', roots: 'https://fw/roots', rootVersion: 1 },
