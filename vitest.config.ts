@@ -24,7 +24,14 @@ export default defineConfig({
           ],
         },
       },
-      { test: { name: 'broker', include: ['test/broker/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'broker',
+          include: ['test/broker/**/*.test.ts', 'test/rollout/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'system',

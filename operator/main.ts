@@ -1,5 +1,6 @@
 // Flags in, manager out; nothing else lives here.
 import { crlHelp, parseCrl, runCrl } from './crl/crl.ts';
+import { parseRollout, rolloutHelp, runRollout } from './driver/driver.ts';
 import { estHelp, parseEst, runEst } from './est/est.ts';
 import { findConnection, KubeConfigError, type KubeConnection } from './kube/config.ts';
 import { HELP, parseOptions } from './options.ts';
@@ -18,7 +19,7 @@ type Wish =
   | { kind: 'help' }
   | { kind: 'wrong'; message: string };
 
-/** `operator` reconciles; `operator est` serves enrolment; `operator crl` signs and serves CRLs; `operator canary` is connected to, to try the network. */
+/** `operator` reconciles; `operator est` serves enrolment; `operator crl` signs and serves CRLs; `operator rollout` carries a FirmwareWave out; `operator canary` is connected to, to try the network. */
 async function main(argv: readonly string[]): Promise<number> {
   const { name, help, wish } = processOf(argv);
   if (wish.kind === 'help') {
@@ -44,6 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
 function processOf(argv: readonly string[]): { name: string; help: string; wish: Wish } {
   if (argv[0] === 'est') return { name: 'operator est', help: estHelp, wish: est(argv.slice(1)) };
   if (argv[0] === 'crl') return { name: 'operator crl', help: crlHelp, wish: crl(argv.slice(1)) };
+  if (argv[0] === 'rollout') return { name: 'operator rollout', help: rolloutHelp, wish: rollout(argv.slice(1)) };
   if (argv[0] === 'canary') return { name: 'operator canary', help: CANARY_HELP, wish: canary(argv.slice(1)) };
   return { name: 'operator', help: HELP, wish: standalone(argv) };
 }
@@ -74,6 +76,13 @@ function crl(argv: readonly string[]): Wish {
   if (parsed.kind !== 'options') return parsed;
   const { options } = parsed;
   return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runCrl(options, connection, stop) };
+}
+
+function rollout(argv: readonly string[]): Wish {
+  const parsed = parseRollout(argv, environment);
+  if (parsed.kind !== 'options') return parsed;
+  const { options } = parsed;
+  return { kind: 'run', kubeconfig: options.kubeconfig, run: (connection, stop) => runRollout(options, connection, stop) };
 }
 
 // Not process.exitCode: whatever still holds a timer or a socket must not keep a process that lost its Lease alive.

@@ -81,7 +81,12 @@ export class Core {
   }
 
   /** The wave goes on at another pace. What else is decided anew, another driver carries out. */
-  paced({ perMinute, maxInFlight, suspend, grantExpires }: Pick<FirmwareWaveSpec, 'perMinute' | 'maxInFlight' | 'suspend' | 'grantExpires'>): void {
+  paced({
+    perMinute,
+    maxInFlight,
+    suspend,
+    grantExpires,
+  }: Pick<FirmwareWaveSpec, 'perMinute' | 'maxInFlight' | 'suspend' | 'grantExpires'>): void {
     const { plan } = this.#state;
     this.#state.plan = { ...plan, wave: { ...plan.wave, perMinute, maxInFlight, suspend, grantExpires } };
   }

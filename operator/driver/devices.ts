@@ -48,7 +48,13 @@ export function createDevices(deps: DevicesDeps): DevicesPort & { reflector: Ref
       const metadata = { uid, resourceVersion: known.resourceVersion };
       try {
         const ref = { namespace: site, name };
-        await client.mergePatch(DEVICES, ref, { metadata, status: { firmware: { [component]: patch } } }, { subresource: 'status' }, signal);
+        await client.mergePatch(
+          DEVICES,
+          ref,
+          { metadata, status: { firmware: { [component]: patch } } },
+          { subresource: 'status' },
+          signal,
+        );
         return wanted;
       } catch (error) {
         if (isNotFound(error)) return undefined;

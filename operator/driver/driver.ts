@@ -12,7 +12,7 @@ import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import { type Random, systemRandom } from '../runtime/random.ts';
 import { Core } from './core.ts';
-import { createCredentials, type Credentials, type Signing } from './credentials.ts';
+import { type Credentials, createCredentials, type Signing } from './credentials.ts';
 import { createDevices } from './devices.ts';
 import { createDriverMetrics } from './driver-metrics.ts';
 import { explain, type Problem } from './errors.ts';
@@ -106,7 +106,12 @@ async function atWork({ options, world, prepared, credentials, signing, fence, e
   let now = signing;
   const devices = createDevices({ ...shared, site: plan.site, component: plan.wave.component });
   const wave = createWave({ ...shared, wave: object });
-  const mqtt = createMqtt({ ...shared, host: options.host, port: options.port, credentials: (until) => mqttCredentials(options, credentials, until) });
+  const mqtt = createMqtt({
+    ...shared,
+    host: options.host,
+    port: options.port,
+    credentials: (until) => mqttCredentials(options, credentials, until),
+  });
   const core = new Core(
     { ...plan, fence },
     {
@@ -122,7 +127,8 @@ async function atWork({ options, world, prepared, credentials, signing, fence, e
       metrics: createDriverMetrics(metrics.registry),
       sign(order) {
         const signed = signDirective(order.directive, now.signer);
-        if (!signed.ok) log.error({ device: order.directive.aud, problem: explainFirmware(signed.problem) }, 'a directive could not be signed');
+        if (!signed.ok)
+          log.error({ device: order.directive.aud, problem: explainFirmware(signed.problem) }, 'a directive could not be signed');
         return signed.ok ? signed.bytes : undefined;
       },
     },

@@ -262,11 +262,15 @@ function unanswered(state: State, row: Row, now: number): void {
 }
 
 function tooLong(state: State, row: Row, now: number): void {
-  const { open, standing, phase, heard, phaseAt } = row;
+  const { open, standing, phase, heard } = row;
   if (open === undefined || standing === undefined) return;
   if (open.of.action === 'Revert') return void stayed(state, row, now);
   if (hasEnded(open.of, standing)) return void finish(state, row, open.of.action === 'Cancel' ? 'TimedOut' : 'Rejected', now);
-  if (phase === 'Reboot' || phase === 'Test') return void finish(state, row, (heard?.at ?? 0) > phaseAt ? 'TimedOut' : 'Lost', now);
+  if (phase === 'Reboot' || phase === 'Test') {
+    const hasReturned = (heard?.boot ?? 0) > standing.baseBoot;
+    finish(state, row, hasReturned ? 'TimedOut' : 'Lost', now);
+    return;
+  }
   // What is over is over: it is not to start the image some day.
   cancel(state, row, now);
   finish(state, row, 'TimedOut', now);

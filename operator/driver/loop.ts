@@ -149,7 +149,8 @@ function createWriter({ core, devices, lease, log, metrics, clock }: LoopDeps, w
       if (stands === undefined) core.gone(end.uid);
       else core.recorded(end.uid, stands);
     } catch (err) {
-      if (!stop.aborted) log.warn({ err, device: `${end.namespace}/${end.name}` }, 'the status of a Device could not be written; it is tried again');
+      if (!stop.aborted)
+        log.warn({ err, device: `${end.namespace}/${end.name}` }, 'the status of a Device could not be written; it is tried again');
       failedAt = clock.elapsed();
       core.notRecorded(end.uid);
     }

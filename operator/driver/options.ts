@@ -101,7 +101,8 @@ function issuer(flag: string, text: string): IssuerFlag {
 
 function url(text: string): string {
   const plain = text.replace(/\/+$/, '');
-  if (!/^https:\/\/[!-~]{1,200}$/.test(plain) || !URL.canParse(plain)) throw new Error(`--artifacts-url ${text}: expected https://HOST:PORT`);
+  if (!/^https:\/\/[!-~]{1,200}$/.test(plain) || !URL.canParse(plain))
+    throw new Error(`--artifacts-url ${text}: expected https://HOST:PORT`);
   return plain;
 }
 

@@ -78,7 +78,8 @@ function verify(catalog: ConfigMap, wave: FirmwareWaveSpec, roots: readonly stri
   const release = verifyRelease(Buffer.from(envelope), chain.root);
   if (!release.ok) return untrusted(explainFirmware(release.problem));
   const { facts, digest } = release.value;
-  if (`sha256:${digest}` !== wave.manifestDigest) return untrusted(`it holds the statement sha256:${digest}, the wave is for ${wave.manifestDigest}`);
+  if (`sha256:${digest}` !== wave.manifestDigest)
+    return untrusted(`it holds the statement sha256:${digest}, the wave is for ${wave.manifestDigest}`);
   if (facts.component !== wave.component) return untrusted(`it is for component ${facts.component}, the wave for ${wave.component}`);
   if (facts.artifacts.every(({ baseDigest }) => baseDigest !== undefined)) return refused('Fit', 'HR-FW-305');
   const { version, securityCounter, artifacts } = facts;

@@ -24,7 +24,11 @@ export type AskDeps = { client: Pick<KubeClient, 'get' | 'create' | 'delete'>; c
 export type Approver = { client: Pick<KubeClient, 'mergePatch'>; message: string };
 
 /** `chain`: PEM. `remove` deletes the request; where that fails the next call of this name does it. Never rejects. */
-export type Granted = { chain: string; remove(signal: AbortSignal): Promise<void> };
+export type Granted = {
+  chain: string /** Of the CA in PEM, where the issuer tells it. */;
+  ca: string | undefined;
+  remove(signal: AbortSignal): Promise<void>;
+};
 
 const LOOK_MS = 250;
 const WITHIN_MS = 60_000;
@@ -48,7 +52,7 @@ export async function askForCertificate(
       const patch = approvalPatch(mine, approver.message, at);
       await approver.client.mergePatch(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' }, signal);
     }
-    return { chain: await issued(), remove };
+    return { ...(await issued()), remove };
   } catch (error) {
     await remove(signal);
     throw error;
@@ -62,12 +66,12 @@ export async function askForCertificate(
     await client.delete(CERTIFICATE_REQUESTS, ref, { uid: old.metadata.uid }, signal);
   }
 
-  async function issued(): Promise<string> {
+  async function issued(): Promise<Pick<Granted, 'chain' | 'ca'>> {
     for (const until = clock.elapsed() + WITHIN_MS; clock.elapsed() < until; await clock.sleep(LOOK_MS, signal)) {
       const now = await client.get<CertificateRequest>(CERTIFICATE_REQUESTS, ref, signal);
       if (now?.metadata.uid !== mine.uid) throw new Error(`CertificateRequest ${ref.namespace}/${ref.name} was deleted by somebody else`);
-      const { state, certificate, message } = requestFacts(now);
-      if (state === 'issued' && certificate !== undefined) return certificate;
+      const { state, certificate, ca, message } = requestFacts(now);
+      if (state === 'issued' && certificate !== undefined) return { chain: certificate, ca };
       if (state === 'failed' || state === 'denied') throw new Error(`the issuer refuses: ${message}`);
     }
     const { kind, name } = asked.issuer;

@@ -23,8 +23,8 @@ export type DriverWish = {
 /** `remove` is for the end of the driver: without its request the broker throws the certificate out. Never rejects. */
 export type DriverCertificate = OwnCertificate & { clientId: string; remove(signal: AbortSignal): Promise<void> };
 
-/** `certificate`: PEM chain, the one that signs first. */
-export type DirectiveKey = { certificate: string; key: KeyObject; notAfterMs: number };
+/** `certificate`: PEM chain, the one that signs first. `ca`: of the CA that issues such keys, where it tells; by it those of other drivers are known. */
+export type DirectiveKey = { certificate: string; key: KeyObject; notAfterMs: number; ca: string | undefined };
 
 /** A driver that works longer asks again. */
 export const DRIVER_CERTIFICATE_MS = 7 * 24 * 3_600_000;
@@ -57,7 +57,7 @@ export async function obtainDirectiveKey(wish: DriverWish, deps: AskDeps, signal
   const problem = read === undefined ? 'it does not read' : directiveProblem(read, granted.chain, { uri, key, now: deps.clock.now() });
   if (read === undefined || problem !== undefined) return await refuse(granted, problem, signal);
   await granted.remove(signal);
-  return { certificate: granted.chain, key: key.privateKey, notAfterMs: Date.parse(read.notAfter) };
+  return { certificate: granted.chain, key: key.privateKey, notAfterMs: Date.parse(read.notAfter), ca: granted.ca };
 }
 
 export function driverSubject(clientId: string): Subject {

@@ -58,6 +58,7 @@ function electionOf(trace: string[]) {
   const lost = Promise.withResolvers<'lost'>();
   const election: Election = {
     transitions: 0,
+    isHeld: () => true,
     lead: (signal) => {
       trace.push('asks to lead');
       return Promise.race([leads.promise, aborted(signal).then(() => false)]);

@@ -99,7 +99,7 @@ describe('layers', () => {
     const wrong = fromEdge.filter(
       (i) => !isTest(i.file) && i.target?.startsWith('operator') && !SHARED_WITH_EDGE.some((shared) => i.target?.startsWith(shared)),
     );
-    const development = ['mqtt', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
+    const development = ['@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
     const tests = fromEdge.filter(
       (i) =>
         !isTest(i.file) &&
@@ -110,7 +110,7 @@ describe('layers', () => {
   });
 
   it('nothing in operator/ imports tests, scripts or development dependencies', () => {
-    const development = ['mqtt', '@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
+    const development = ['@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
     const wrong = inOperator.filter(
       (i) =>
         !isTest(i.file) &&
