@@ -4,6 +4,7 @@ import { ERRORS as api } from '../../operator/api/errors.ts';
 import { ERRORS as broker } from '../../operator/broker/errors.ts';
 import { ERRORS as cli } from '../../operator/cli/errors.ts';
 import { ERRORS as crl } from '../../operator/crl/errors.ts';
+import { ERRORS as driver } from '../../operator/driver/errors.ts';
 import { ERRORS as est } from '../../operator/est/errors.ts';
 import { ERRORS as firmware } from '../../operator/firmware/errors.ts';
 import { ERRORS as identity } from '../../operator/identity/errors.ts';
@@ -27,6 +28,7 @@ export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
     broker,
     cli,
     crl,
+    driver,
     est,
     firmware,
     identity,
