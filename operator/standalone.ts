@@ -2,9 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Device } from './api/device.ts';
-import { isRolloutClient } from './api/names.ts';
 import { DEVICES, SEGMENT_POLICIES } from './api/resources.ts';
-import { type Broker, CANARY, createBroker, type DesiredBroker, ROLLOUT_RIGHTS } from './broker/broker.ts';
+import { createBroker, type DesiredBroker } from './broker/broker.ts';
 import { watchLists } from './crl/crl.ts';
 import {
   createDevices,
@@ -15,15 +14,7 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
-import {
-  createAuthorities,
-  createDriverApprover,
-  createIdentity,
-  createRegistration,
-  type DriverApprover,
-  deviceProjection,
-  obtainOwnCertificate,
-} from './identity/identity.ts';
+import { createAuthorities, createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
 import type { KubeConnection } from './kube/config.ts';
@@ -32,9 +23,8 @@ import { createReflector } from './kube/reflector.ts';
 import type { Store } from './kube/store.ts';
 import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
 import type { Options } from './options.ts';
-import { createNetworkCanaries, createProbe, createProbeMetrics, type NetworkProbe, type Probe, type ProbeMetrics } from './probe/probe.ts';
-import type { ProbeFlags } from './probe-options.ts';
-import type { RolloutFlags, RolloutIssuer } from './rollout-options.ts';
+import { driversOf, inventoryOf, probeOf, withOwnClients } from './own-clients.ts';
+import { createNetworkCanaries, createProbeMetrics, type NetworkProbe, type ProbeMetrics } from './probe/probe.ts';
 import { systemClock } from './runtime/clock.ts';
 import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
@@ -44,7 +34,7 @@ import { createLog } from './runtime/log.ts';
 import { createManager, type ExitCode, type Manager } from './runtime/manager.ts';
 import { createMetrics } from './runtime/metrics.ts';
 import { systemRandom } from './runtime/random.ts';
-import { createSegments, type Segments } from './segments/segments.ts';
+import { createSegments } from './segments/segments.ts';
 import { createTrust } from './trust/trust.ts';
 
 /** Runs until the signal aborts, a part fails or the Lease is lost; gives the exit code of the process. */
@@ -90,6 +80,7 @@ function compose(manager: Manager, parts: Parts): void {
     indexes: deviceIndexes,
     onChange: (change) => {
       devices.changed(change);
+      inventory?.changed(change.key);
       const { before, after } = change;
       if (before?.lifecycle !== after?.lifecycle) segments.shutChanged((after ?? before)?.namespace ?? '');
     },
@@ -138,12 +129,7 @@ function compose(manager: Manager, parts: Parts): void {
   const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
     const wanted = devices.desired();
-    const judge: DesiredBroker['judge'] = (client, md5) => {
-      if (client === CANARY) return probe?.isCanary(md5) === true ? 'ok' : 'unknown';
-      return isRolloutClient(client) && drivers !== undefined ? drivers.judge(client, md5) : wanted.judge(client, md5);
-    };
-    const segments = drivers === undefined ? wanted.segments : [ROLLOUT_RIGHTS, ...wanted.segments];
-    return { ...wanted, segments, judge, ...(manageCas ? { trust: authorities.bundle() } : {}) };
+    return { ...withOwnClients(wanted, { probe, drivers, inventory }), ...(manageCas ? { trust: authorities.bundle() } : {}) };
   };
   const broker = createBroker({
     url,
@@ -159,6 +145,10 @@ function compose(manager: Manager, parts: Parts): void {
     metrics,
   });
   const probe = options.probe === undefined ? undefined : probeOf(options.probe, parts, { broker, segments, measured });
+  const inventory =
+    options.probe === undefined
+      ? undefined
+      : inventoryOf(options.probe, parts, { recorder, devices: { get: (key) => store.get(key), keyOf: keyOfWireName } });
   const { ledger } = identity;
   const lists =
     options.crl === undefined
@@ -222,6 +212,7 @@ function compose(manager: Manager, parts: Parts): void {
   for (const reflector of [...caches, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? [])]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
+  if (inventory !== undefined) manager.whileLeading({ name: 'inventory', run: (signal) => inventory.run(signal) });
   manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });
   manager.whileLeading({ name: 'authorities', run: (signal) => authorities.run(signal) });
@@ -239,6 +230,7 @@ function compose(manager: Manager, parts: Parts): void {
   if (probe !== undefined) all.push(probe.controller);
   if (network !== undefined) all.push(network.controller);
   if (drivers !== undefined) all.push(drivers.controller);
+  if (inventory !== undefined) all.push(inventory.controller);
   for (const controller of all) manager.controller(controller);
 }
 
@@ -258,45 +250,6 @@ function watchedByLimits(store: Store<DeviceView>, lifecycle: LimitsDeps['device
     lifecycle,
   };
 }
-
-/** Its certificate is asked for where its issuer is; the key stays in this process. */
-function probeOf(
-  { issuer, caFile, ...target }: ProbeFlags,
-  parts: Parts,
-  rooms: { broker: Broker; segments: Segments; measured: ProbeMetrics },
-): Probe {
-  const { client, clock, log, metrics, namespace } = parts;
-  const { broker, segments, measured } = rooms;
-  const wish = {
-    subject: { organization: 'hedgerow', organizationalUnit: CANARY, commonName: CANARY },
-    issuer: { ...issuer, namespace: issuer.namespace ?? namespace },
-    name: 'hedgerow-probe',
-    durationMs: PROBE_CERTIFICATE_MS,
-  } as const;
-  const probe = createProbe({
-    ...{ target, caFile, clock, log, metrics, measured },
-    certificate: (signal) => obtainOwnCertificate(wish, { client, clock }, signal),
-    text: () => broker.textInForce(),
-    rights: () => segments.rights(),
-  });
-  broker.onText(() => probe.textChanged());
-  probe.onChange((changed) => segments.brokerSaysElse(changed));
-  return probe;
-}
-
-/** Which certificates drivers get, and which of them are at the broker. */
-function driversOf({ account, mqttIssuer, directiveIssuer }: RolloutFlags, parts: Parts): DriverApprover {
-  const { client, clock, random, log, metrics, namespace } = parts;
-  const issuer = ({ kind, name, namespace: own = namespace }: RolloutIssuer): string => `${kind}/${kind === 'Issuer' ? own : ''}/${name}`;
-  const terms = {
-    namespace,
-    user: `system:serviceaccount:${namespace}:${account}`,
-    issuers: { mqtt: issuer(mqttIssuer), directive: issuer(directiveIssuer) },
-  };
-  return createDriverApprover({ client, terms, clock, random, log, metrics });
-}
-
-const PROBE_CERTIFICATE_MS = 24 * 3600_000;
 
 function networkOf(selector: string, { client, namespace, clock, log, metrics }: Parts, measured: ProbeMetrics): NetworkProbe {
   return createNetworkCanaries({ client, namespace, selector, clock, log, metrics, measured });

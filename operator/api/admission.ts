@@ -1,6 +1,9 @@
 // ValidatingAdmissionPolicies: what a CRD's own CEL cannot see, that is namespace, user and namespace labels. Pure; scripts/generate.ts writes the result.
-import { celString } from './crd.ts';
+import { celString, structural } from './crd.ts';
+import { deviceKind } from './device.ts';
 import type { ApiCode } from './errors.ts';
+import { firmwareWaveKind } from './firmware-wave.ts';
+import type { KindDefinition } from './kind.ts';
 import {
   ANNOTATION_FACTORY_KEY,
   ANNOTATION_MANUFACTURER_CA,
@@ -15,7 +18,16 @@ import {
   MAX_WIRE_NAME,
   ORIGIN_JIT,
 } from './names.ts';
-import { API_VERSION, CERTIFICATE_LEDGERS, DEVICES, FIRMWARE_WAVES, GROUP, INTERVENTIONS, SEGMENT_POLICIES } from './resources.ts';
+import {
+  API_VERSION,
+  CERTIFICATE_LEDGERS,
+  DEVICES,
+  FIRMWARE_RELEASES,
+  FIRMWARE_WAVES,
+  GROUP,
+  INTERVENTIONS,
+  SEGMENT_POLICIES,
+} from './resources.ts';
 
 type Operation = 'CREATE' | 'UPDATE' | 'DELETE';
 type Validation = { expression: string; code: ApiCode; message: string; messageExpression?: string };
@@ -29,6 +41,9 @@ type Policy = {
 
 /** User name of the operator where the manifests in crds/ are applied as they stand; the chart puts its own in its place. */
 export const DEFAULT_OPERATOR_USER = 'system:serviceaccount:hedgerow-system:hedgerow';
+
+/** The account of the drivers of rollouts, by the name that the chart gives it. */
+const rolloutUser = (operatorUser: string): string => `${operatorUser}-rollout`;
 
 const CURE = 'shorten the name or the namespace: it becomes the CN or OU of certificates';
 
@@ -104,6 +119,40 @@ const interventions: Policy = {
   ],
 };
 
+/** Nobody approves a release of their own: so nobody writes one in the name of somebody else. */
+const authors: Policy = {
+  name: 'hedgerow-authors',
+  resources: [FIRMWARE_RELEASES.plural],
+  operations: ['CREATE', 'UPDATE'],
+  validations: [
+    {
+      code: 'HR-API-028',
+      expression:
+        "(request.operation == 'UPDATE' && object.spec == oldObject.spec) || object.spec.?author.orValue(request.userInfo.username) == request.userInfo.username",
+      message: 'spec.author must be the user who makes the release or changes its spec (kubectl auth whoami)',
+      messageExpression: `'HR-API-028: spec.author is ' + object.spec.author + ' but you are ' + request.userInfo.username + ': set spec.author to ' + request.userInfo.username`,
+    },
+  ],
+};
+
+/** A driver talks with devices: it says what became of them, and nothing else of a Device or a wave (docs/adr/0031-driver-rights.md). */
+function driver(operatorUser: string, { resource, status }: KindDefinition, own: string): Policy {
+  const others = Object.keys(structural(status).properties ?? {}).filter((field) => field !== own);
+  const isSame = others.map((field) => `object.?status.?${field} == oldObject.?status.?${field}`).join(' && ');
+  return {
+    name: `hedgerow-driver-${resource.plural}`,
+    resources: [`${resource.plural}/status`],
+    operations: ['UPDATE'],
+    validations: [
+      {
+        code: 'HR-API-029',
+        expression: `request.userInfo.username != ${celString(rolloutUser(operatorUser))} || (${isSame})`,
+        message: `a driver of a rollout writes status.${own} and nothing else of a ${resource.kind}: if this was a driver, look into its log`,
+      },
+    ],
+  };
+}
+
 /** The operator's own records. Deleting goes on for the garbage collector and in a namespace that is being deleted: nothing of ours may keep a namespace alive. */
 function operatorOnly(operatorUser: string): Policy {
   return {
@@ -113,6 +162,10 @@ function operatorOnly(operatorUser: string): Policy {
     variables: [
       { name: 'operator', expression: celString(operatorUser) },
       {
+        name: 'counts',
+        expression: `request.userInfo.username == ${celString(rolloutUser(operatorUser))} && request.operation == 'UPDATE' && request.resource.resource == ${celString(FIRMWARE_WAVES.plural)} && request.?subResource.orValue('') == 'status'`,
+      },
+      {
         name: 'cleaningUp',
         expression:
           "request.operation == 'DELETE' && (namespaceObject.metadata.?deletionTimestamp.hasValue() || request.userInfo.username in ['system:serviceaccount:kube-system:generic-garbage-collector', 'system:serviceaccount:kube-system:namespace-controller', 'system:kube-controller-manager'])",
@@ -121,7 +174,7 @@ function operatorOnly(operatorUser: string): Policy {
     validations: [
       {
         code: 'HR-API-013',
-        expression: 'request.userInfo.username == variables.operator || variables.cleaningUp',
+        expression: 'request.userInfo.username == variables.operator || variables.cleaningUp || variables.counts',
         message: 'CertificateLedger and FirmwareWave are written by the operator only: act on the Device or make an Intervention',
         messageExpression: `'HR-API-013: ' + request.resource.resource + ' are written by the operator only (' + variables.operator + '): act on the Device or make an Intervention; to restore a backup use kubectl --as=' + variables.operator`,
       },
@@ -177,10 +230,12 @@ function automatic(operatorUser: string): Policy {
 /** Policies and their bindings, in the order of their files: file name without extension → the two objects. */
 export function admissionOf(operatorUser: string): Map<string, object[]> {
   return new Map(
-    [names, segments, interventions, operatorOnly(operatorUser), registration(operatorUser), automatic(operatorUser)].map((policy) => [
-      policy.name,
-      [policyObject(policy), binding(policy)],
-    ]),
+    [
+      ...[names, segments, interventions, authors],
+      ...[operatorOnly, registration, automatic].map((policy) => policy(operatorUser)),
+      driver(operatorUser, deviceKind, 'firmware'),
+      driver(operatorUser, firmwareWaveKind, 'shards'),
+    ].map((policy) => [policy.name, [policyObject(policy), binding(policy)]]),
   );
 }
 

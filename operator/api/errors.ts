@@ -112,6 +112,17 @@ export const ERRORS = {
     cause: 'the operator makes no Interventions but a Quarantine of a Device that is above its limits',
     cure: 'make the Intervention as yourself; if this was the operator itself, somebody else acts in its name',
   },
+  'HR-API-028': {
+    title: 'AuthorIsAnother',
+    cause:
+      'spec.author of a FirmwareRelease is another user than the one who makes it or changes its spec; who approves it has to be somebody else',
+    cure: 'set spec.author to yourself (kubectl auth whoami; for Argo CD its ServiceAccount), or leave it out where no wave is approved by a person',
+  },
+  'HR-API-029': {
+    title: 'DriverBeyondItsPart',
+    cause: 'the driver of a rollout tried to write more than the firmware record of Devices and its own counters of a FirmwareWave',
+    cure: 'look into its log and whether its pod is one that the operator made: it never does that by itself',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;

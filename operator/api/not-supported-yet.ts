@@ -20,8 +20,6 @@ const segment = row(SEGMENT_POLICIES.kind);
 const intervention = row(INTERVENTIONS.kind);
 
 export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
-  device('spec.firmware', 'hold: true', 'self.hold', 'remove it; there are no rollouts to stay out of'),
-  device('spec.firmware', 'pin', "has(self.pin) && self.pin != ''", 'remove it; there are no rollouts to stay out of'),
   device('spec', 'grants', 'has(self.grants) && self.grants.size() > 0', 'remove it and put the topic into the SegmentPolicy'),
 
   segment(

@@ -13,7 +13,7 @@ import { explain } from './errors.ts';
 import { createFeed, type FeedOptions } from './feed.ts';
 import type { FeedTotals } from './feed-counts.ts';
 import { type ClientSight, type FleetSight, lookAtClient, lookAtFleet, lookAtRules, type RulesSight } from './look.ts';
-import { ROLLOUT_RIGHTS as ROLLOUT } from './own-rights.ts';
+import { LISTENER_RIGHTS as LISTENING, ROLLOUT_RIGHTS as ROLLOUT } from './own-rights.ts';
 import { BrokerError, createRest } from './rest.ts';
 import { createRetained, type Retained } from './retained.ts';
 import { createRoom } from './room.ts';
@@ -136,8 +136,9 @@ export type Broker = {
 export type TextInForce = { digest: string; segments: ReadonlyMap<string, string> };
 /** Client id and segment of the client by which the operator tries the broker. No Device and no SegmentPolicy can have this name. */
 export const CANARY = CANARY_NAME;
-/** To be among the desired segments where there are drivers of rollouts. */
+/** To be among the desired segments where there are drivers of rollouts, or where the operator listens to devices. */
 export const ROLLOUT_RIGHTS = ROLLOUT;
+export const LISTENER_RIGHTS = LISTENING;
 /** How often EMQX told of a client since the process began; hints, some may be missing. */
 export type BrokerEvents = { totals(client: string): FeedTotals };
 

@@ -101,7 +101,7 @@ describe('the API server', () => {
       const ours = items.filter(({ metadata }) => metadata.name.startsWith('hedgerow-'));
       return ours.every(({ metadata, status }) => status?.observedGeneration === metadata.generation) ? ours : undefined;
     });
-    expect(policies).toHaveLength(6);
+    expect(policies).toHaveLength(9);
     expect(policies.map(({ status }) => status?.typeChecking)).toEqual(policies.map(() => ({})));
   });
 });

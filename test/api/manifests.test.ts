@@ -9,12 +9,13 @@ import { verifyCsr } from '../../operator/identity/csr.ts';
 import { dictatedSubject } from '../../operator/identity/subject.ts';
 import { sharedCluster } from '../controlplane/shared.ts';
 import { parseObjects, ROOT } from '../harness/manifests.ts';
+import { waitFor } from '../harness/wait.ts';
 import { BAD_DEVICES } from './bad-devices.ts';
 import { BAD_INTERVENTIONS } from './bad-interventions.ts';
 import type { BadManifest } from './bad-manifest.ts';
 import { BAD_SEGMENTS } from './bad-segments.ts';
 import { BAD_TOPICS } from './bad-topics.ts';
-import { CSR, device, identity, intervention, ledger, NAMESPACE, NAMESPACES, segment, wave } from './manifests.ts';
+import { CSR, DIGEST, device, identity, intervention, ledger, NAMESPACE, NAMESPACES, segment, wave } from './manifests.ts';
 import { NOT_SUPPORTED } from './not-supported.ts';
 import { type ApiServer, installApi, type Manifest, openApi } from './server.ts';
 
@@ -186,6 +187,62 @@ describe("the operator's records", () => {
     expect((await api.create(page, OPERATOR)).problems).toEqual([]);
     expect((await api.apply(page, { as: OPERATOR, dryRun: true })).problems).toEqual([]);
     await api.remove(page, OPERATOR);
+  });
+});
+
+describe('the driver of a rollout', () => {
+  const DRIVER = `${OPERATOR}-rollout`;
+  const firmware = { app: { version: '2.0.0', digest: DIGEST, result: 'Confirmed' } };
+  const conditions = [{ type: 'Ready', status: 'True', reason: 'Ready', message: '', lastTransitionTime: '2026-11-26T00:00:00Z' }];
+  const counts = { phase: 'Running', counts: {} };
+  const says = (manifest: Manifest, status: object, as = DRIVER) =>
+    api.apply({ ...manifest, spec: undefined, status }, { as, subresource: 'status', manager: 'driver', dryRun: true });
+  const beyond = [expect.stringMatching(/^HR-API-029: /)];
+
+  beforeAll(async () => {
+    expect((await api.create(device())).problems).toEqual([]);
+    expect((await api.create(wave(), OPERATOR)).problems).toEqual([]);
+    // A policy is compiled a moment after it was stored.
+    for (const [manifest, status] of [
+      [device(), { conditions }],
+      [wave(), { phase: 'Completed' }],
+    ] as const)
+      await waitFor('the policy', async () => ((await says(manifest, status)).problems.length > 0 ? true : undefined));
+  });
+  afterAll(async () => {
+    for (const manifest of [device(), wave()]) await api.remove(manifest, OPERATOR);
+  });
+
+  it('says what runs on a Device, and what it counts of a wave', async () => {
+    expect((await says(device(), { firmware })).problems).toEqual([]);
+    expect((await says(wave(), { shards: [{ index: 0, ...counts }] })).problems).toEqual([]);
+  });
+
+  it.each<[string, Manifest, object]>([
+    ['the conditions of a Device', device(), { firmware, conditions }],
+    ['the certificate of a Device', device(), { certificate: 'x' }],
+    ['the identity of a Device', device(), { firmware, identity: { serialNumber: '01' } }],
+    ['the phase of a wave', wave(), { shards: [{ index: 0, ...counts }], phase: 'Completed' }],
+    ['the end of a wave', wave(), { endedAt: '2026-11-26T00:00:00Z' }],
+    ['the sums of a wave', wave(), { counts: {} }],
+  ])('does not write %s, even with the rights of an administrator', async (_what, manifest, status) => {
+    expect((await says(manifest, status)).problems).toEqual(beyond);
+    expect((await says(manifest, status, OPERATOR)).problems).toEqual([]);
+  });
+
+  it('takes nothing away either', async () => {
+    const all = { ...device(), spec: undefined, status: { firmware, conditions } };
+    expect((await api.apply(all, { as: OPERATOR, subresource: 'status', manager: 'driver' })).problems).toEqual([]);
+    expect((await says(device(), { firmware })).problems).toEqual(beyond);
+    expect((await says(device(), { conditions })).problems).toEqual([]);
+  });
+
+  it('makes, changes and deletes no wave', async () => {
+    const refused = [expect.stringMatching(/^HR-API-013: firmwarewaves are written by the operator only/)];
+    const { name: _, ...metadata } = wave().metadata;
+    expect((await api.dryRun({ ...wave(), metadata: { ...metadata, name: 'another' } }, DRIVER)).problems).toEqual(refused);
+    expect((await api.apply(wave(), { as: DRIVER, dryRun: true })).problems).toEqual(refused);
+    expect((await api.remove(wave(), DRIVER)).problems).toEqual(refused);
   });
 });
 

@@ -5,8 +5,6 @@ import type { Manifest } from './server.ts';
 const FIRMWARE = { kind: 'FirmwareRelease', name: 'app-2-4-0' };
 
 export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
-  'Device spec.firmware.hold: true': device({ firmware: { hold: true } }),
-  'Device spec.firmware.pin': device({ firmware: { pin: '2.3.1' } }),
   'Device spec.grants': device({
     grants: [{ action: 'publish', topic: 'dt/{segment}/{device}/x', until: '2026-12-01T00:00:00Z', reason: 'ticket 4711' }],
   }),

@@ -1,11 +1,13 @@
 // The shape of a FirmwareRelease. The API server refuses the kind as a whole until something honours it, so its other rules are tried on a twin: the same schema in
 // another group, without that one rule.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { admissionOf } from '../../operator/api/admission.ts';
 import { crdOf } from '../../operator/api/crd.ts';
 import { firmwareReleaseKind } from '../../operator/api/firmware-release.ts';
 import { specProblems } from '../../operator/api/validate.ts';
 import { sharedCluster } from '../controlplane/shared.ts';
 import { runner } from '../harness/system.ts';
+import { waitFor } from '../harness/wait.ts';
 import { BAD_RELEASES } from './bad-releases.ts';
 import { artifact, DIGEST, NAMESPACES, release } from './manifests.ts';
 import { type ApiServer, installApi, type Manifest, openApi } from './server.ts';
@@ -26,6 +28,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   const { kubectl } = await sharedCluster();
+  await kubectl(['delete', 'validatingadmissionpolicy,validatingadmissionpolicybinding', 'twin-authors', '--ignore-not-found']);
   await kubectl(['delete', 'crd', `${TWIN.plural}.${TWIN.group}`, '--wait=false']);
   api.close();
 });
@@ -46,6 +49,23 @@ describe('a FirmwareRelease', () => {
       else expect(found).toEqual([]);
     });
   }
+
+  it('has the user who writes it as its author, or none', async () => {
+    await applyAuthors();
+    const by = (author: string, change: object = {}): Manifest => twin(release({ author, ...change }));
+    const refused = ['HR-API-028: spec.author is alice but you are admin: set spec.author to admin'];
+    await waitFor('the policy', async () => ((await api.dryRun(by('alice'))).problems.length > 0 ? true : undefined));
+    expect((await api.dryRun(by('alice'))).problems).toEqual(refused);
+    expect((await api.dryRun(twin(release()))).problems).toEqual([]);
+    expect((await api.create(by('alice'), 'alice')).problems).toEqual([]);
+    // Whoever changes what is rolled out answers for it from then on; a label is no such change.
+    expect((await api.apply(by('alice', { priority: 900 }), { dryRun: true })).problems).toEqual(refused);
+    expect((await api.apply(by('bob', { priority: 900 }), { dryRun: true })).problems).not.toEqual([]);
+    expect((await api.apply(by('admin', { priority: 900 }), { dryRun: true })).problems).toEqual([]);
+    const labelled = { ...by('alice'), metadata: { ...by('alice').metadata, labels: { ring: 'canary' } } };
+    expect((await api.apply(labelled, { dryRun: true })).problems).toEqual([]);
+    await api.remove(by('alice'));
+  });
 
   it.each([
     [
@@ -75,6 +95,16 @@ describe('a FirmwareRelease', () => {
     await api.remove(twin(release()));
   });
 });
+
+/** The policy over releases, over the twin. */
+async function applyAuthors(): Promise<void> {
+  const [policy, binding] = admissionOf('nobody').get('hedgerow-authors') ?? [];
+  const text = JSON.stringify([policy, binding])
+    .replaceAll('hedgerow-authors', 'twin-authors')
+    .replaceAll('"hedgerow.dev"', `"${TWIN.group}"`)
+    .replaceAll('"firmwarereleases"', `"${TWIN.plural}"`);
+  await runner(await sharedCluster()).apply(JSON.parse(text) as object[]);
+}
 
 function twin(manifest: Manifest): Manifest {
   return { ...manifest, apiVersion: `${TWIN.group}/${TWIN.version}`, kind: TWIN.kind };

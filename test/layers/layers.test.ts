@@ -20,6 +20,7 @@ const FEATURES = [
   'limits',
   'probe',
   'driver',
+  'inventory',
 ];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
@@ -36,6 +37,7 @@ const RANK: Record<string, number> = {
   firmware: 4,
   limits: 4,
   probe: 3,
+  inventory: 4,
   driver: 5,
   devices: 4,
   est: 4,
@@ -44,6 +46,7 @@ const RANK: Record<string, number> = {
   'options.ts': 0,
   'probe-options.ts': 0,
   'rollout-options.ts': 0,
+  'own-clients.ts': 6,
   'standalone.ts': 6,
   'main.ts': 7,
 };
