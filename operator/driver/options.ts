@@ -31,7 +31,7 @@ export const ROLLOUT_HELP = `operator rollout: carries one FirmwareWave out at i
   --shard N                   which of its drivers this is (default: JOB_COMPLETION_INDEX, else 0)
   --broker-mqtt HOST:PORT     where devices reach the broker
   --broker-mqtt-ca-file FILE  the CA of that listener (default: the system's)
-  --mqtt-issuer REF           ClusterIssuer/NAME, or Issuer/NAMESPACE/NAME in the operator's namespace: a CA that the broker trusts
+  --mqtt-issuer REF           ClusterIssuer/NAME, or Issuer/NAME in the operator's namespace: a CA that the broker trusts
   --directive-issuer REF      the same of the CA that issues directive keys, which devices have pinned
   --artifacts-url URL         https://HOST:PORT of the artifacts server
   --firmware-root HEX         SHA-256 of a 1.root.json; may be repeated
@@ -90,13 +90,13 @@ function target(text: string): { host: string; port: number } {
   return { host, port: Number(digits) };
 }
 
-/** A request stands in the operator's namespace, so an Issuer has to be there: its namespace is for whoever reads the flag. */
+/** A request stands in the operator's namespace, so an Issuer has to be there: a namespace is for whoever reads the flag. */
 function issuer(flag: string, text: string): IssuerFlag {
   const [, cluster] = /^ClusterIssuer\/([a-z0-9.-]+)$/.exec(text) ?? [];
   if (cluster !== undefined) return { kind: 'ClusterIssuer', name: cluster };
-  const [, name] = /^Issuer\/[a-z0-9-]+\/([a-z0-9.-]+)$/.exec(text) ?? [];
+  const [, name] = /^Issuer\/(?:[a-z0-9-]+\/)?([a-z0-9.-]+)$/.exec(text) ?? [];
   if (name !== undefined) return { kind: 'Issuer', name };
-  throw new Error(`--${flag} ${text}: expected ClusterIssuer/NAME or Issuer/NAMESPACE/NAME`);
+  throw new Error(`--${flag} ${text}: expected ClusterIssuer/NAME or Issuer/NAME`);
 }
 
 function url(text: string): string {
