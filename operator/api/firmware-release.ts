@@ -211,4 +211,3 @@ export const firmwareReleaseKind: KindDefinition = {
 };
 
 export type FirmwareReleaseSpec = Static<typeof spec>;
-export type FirmwareReleaseStatus = Static<typeof status>;

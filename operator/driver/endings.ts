@@ -15,7 +15,12 @@ export function settle(state: State, row: Row, now: number): void {
   if (open === undefined || standing === undefined) return;
   row.hasAnswered = true;
   if (hasEnded(open.of, standing)) ended(state, row, now);
-  else if (standing.state !== 'Offered') onTheWay(state, row, standing.state, now);
+  else if (standing.state !== 'Offered') {
+    // It was no end after all, and is not written yet.
+    row.end = undefined;
+    state.toRecord.delete(row);
+    onTheWay(state, row, standing.state, now);
+  }
   state.sets.place(row);
 }
 
@@ -44,7 +49,7 @@ export function open(state: State, row: Row, made: Open, now: number): void {
   row.lastSeq = made.of.seq;
   row.open = made;
   row.standing = standingOf(made.of);
-  Object.assign(row, { place: 'Busy', hasAnswered: false, phase: 'Offered', phaseAt: now, openedAt: now });
+  Object.assign(row, { place: 'Busy', rebased: 0, hasAnswered: false, phase: 'Offered', phaseAt: now, openedAt: now });
   state.alarms.set(row, now + ANSWER_MS);
   state.toSend.add(row);
   state.sets.place(row);

@@ -87,6 +87,7 @@ function judged(state: State, row: Row, report: StateReport, now: number): Refus
     return undefined;
   }
   row.standing = heard.standing;
+  rebase(state, row, now);
   if (heard.verdict.result === 'Refused') {
     if (heard.verdict.problem.code === 'HR-FW-104') row.otherAt = now;
     return heard.verdict.problem.code;
@@ -104,12 +105,27 @@ function hearsHello(state: State, row: Row, hello: Hello, now: number): Refusal 
   if (open === undefined || standing === undefined || !mayChange(row)) return undefined;
   const heard = hearHello(open.of, standing, hello);
   row.standing = heard.standing;
+  rebase(state, row, now);
   if (heard.verdict.result === 'Refused') return heard.verdict.problem.code;
   // It is heard of, which is no answer; but it may have gone back, or have brought what was missing.
   const mayBring = row.place !== 'Ended' && standing.state === 'Rejected';
   if (heard.standing.state !== standing.state || mayBring) settle(state, row, now);
   return undefined;
 }
+
+/**
+ * Another image was seen in a later boot than the one that stands beside the directive at the broker. The next driver has to know it as well, or it would believe a device
+ * that says in that boot that it runs the image. A device that counts boots without end is told so often and no more.
+ */
+function rebase(state: State, row: Row, now: number): void {
+  const { open, standing } = row;
+  if (open === undefined || standing === undefined || !isOpen(row)) return;
+  if (standing.baseBoot <= open.of.bootAtOpen || row.rebased >= MOST_REBASED) return;
+  row.rebased += 1;
+  row.open = renewed(state.plan, { ...open, of: { ...open.of, bootAtOpen: standing.baseBoot } }, row.heard?.nonce, now);
+  state.toSend.add(row);
+}
+const MOST_REBASED = 8;
 
 /** An end stays, but for a success that is taken back before it was written, and a rollback of which the reason comes. */
 const mayChange = ({ place, end, isRecorded }: Row): boolean =>

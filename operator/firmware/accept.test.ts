@@ -108,6 +108,19 @@ describe('Confirmed counts', () => {
 });
 
 describe('a rollback', () => {
+  it('that a hello seems to show is none where the state after it says Rebooting again: the power went before the bootloader was told', () => {
+    const back = [...REBOOTED, hello({ boot: 4, n: 1 })];
+    const still = [...back, state({ boot: 4, n: 2, state: 'Rebooting' })];
+    expect(wordOf(heard(back))).toBe('RolledBack Taken');
+    expect(wordOf(heard(still))).toBe('Rebooting Taken');
+    expect(wordOf(heard([...still, success({ n: 9 })]))).toBe('Rebooting HR-FW-108');
+    expect(wordOf(heard([...still, success({ boot: 5 })]))).toBe('Confirmed Taken');
+    // In another boot, or after its reason: an end stays.
+    expect(wordOf(heard([...back, state({ boot: 5, n: 2, state: 'Rebooting' })]))).toBe('RolledBack HR-FW-106');
+    const told = state({ boot: 4, n: 2, state: 'RolledBack', code: 11 });
+    expect(wordOf(heard([...back, told, state({ boot: 4, n: 3, state: 'Rebooting' })]))).toBe('RolledBack HR-FW-106');
+  });
+
   it.each<[string, readonly Message[], string]>([
     ['is seen by the next hello', [...TESTING, hello({ boot: 5 })], 'RolledBack Taken'],
     ['is seen by a hello also after the success', [...TESTING, success(), hello({ boot: 5 })], 'RolledBack Taken'],

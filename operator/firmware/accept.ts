@@ -54,6 +54,7 @@ export function hearState(open: OpenDirective, before: Standing, report: StateRe
   const age = ageOf(before, report);
   if (age !== 'Newer') return stale(before, age);
   const now = { ...before, boot: report.boot, n: report.n };
+  if (isNotYet(before, report)) return taken({ ...now, state: 'Rebooting', baseBoot: baseOf(open, before, report) });
   if (before.state === 'Confirmed' && report.digest !== open.image?.digest) return taken(rolledBack(now, report.code));
   if (hasEnded(open, before)) return report.state === before.state ? taken(withCode(now, report.code)) : refused(before, 'HR-FW-106');
   if (!WAY[open.action].includes(report.state) || goesBack(before.state, report.state)) return refused(before, 'HR-FW-113');
@@ -61,6 +62,13 @@ export function hearState(open: OpenDirective, before: Standing, report: StateRe
   const { code } = report;
   return taken({ ...now, state: report.state, baseBoot: baseOf(open, before, report), ...(code === undefined ? {} : { code }) });
 }
+
+/**
+ * The hello of a device that had said Rebooting showed the old image, which looks like a rollback. Where the state after it, in the same boot, says Rebooting again, the power
+ * went before the bootloader was told: it is still to come.
+ */
+const isNotYet = ({ state, code, boot }: Standing, report: StateReport): boolean =>
+  state === 'RolledBack' && code === undefined && report.state === 'Rebooting' && report.boot === boot;
 
 /** A hello can end a directive in a rollback, also after its success, and never in a success. */
 export function hearHello(open: OpenDirective, before: Standing, hello: Hello): Heard {

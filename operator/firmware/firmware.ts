@@ -30,7 +30,7 @@ import {
 } from './envelope.ts';
 import { explain, type Problem, type Result, resultOf } from './errors.ts';
 import { artifactFor as artifactForPart, type Misfit as MisfitPart } from './fit.ts';
-import { stillNeeded as neededPart, sampleToPass as samplePart } from './gate.ts';
+import { sampleToPass as samplePart } from './gate.ts';
 import { leastTime as leastTimePart, offersNow as offersPart } from './offers.ts';
 import { FAULTS as faultsPart, topicsOf as topicsPart } from './protocol.ts';
 import { keyFromPem, type PublicKey } from './public-key.ts';
@@ -58,7 +58,6 @@ export const rankOf = rankPart;
 export const isInStep = inStepPart;
 export const rulesOf = rulesPart;
 export const sampleToPass = samplePart;
-export const stillNeeded = neededPart;
 export const leastTime = leastTimePart;
 export const spanMs = spanPart;
 export const spanText = spanTextPart;
