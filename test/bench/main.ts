@@ -9,6 +9,7 @@ import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
+import { rolloutBench } from './rollout.ts';
 import { rotateBench } from './rotate.ts';
 import { verifyBench } from './verify.ts';
 
@@ -22,6 +23,7 @@ const BENCHES: readonly Bench[] = [
   editBench,
   aclBench,
   verifyBench,
+  rolloutBench,
 ];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;

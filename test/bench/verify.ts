@@ -1,11 +1,10 @@
 // Who may reach whom in a large fleet: by ports and topics as the policies mean it, by ports as the NetworkPolicies made of them allow it, and by topics as the broker's own text lets it,
 // which the operator would send for them and which is read back.
 // The reference of a full answer is to ask device by device, measured on a part of the pairs; that of one changed policy is to start anew.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { type BrokerRead, createIntent, type Intent, type Manifest, type PairCount, reachOf } from '../../operator/reach/reach.ts';
 import type { PolicyFacts } from '../../operator/segments/model.ts';
 import type { Bench, Figure } from './figure.ts';
+import { heapMiB } from './heap.ts';
 import { aclOf, deviceManifests, manifestsOf, networkManifests, policyManifest, verifyPolicies } from './verify-fleet.ts';
 
 const DEVICES = 10_000;
@@ -132,9 +131,3 @@ function timed<T>(work: () => T): [T, number] {
 }
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
-
-function heapMiB(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed / 2 ** 20;
-}

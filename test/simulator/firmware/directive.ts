@@ -41,7 +41,8 @@ export function judge(bytes: Uint8Array, facts: Facts): Judged {
   return inOrder(directive, begin(leaf), facts);
 }
 
-function inOrder(directive: Directive, epoch: number, { floors, now, nonce }: Facts): Judged {
+/** Beyond signature and form: whether it is newer than what was taken, and of now. */
+export function inOrder(directive: Directive, epoch: number, { floors, now, nonce }: Facts): Judged {
   const { fence, seq, component } = directive;
   const last = floors[component] ?? { epoch: 0, fence: 0, seq: 0, nonce: '' };
   if (epoch < last.epoch) return drop('epoch');
