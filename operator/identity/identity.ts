@@ -18,7 +18,6 @@ import { oid, sequenceLike, TAG, tlv } from './der.ts';
 import { createDeviceProjection, DEVICE_INDEXES, type DeviceFacts as Facts, type IssuerRef } from './device-facts.ts';
 import { type DriverApprover as DriverApproverPart, createDriverApprover as driverApprover } from './driver-approver.ts';
 import {
-  type DirectiveKey as DirectiveKeyPart,
   type DriverCertificate as DriverCertificatePart,
   type DriverWish as DriverWishPart,
   obtainDirectiveKey as obtainDirective,
@@ -114,7 +113,6 @@ export type DriverApprover = DriverApproverPart;
 export const obtainDriverCertificate = obtainDriver;
 export const obtainDirectiveKey = obtainDirective;
 export type DriverCertificate = DriverCertificatePart;
-export type DirectiveKey = DirectiveKeyPart;
 export type DriverWish = DriverWishPart;
 
 /** The CAs that brokers must trust, for as long as the ledger needs them. */

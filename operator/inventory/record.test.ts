@@ -6,7 +6,14 @@ const digest = (n: number): string => `sha256:${String(n).repeat(64)}`;
 const OLD: Running = { version: '1.0.0', digest: digest(1), securityCounter: 3 };
 const NEW: Running = { version: '2.0.0', digest: digest(2), securityCounter: 4 };
 const ATTEMPT = { release: 'berlin/pump-2', releaseUid: 'u', step: 1, attempt: 2, endedAt: '2026-11-01T00:00:00Z' } as const;
-const confirmed: FirmwareRecord = { ...NEW, ...ATTEMPT, result: 'Confirmed', proof: 'Proven', confirmedAt: '2026-11-01T00:00:00Z' };
+const confirmed: FirmwareRecord = {
+  ...NEW,
+  ...ATTEMPT,
+  result: 'Confirmed',
+  proof: 'Proven',
+  previous: OLD,
+  confirmedAt: '2026-11-01T00:00:00Z',
+};
 
 describe('the record of a component', () => {
   it('begins with the first hello', () => expect(recordWith(undefined, OLD, NOW)).toEqual(OLD));

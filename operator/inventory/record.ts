@@ -15,7 +15,7 @@ export const isSame = (record: FirmwareRecord | undefined, heard: Running): bool
 export function recordWith(before: FirmwareRecord | undefined, heard: Running, nowIso: string): FirmwareRecord {
   const running = { version: heard.version, digest: heard.digest, securityCounter: heard.securityCounter };
   if (before?.result !== 'Confirmed' || before.digest === heard.digest) return { ...before, ...running };
-  const { proof: _proof, code: _code, ...kept } = before;
+  const { proof: _proof, code: _code, previous: _previous, ...kept } = before;
   return { ...kept, ...running, result: 'RolledBack', endedAt: nowIso };
 }
 

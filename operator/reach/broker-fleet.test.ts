@@ -42,6 +42,29 @@ describe('ways at the broker', () => {
     expect(reachChange(verifierOf(FLEET, OWN), verifierOf(FLEET, OWN))).toEqual({ reachable: [], blocked: [], devices: [] });
   });
 
+  it('are not more, nor unsure, by the rules of the drivers of rollouts and of the listener: these are no devices', () => {
+    const rules = [
+      '{allow, {client_attr,"seg",{re,"^(?:-rollout[.]-hedgerow)$"}}, {publish,[{qos,[0,1]}]}, ["ota/v1/d/+/directive"]}.',
+      '{allow, {client_attr,"seg",{re,"^(?:-listener[.]-hedgerow|-rollout[.]-hedgerow)$"}}, subscribe, ["ota/v1/d/+/directive","ota/v1/d/+/hello","ota/v1/d/+/log","ota/v1/d/+/state"]}.',
+    ];
+    const verifier = verifierOf(FLEET, OWN.replace('{deny, all}.', [...rules, '{deny, all}.'].join('\n')));
+    const plain = verifierOf(FLEET, OWN);
+    expect(waysOf(verifier)).toEqual(waysOf(plain));
+    expect(verifier.fleet()?.notInForce()).toEqual([]);
+    for (const action of ['publish', 'subscribe'] as const)
+      expect(
+        verifier
+          .fleet()
+          ?.uses(action, 'ota/#')
+          .map(({ segment, topic, unsure }) => [segment, topic, unsure]),
+      ).toEqual(
+        plain
+          .fleet()
+          ?.uses(action, 'ota/#')
+          .map(({ segment, topic, unsure }) => [segment, topic, unsure]),
+      );
+  });
+
   it('name the one device that a rule names, also where nobody wrote a policy for its segment', () => {
     const text = `{allow, {clientid, "lost.berlin"}, subscribe, ["dt/a.berlin/a2.berlin/t"]}.\n${OWN}`;
     expect(waysOf(verifierOf(FLEET, text))).toContainEqual([

@@ -1,7 +1,10 @@
 // Certificates and rights of the drivers of rollouts, on real parts: cert-manager signs what the operator approved, and the broker lets a driver do what drivers do.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { API_VERSION, CERTIFICATE_REQUESTS, SECRETS } from '../../operator/api/resources.ts';
+import type { Device } from '../../operator/api/device.ts';
+import { LISTENER } from '../../operator/api/names.ts';
+import { API_VERSION, CERTIFICATE_REQUESTS, DEVICES, SECRETS } from '../../operator/api/resources.ts';
 import { readDirectiveSigner } from '../../operator/firmware/directive-signer.ts';
+import { hello, OLD } from '../../operator/firmware/testing/messages.ts';
 import { type DriverCertificate, type DriverWish, obtainDirectiveKey, obtainDriverCertificate } from '../../operator/identity/identity.ts';
 import { connect, type KubeClient } from '../../operator/kube/client.ts';
 import { kubeconfigConnection } from '../../operator/kube/config.ts';
@@ -16,7 +19,7 @@ import { waitFor } from '../harness/wait.ts';
 import { createDevice, type SimulatedDevice } from '../simulator/device.ts';
 import { connectWith } from '../simulator/hostile.ts';
 import { makeDeviceKey } from '../simulator/key.ts';
-import { type Member, type Scene, segment, startScene } from './scene.ts';
+import { conditionOf, type Member, type Scene, segment, startScene } from './scene.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
@@ -41,11 +44,13 @@ beforeAll(async () => {
     '--directive-issuer',
     ISSUERS.directiveIssuer,
   ];
-  scene = await startScene('drivers', { operatorArgs: flags, chartValues: { rollout: { enabled: true, ...ISSUERS } } });
+  scene = await startScene('drivers', { probe: true, operatorArgs: flags, chartValues: { rollout: { enabled: true, ...ISSUERS } } });
   await makeIssuers();
   await scene.system.apply([segment('office', scene.site)]);
   [thermo, other] = (await scene.enrol(['thermo', 'other'])) as [Member, Member];
   await Promise.all([thermo.connect(), other.connect()]);
+  await untilListening();
+  expect(await thermo.device.publish(topic('hello'), JSON.stringify(hello({ device: thermo.name })))).toBe('accepted');
   const uid = await makeWave();
   const kubeconfig = await scene.cluster.kubeconfigFor({ serviceAccount: `${OPERATOR_NAMESPACE}/hedgerow-rollout` });
   const deps = { clock: systemClock, random: systemRandom, log: silentLog, metrics: noKubeMetrics };
@@ -129,6 +134,17 @@ async function asClient({ clientId, certificate, key }: DriverCertificate): Prom
   });
   return client;
 }
+/** A hello before that is missed; devices say it at each connect. */
+async function untilListening(): Promise<void> {
+  await waitFor(
+    'the listener',
+    async () => {
+      const { body } = await scene.system.standIn().request('GET', `/clients/${LISTENER}/subscriptions`);
+      return Array.isArray(body) && body.length === 2 ? true : undefined;
+    },
+    { timeoutMs: 90_000 },
+  );
+}
 const topic = (word: string, member = thermo): string => `ota/v1/d/${member.name}/${word}`;
 const heard = (who: SimulatedDevice, payload: string): Promise<true> =>
   waitFor(`${payload} to arrive`, () => (who.received.some((one) => one.payload === payload) ? true : undefined));
@@ -210,6 +226,37 @@ describe('the directive key of a driver', () => {
     const ref = { name: request?.metadata.name ?? '', namespace: OPERATOR_NAMESPACE };
     const patch = { status: { conditions: [{ type: 'Denied', status: 'True', reason: 'x', message: 'x' }] } };
     await expect(api.mergePatch(CERTIFICATE_REQUESTS, ref, patch, { subresource: 'status' })).rejects.toThrow('forbidden');
+  });
+});
+
+describe('the issuer of directive keys', () => {
+  it('is none for which cert-manager itself approves', async () => {
+    const signer = `signers.cert-manager.io/issuers.cert-manager.io/${OPERATOR_NAMESPACE}.rollout-directives`;
+    const { stdout } = await scene.cluster.kubectl([
+      'auth',
+      'can-i',
+      'approve',
+      signer,
+      '--as',
+      'system:serviceaccount:cert-manager:cert-manager',
+    ]);
+    expect(stdout.trim()).toBe('no');
+  });
+});
+
+describe('what a device says without a driver', () => {
+  it('stands in its record a minute later, beside all that the operator says of it', async () => {
+    const device = await waitFor(
+      'the record',
+      async () => {
+        const found = await scene.api.get<Device>(DEVICES, thermo.ref);
+        return found?.status?.firmware === undefined ? undefined : found;
+      },
+      { timeoutMs: 150_000 },
+    );
+    expect(device.status?.firmware).toEqual({ app: { version: '2.3.0', digest: OLD, securityCounter: 4 } });
+    expect(conditionOf(device, 'Ready')).toMatchObject({ status: 'True' });
+    expect(device.status?.certificate).toBe(thermo.certificatePem);
   });
 });
 

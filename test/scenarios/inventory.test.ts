@@ -12,9 +12,9 @@ import { systemClock } from '../../operator/runtime/clock.ts';
 import { createLog } from '../../operator/runtime/log.ts';
 import { createMetrics, type Metrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
+import type { Device } from '../broker/testing/device.ts';
 import { waitFor } from '../harness/wait.ts';
-import { OFFICE, type RoomWorld, rightsOf, startRoomWorld } from '../scenarios/broker-fixture.ts';
-import type { Device } from './testing/device.ts';
+import { OFFICE, type RoomWorld, rightsOf, startRoomWorld } from './broker-fixture.ts';
 
 const THERMO = 'thermo-17.berlin';
 const KEY = 'berlin/thermo-17';
