@@ -1,5 +1,6 @@
 // The generated parts of docs/reference/errors.md: one for each room's table of errors.
 import { ERRORS as artifacts } from '../../edge-k3s/artifacts/errors.ts';
+import { ERRORS as gateway } from '../../edge-k3s/gateway/errors.ts';
 import { ERRORS as api } from '../../operator/api/errors.ts';
 import { ERRORS as broker } from '../../operator/broker/errors.ts';
 import { ERRORS as cli } from '../../operator/cli/errors.ts';
@@ -31,6 +32,7 @@ export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
     driver,
     est,
     firmware,
+    gateway,
     identity,
     interventions,
     kube,

@@ -11,6 +11,7 @@ import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rolloutBench } from './rollout.ts';
 import { rotateBench } from './rotate.ts';
+import { spoolBench } from './spool.ts';
 import { verifyBench } from './verify.ts';
 
 const BENCHES: readonly Bench[] = [
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   aclBench,
   verifyBench,
   rolloutBench,
+  spoolBench,
 ];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
        npm run bench -- --list`;

@@ -1,5 +1,5 @@
 // The log of one class: grows at its end, is read from either end, and stays within its bytes.
-import { Refused, refusedBy } from './errors.ts';
+import { Refused, refusedBy } from '../errors.ts';
 import { fileOf, inForce, segmentOf, TEMPORARY } from './layout.ts';
 import { overlaps, type Ranges } from './ranges.ts';
 import { type Entry, HEADER, type Hole, type Scan, type Stored, scan } from './record.ts';

@@ -11,8 +11,6 @@ const MOST_RANGES = 64;
 export const cursorFile = (consumer: string): string => `cursor.${consumer}`;
 export const CONSUMER_NAME = /^[a-z0-9-]{1,32}$/;
 
-export const freshCursor = (): Cursor => ({ security: empty(), alert: empty(), trend: empty() });
-
 /** Everything may have been offered: what a consumer may have is neither merged nor counted anew. */
 export function unknownCursor(last: Readonly<Record<Class, number>>): Cursor {
   const all = (of: Class) => ({ acked: NONE, offered: plus(NONE, 1, last[of]) });
@@ -56,5 +54,3 @@ function spanning(ranges: Ranges): Ranges {
   if (ranges.length <= MOST_RANGES || first === undefined || last === undefined) return ranges;
   return [...ranges.slice(0, MOST_RANGES - 1), [ranges[MOST_RANGES - 1]?.[0] ?? first[0], last[1]]];
 }
-
-const empty = () => ({ acked: NONE, offered: NONE });

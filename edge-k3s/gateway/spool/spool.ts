@@ -1,12 +1,12 @@
 // Store and forward: what is acknowledged is on disk, what leaves for room is named, and the disk never holds more than was agreed. docs/reference/edge-spool.md.
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Random } from '../../../operator/runtime/random.ts';
+import { Refused, refusedBy } from '../errors.ts';
 import { type ClassLog, openClassLog } from './class-log.ts';
 import type { Coarsening } from './coarsen.ts';
 import { type Consumer, createConsumer } from './consumer.ts';
 import { CONSUMER_NAME, type Cursor, cursorFile, readCursor, unknownCursor } from './cursor.ts';
 import type { Disk } from './disk.ts';
-import { Refused, refusedBy } from './errors.ts';
 import { type Bounds, boundsOf, CLASSES, type Class, segmentOf } from './layout.ts';
 import { type Entry, type Stored, sizeOf } from './record.ts';
 import { shareOut } from './resume.ts';

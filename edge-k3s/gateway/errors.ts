@@ -1,4 +1,4 @@
-// Why the spool does not take a record. Codes are stable: docs/reference/errors.md is generated from this table.
+// Why the gateway does not take something. Codes are stable: docs/reference/errors.md is generated from this table.
 export const ERRORS = {
   'HR-GW-101': {
     title: 'DiskFull',
@@ -27,12 +27,12 @@ export const ERRORS = {
   },
 } as const;
 
-export type SpoolCode = keyof typeof ERRORS;
+export type GatewayCode = keyof typeof ERRORS;
 
 export class Refused extends Error {
   override readonly name = 'Refused';
-  readonly code: SpoolCode;
-  constructor(code: SpoolCode, cause?: unknown) {
+  readonly code: GatewayCode;
+  constructor(code: GatewayCode, cause?: unknown) {
     const { title, cause: why, cure } = ERRORS[code];
     super(`${code} ${title}: ${why}. ${cure}.`, { cause });
     this.code = code;
