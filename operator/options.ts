@@ -1,6 +1,8 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
 import { networkCanaries, type ProbeFlags, probe } from './probe-options.ts';
+import { RELEASE_FLAGS, RELEASE_HELP, releaseOptions } from './release-options.ts';
+import type { RolloutSettings } from './releases/releases.ts';
 import { type RolloutFlags, rollout } from './rollout-options.ts';
 
 export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
@@ -45,6 +47,8 @@ export type Options = {
   trust: TrustFlags | undefined;
   /** Undefined = there are no drivers. */
   rollout: RolloutFlags | undefined;
+  /** Undefined = no FirmwareRelease is carried out. */
+  releases: RolloutSettings | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;
@@ -54,7 +58,7 @@ export type Options = {
 
 export type Parsed = { kind: 'options'; options: Options } | { kind: 'help' } | { kind: 'wrong'; message: string };
 
-export const HELP = `operator: reconciles Devices, SegmentPolicies and Interventions
+export const HELP = `operator: reconciles Devices, SegmentPolicies, FirmwareReleases and Interventions
 
   --kubeconfig FILE            how to reach the API server (default: the pod's ServiceAccount)
   --namespace NS               the operator's own namespace: ledger, Lease, broker report (default: the pod's)
@@ -92,7 +96,7 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies and Intervent
   --mqtt-issuer REF            who signs their MQTT clients: ClusterIssuer/NAME or Issuer/NAME in the operator's namespace, of a CA that the broker trusts for
                                devices (required with --rollout-account)
   --directive-issuer REF       who signs their directive keys, in the same form: of a CA for nothing else, pinned in devices (required with --rollout-account)
-  --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
+${RELEASE_HELP}  --metrics-port PORT          /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS       address to listen on (default: all)
   --leader-elect BOOL          one active replica by a Lease (default: true)
   --lease-name NAME            (default: hedgerow-operator)
@@ -130,6 +134,7 @@ const FLAGS = {
   'rollout-account': TEXT,
   'mqtt-issuer': TEXT,
   'directive-issuer': TEXT,
+  ...RELEASE_FLAGS,
   'metrics-port': TEXT,
   'metrics-host': TEXT,
   'leader-elect': TEXT,
@@ -142,6 +147,8 @@ export function parseOptions(argv: readonly string[]): Parsed {
   try {
     const { values } = parseArgs({ args: [...argv], options: FLAGS, strict: true, allowPositionals: false });
     if (values.help === true) return { kind: 'help' };
+    const logLevel = oneOf('log-level', values['log-level'] ?? 'info', ['debug', 'info', 'warn', 'error']);
+    const tried = probe(values);
     const options: Options = {
       kubeconfig: values.kubeconfig,
       namespace: values.namespace,
@@ -157,7 +164,8 @@ export function parseOptions(argv: readonly string[]): Parsed {
       },
       acceptedApprovers: (values['accept-approver'] ?? []).map(approver),
       estUser: values['est-account'] === undefined ? undefined : account('est-account', values['est-account']),
-      probe: probe(values),
+      probe: tried,
+      releases: releaseOptions(values, { broker: tried, drivers: rollout(values), logLevel }),
       networkCanaries: networkCanaries(values['network-canaries']),
       crl: crl(values['crl-url'], values['crl-ca-file']),
       trust: trust(values),
@@ -166,7 +174,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       metricsHost: values['metrics-host'] ?? '',
       leaderElect: oneOf('leader-elect', values['leader-elect'] ?? 'true', ['true', 'false']) === 'true',
       leaseName: values['lease-name'] ?? 'hedgerow-operator',
-      logLevel: oneOf('log-level', values['log-level'] ?? 'info', ['debug', 'info', 'warn', 'error']),
+      logLevel,
     };
     return { kind: 'options', options };
   } catch (error) {

@@ -14,6 +14,7 @@ import {
   deviceView,
   keyOfWireName,
 } from './devices/devices.ts';
+import { type Candidate, candidateOf } from './firmware/firmware.ts';
 import { createAuthorities, createIdentity, createRegistration, deviceProjection } from './identity/identity.ts';
 import { createInterventions } from './interventions/interventions.ts';
 import { connect, type KubeClient } from './kube/client.ts';
@@ -25,6 +26,7 @@ import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/lim
 import type { Options } from './options.ts';
 import { driversOf, inventoryOf, probeOf, withOwnClients } from './own-clients.ts';
 import { createNetworkCanaries, createProbeMetrics, type NetworkProbe, type ProbeMetrics } from './probe/probe.ts';
+import { createReleaseReflector, createReleases } from './releases/releases.ts';
 import { systemClock } from './runtime/clock.ts';
 import { findCondition } from './runtime/conditions.ts';
 import { createElection } from './runtime/election.ts';
@@ -73,16 +75,18 @@ function compose(manager: Manager, parts: Parts): void {
   const recorder = createRecorder({ client, controller: 'hedgerow', instance, clock, log, metrics });
 
   const projection = deviceProjection();
-  const deviceReflector = createReflector<Device, DeviceView>({
+  const deviceReflector = createReflector<Device, DeviceView & { candidate: Candidate }>({
     ...base,
     type: DEVICES,
-    project: (device) => deviceView(projection(device), device),
+    project: (device) => ({ ...deviceView(projection(device), device), candidate: candidateOf(device) }),
     indexes: deviceIndexes,
     onChange: (change) => {
       devices.changed(change);
       inventory?.changed(change.key);
       const { before, after } = change;
       if (before?.lifecycle !== after?.lifecycle) segments.shutChanged((after ?? before)?.namespace ?? '');
+      // A status concerns no plan at once: who ended in a release stays where the plan had it.
+      if (before?.generation !== after?.generation) releases.fleetChanged();
     },
   });
   const { store } = deviceReflector;
@@ -124,8 +128,15 @@ function compose(manager: Manager, parts: Parts): void {
     broker: { port: options.broker.port, peers: options.broker.peers, events: options.broker.events !== undefined },
   });
   network?.onChange(() => segments.networkSaysElse());
-  const interventions = createInterventions({ ...base, recorder, devices: deviceReflector });
   const drivers = options.rollout === undefined ? undefined : driversOf(options.rollout, parts);
+  const releaseReflector = createReleaseReflector(base);
+  const interventions = createInterventions({ ...base, recorder, devices: deviceReflector, releases: releaseReflector });
+  const releases = createReleases({
+    ...base,
+    ...{ namespace, recorder, releases: releaseReflector, settings: options.releases },
+    candidates: () => Array.from(store.values(), ({ candidate }) => candidate),
+    asked: (site, release) => interventions.release(site, release),
+  });
   const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
     const wanted = devices.desired();
@@ -193,6 +204,7 @@ function compose(manager: Manager, parts: Parts): void {
     devices.controller.queue.add(key);
     segments.shutChanged(refOf(key).namespace ?? '');
   });
+  interventions.onReleaseChange((key) => releases.wake(key));
   segments.onChange((changed) => {
     broker.wake(`${SEGMENT_POLICIES.plural} changed`);
     for (const segment of changed) for (const { key } of store.by('segment', segment)) devices.controller.queue.add(key);
@@ -208,8 +220,9 @@ function compose(manager: Manager, parts: Parts): void {
   broker.onLook((clients) => devices.looked(clients));
   broker.onLook((clients) => limits.looked(clients));
 
-  const caches = [deviceReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
-  for (const reflector of [...caches, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? [])]) manager.cache(reflector);
+  const caches = [deviceReflector, releaseReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
+  const more = [...releases.reflectors, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? [])];
+  for (const reflector of [...caches, ...more]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
   if (inventory !== undefined) manager.whileLeading({ name: 'inventory', run: (signal) => inventory.run(signal) });
@@ -224,6 +237,7 @@ function compose(manager: Manager, parts: Parts): void {
     ...segments.controllers,
     ...interventions.controllers,
     limits.controller,
+    releases.controller,
     broker.controller,
     ...trust,
   ];

@@ -211,3 +211,4 @@ export const firmwareReleaseKind: KindDefinition = {
 };
 
 export type FirmwareReleaseSpec = Static<typeof spec>;
+export type FirmwareReleaseStatus = Static<typeof status>;

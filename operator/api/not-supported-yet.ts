@@ -18,6 +18,7 @@ const REMOVE = 'remove it';
 const device = row(DEVICES.kind);
 const segment = row(SEGMENT_POLICIES.kind);
 const intervention = row(INTERVENTIONS.kind);
+const release = row(FIRMWARE_RELEASES.kind);
 
 export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   device('spec', 'grants', 'has(self.grants) && self.grants.size() > 0', 'remove it and put the topic into the SegmentPolicy'),
@@ -40,24 +41,41 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
 
-  ...['Pause', 'Approve', 'Abort', 'Rollback'].map((action) =>
-    intervention('spec', `action: ${action}`, `self.action == '${action}'`, 'use action: Quarantine, Revoke or Rotate on a Device'),
-  ),
   intervention(
     'spec.target',
     'kind: SegmentPolicy',
     "self.kind == 'SegmentPolicy'",
     'make one Intervention for each Device of the segment',
   ),
-  intervention('spec.target', 'kind: FirmwareRelease', "self.kind == 'FirmwareRelease'", 'use kind: Device'),
 
-  {
-    kind: FIRMWARE_RELEASES.kind,
-    at: '',
-    path: 'FirmwareRelease',
-    used: 'true',
-    cure: 'nothing rolls firmware out yet; keep the manifest out of the cluster',
-  },
+  release(
+    'spec.trust.provenance',
+    'required: true',
+    'self.required',
+    'remove it; attestations are not looked at, the release keys vouch for the build',
+  ),
+  release('spec.rollout.gates', 'analysis', 'has(self.analysis) && self.analysis.size() > 0', `${REMOVE}; gates count devices`),
+  release('spec.rollback', 'to', 'has(self.to)', 'remove it; devices go back to the version before'),
+  release(
+    'spec.artifacts[]',
+    'baseDigest',
+    'has(self.baseDigest)',
+    'leave the delta out of the manifest and of the statement; devices get whole images',
+  ),
+  release(
+    'spec.distribution',
+    'perSiteBandwidth',
+    'has(self.perSiteBandwidth)',
+    'remove it; spread downloads by distribution.jitter and rollout.pace',
+  ),
+  release('spec.rollout', 'mode: Soft', "self.mode == 'Soft'", 'use mode: Normal'),
+  release(
+    'spec',
+    'conflict: Supersede',
+    "self.conflict == 'Supersede'",
+    'use conflict: Queue, and abort the other release by an Intervention',
+  ),
+  release('spec.requires[]', 'release', 'has(self.release)', 'remove it; the version of the component that has to run first is enough'),
 ];
 
 export function notSupportedRule(entry: NotSupported): Rule {

@@ -30,6 +30,7 @@ export const CLUSTER_NETWORK_POLICIES: ResourceType = cluster(
   'ClusterNetworkPolicy',
 );
 export const NAMESPACES: ResourceType = cluster('', 'v1', 'namespaces', 'Namespace');
+export const JOBS: ResourceType = namespaced('batch', 'v1', 'jobs', 'Job');
 export const PODS: ResourceType = namespaced('', 'v1', 'pods', 'Pod');
 export const CONFIG_MAPS: ResourceType = namespaced('', 'v1', 'configmaps', 'ConfigMap');
 export const SECRETS: ResourceType = namespaced('', 'v1', 'secrets', 'Secret');

@@ -6,6 +6,7 @@ import {
   standingOf as standingPart,
   hearState as statePart,
 } from './accept.ts';
+import { bounds as boundsPart } from './binomial.ts';
 import { provesRunning as provesPart } from './boot-report.ts';
 import { candidateOf as candidatePart } from './candidate.ts';
 import {
@@ -28,10 +29,18 @@ import {
   signed,
   unsigned,
 } from './envelope.ts';
-import { explain, type Problem, type Result, resultOf } from './errors.ts';
+import { ERRORS, explain, type Problem, type Result, resultOf } from './errors.ts';
 import { artifactFor as artifactForPart, type Misfit as MisfitPart } from './fit.ts';
-import { sampleToPass as samplePart } from './gate.ts';
-import { leastTime as leastTimePart, offersNow as offersPart } from './offers.ts';
+import { sampleToPass as samplePart, type Verdict as VerdictPart } from './gate.ts';
+import { DEFAULT_PACE as defaultPace, leastTime as leastTimePart, offersNow as offersPart, rateOf as ratePart } from './offers.ts';
+import {
+  type Approval as ApprovalPart,
+  type Next as NextPart,
+  nextOf as nextPart,
+  type ReleaseState as ReleaseStatePart,
+  type Started as StartedPart,
+  verdictAt as verdictPart,
+} from './progress.ts';
 import { FAULTS as faultsPart, topicsOf as topicsPart } from './protocol.ts';
 import { keyFromPem, type PublicKey } from './public-key.ts';
 import { artifactOf as artifactPart, verifyRelease as verifyPart } from './release.ts';
@@ -41,6 +50,7 @@ import { MAX_ROOT_BYTES as maxRootBytes, type Root, readRoot } from './root.ts';
 import { advance as advancePart, newestRoot as newestPart } from './root-chain.ts';
 import { draftRoot, progressOf as progressPart, signRoot, type Wishes } from './root-draft.ts';
 import { makeKey as makeKeyPart, type SigningKey, signingKey } from './signing-key.ts';
+import { percentText as percentPart } from './size.ts';
 import { spanMs as spanPart, spanText as spanTextPart } from './span.ts';
 import { type ReleaseFacts, readStatement, statementOf } from './statement.ts';
 import { type Candidate as CandidatePart, planWaves as planPart, type Step as StepPart, type WavePlan as WavePlanPart } from './waves.ts';
@@ -50,6 +60,17 @@ export type Misfit = MisfitPart;
 export type Candidate = CandidatePart;
 export type Step = StepPart;
 export type WavePlan = WavePlanPart;
+export type Approval = ApprovalPart;
+export type Next = NextPart;
+export type ReleaseState = ReleaseStatePart;
+export type Started = StartedPart;
+export type Verdict = VerdictPart;
+export const nextOf = nextPart;
+export const verdictAt = verdictPart;
+export const DEFAULT_PACE = defaultPace;
+export const rateOf = ratePart;
+export const failureBounds = boundsPart;
+export const percentText = percentPart;
 export type ReleaseOfCohort = ReleaseOfCohortPart;
 export type Part = PartPart;
 export const candidateOf = candidatePart;
@@ -97,6 +118,8 @@ export type { SigningKey } from './signing-key.ts';
 export type { ReleaseFacts, SignedArtifact } from './statement.ts';
 export type { Window } from './windows.ts';
 
+/** As a condition has it. */
+export const reasonOfFirmware = ({ code }: Problem): string => ERRORS[code].title;
 export const explainFirmware = (problem: Problem, where?: string): string => explain(problem, where);
 
 export const advance = advancePart;

@@ -34,7 +34,7 @@ export type Held = 'Pace' | 'InFlight' | 'Disruption';
 export type Offers = { offer: readonly Row[]; held: Held | undefined };
 
 const MINUTE_MS = 60_000;
-const DEFAULT_PACE: Pace = { perMinute: 300, maxInFlight: 2000 };
+export const DEFAULT_PACE: Pace = { perMinute: 300, maxInFlight: 2000 };
 
 /** Never more than the pace in any minute, than maxInFlight at once, and than a group's budget down at once; but one of a group whatever its budget, or small groups would never be done. */
 export function offersNow({ now, rows, offeredAt, confirmed, pace = DEFAULT_PACE, budgets, busy }: OfferInput): Offers {

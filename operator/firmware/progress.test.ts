@@ -42,6 +42,7 @@ const stateOf = (more: Partial<ReleaseState> = {}): ReleaseState => ({
   approvals: [],
   isPaused: false,
   isAborted: false,
+  isRolledBack: false,
   canGoBack: true,
   ...more,
 });

@@ -32,6 +32,8 @@ export type ReleaseState = {
   approvals: readonly Approval[];
   isPaused: boolean;
   isAborted: boolean;
+  /** Somebody asked for all devices to go back, those that have confirmed too. */
+  isRolledBack: boolean;
   /** Whether devices could go back: the security counter of this release is not above that of the one before. */
   canGoBack: boolean;
 };
@@ -44,17 +46,21 @@ export type Next =
   | { do: 'Start'; step: number }
   | { do: 'Soak'; until: number }
   | { do: 'Hold'; why: 'Paused' | 'Approval' | 'Gate' | 'Aborted' | 'NoWayBack'; reason: string }
-  | { do: 'Revert'; which: Reverting; reason: string };
+  /** `wave`: the one whose gate failed; RevertWave is about it. */
+  | { do: 'Revert'; which: Reverting; reason: string; wave?: string };
 
 /** Steps begin one after the other: each when the one before has ended, soaked, and its gate passed or somebody let it pass. A gate that fails stops the release at once. */
 export function nextOf(state: ReleaseState, now: number): Next {
   const { spec, started, steps } = state;
+  if (state.isRolledBack) return goBack(state, 'RevertAll', 'somebody rolled the release back', 'Aborted');
   if (state.isAborted) return goBack(state, 'RevertUnconfirmed', 'somebody aborted the release', 'Aborted');
   const bad = started.map((step) => ({ step, verdict: verdictAt(state, step, now) })).find(({ verdict }) => verdict.result === 'Fail');
   if (bad !== undefined) {
     const wanted = spec.rollback?.onGateFailure ?? 'RevertUnconfirmed';
     const reason = `wave ${bad.step.wave}: ${bad.verdict.reason}`;
-    return wanted === 'Pause' ? { do: 'Hold', why: 'Gate', reason } : goBack(state, wanted, reason, 'Gate');
+    if (wanted === 'Pause') return { do: 'Hold', why: 'Gate', reason };
+    const back = goBack(state, wanted, reason, 'Gate');
+    return back.do === 'Revert' ? { ...back, wave: bad.step.wave } : back;
   }
   if (state.digest === undefined) return { do: 'Verify' };
   if (state.isPaused) return { do: 'Hold', why: 'Paused', reason: 'spec.rollout.paused, or an Intervention Pause' };
@@ -90,7 +96,8 @@ const endOf = ({ spec }: ReleaseState, { endedAt, startedAt }: Started): number 
   endedAt ?? startedAt + spanMs(spec.rollout.timeouts?.wave ?? '48h');
 const hasEnded = (state: ReleaseState, step: Started, now: number): boolean => endOf(state, step) <= now;
 
-const verdictAt = (state: ReleaseState, step: Started, now: number): Verdict =>
+/** What the gates say of a step that was started. */
+export const verdictAt = (state: ReleaseState, step: Started, now: number): Verdict =>
   verdictOf(state.spec.rollout.gates, step.outcomes, { ended: hasEnded(state, step, now) });
 
 const waveOf = ({ spec }: ReleaseState, wave: string) => spec.rollout.waves.find(({ name }) => name === wave);

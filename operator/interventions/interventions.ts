@@ -1,10 +1,11 @@
 // The door of the interventions room: what people do by hand and GitOps must not undo.
 
 import type { DeviceStatus } from '../api/device.ts';
+import type { FirmwareReleaseStatus } from '../api/firmware-release.ts';
 import type { Intervention } from '../api/intervention.ts';
 import type { Condition } from '../api/meta.ts';
 import { deviceName } from '../api/names.ts';
-import { apiVersionOf, DEVICES, INTERVENTIONS } from '../api/resources.ts';
+import { apiVersionOf, DEVICES, FIRMWARE_RELEASES, INTERVENTIONS } from '../api/resources.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Key, keyOfRef, refOf } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
@@ -19,13 +20,15 @@ import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import type { Random } from '../runtime/random.ts';
 import { writeStatus } from '../runtime/status.ts';
-import { type Effective as EffectiveLifecycle, effective, holds, type Lifecycle } from './effective.ts';
+import { type Effective as EffectiveLifecycle, effective, type Lifecycle } from './effective.ts';
+import { askedOf, type ReleaseAsked as ReleaseAskedOf } from './release.ts';
 import { type Rotation as RotationOf, rotationOf } from './rotation.ts';
-import { type DeviceSight, summarise } from './summary.ts';
-import { deviceKeyOf, type InterventionView, interventionView, isRotate, standingOf } from './view.ts';
+import { type Sight, summarise } from './summary.ts';
+import { deviceKeyOf, type InterventionView, interventionView, isRotate, releaseKeyOf, standingOf } from './view.ts';
 
 export type Effective = EffectiveLifecycle;
 export type Rotation = RotationOf;
+export type ReleaseAsked = ReleaseAskedOf;
 
 /** One that is asked for: of the Device `device` of its namespace. */
 export type Quarantine = { name: string; namespace: string; device: string; requestedBy: string; createdAt: string };
@@ -33,13 +36,24 @@ export type Quarantine = { name: string; namespace: string; device: string; requ
 /** What this room needs to know of a Device. */
 export type DeviceOfIntervention = { uid: string; status: DeviceStatus | undefined };
 
+/** What this room needs to know of a FirmwareRelease. */
+export type ReleaseOfIntervention = {
+  uid: string;
+  generation: number;
+  spec: { author?: string };
+  status: FirmwareReleaseStatus | undefined;
+};
+
+/** A reflector, or what behaves like one. */
+type Watched<T> = {
+  readonly store: { readonly synced: boolean; get(key: Key): T | undefined };
+  subscribe(listener: (change: Change<T>) => void): void;
+};
+
 export type InterventionsDeps = {
   client: KubeClient;
-  /** A reflector of Devices, or what behaves like one. */
-  devices: {
-    readonly store: { readonly synced: boolean; get(key: Key): DeviceOfIntervention | undefined };
-    subscribe(listener: (change: Change<DeviceOfIntervention>) => void): void;
-  };
+  devices: Watched<DeviceOfIntervention>;
+  releases: Watched<ReleaseOfIntervention>;
   recorder: Pick<Recorder, 'event'>;
   clock: Clock;
   random: Random;
@@ -52,6 +66,8 @@ export type Interventions = {
   effective(namespace: string, device: string, spec: Lifecycle): Effective;
   /** What the Rotates on its name come to. Throws before they were read: a key that was given up must not be certified in between. */
   rotation(namespace: string, device: string): Rotation | undefined;
+  /** What the Interventions on a FirmwareRelease come to. Throws before they were read: what was paused must not go on in between. */
+  release(namespace: string, name: string): ReleaseAsked;
   /** Names of Devices of a namespace that an intervention speaks of, whether it still holds or not. */
   devicesIn(namespace: string): string[];
   /** The Quarantine of a Device that has this name; `another`: something else has it. */
@@ -60,6 +76,8 @@ export type Interventions = {
   quarantinesBy(user: string): Quarantine[];
   /** Called with `<namespace>/<device>` when an intervention on it came, went or ended. */
   onChange(listener: (device: Key) => void): void;
+  /** Called with `<namespace>/<release>`, likewise. */
+  onReleaseChange(listener: (release: Key) => void): void;
   /** To be filled before anything of this room runs. */
   reflectors: readonly Reflector<InterventionView>[];
   /** To be run while this process leads. */
@@ -74,19 +92,21 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
   const { client, clock, random, log, metrics } = deps;
   const expectations = createExpectations();
   const listeners: ((device: Key) => void)[] = [];
+  const releaseListeners: ((release: Key) => void)[] = [];
   const reflector = createReflector<Intervention, InterventionView>({
     ...{ client, clock, random, log, metrics },
     type: INTERVENTIONS,
     project: interventionView,
     indexes: {
       device: (view) => [deviceKeyOf(view) ?? ''],
+      release: (view) => [releaseKeyOf(view) ?? ''],
       namespace: (view) => [view.namespace],
       quarantinedBy: (view) => (quarantineOf(view) === undefined ? [] : [view.requestedBy]),
     },
     onChange: ({ key, before, after }) => {
       controller.queue.add(key);
-      // The spec is immutable: only coming and going concern the Device.
-      if (before === undefined || after === undefined) wakeDevice(after ?? before);
+      // The spec is immutable: only coming and going concern the target.
+      if (before === undefined || after === undefined) wakeTarget(after ?? before);
     },
   });
   const { store } = reflector;
@@ -96,19 +116,19 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     return store.by('device', keyOfRef({ namespace, name: device }));
   }
 
-  function wakeDevice(view: InterventionView | undefined): void {
+  function wakeTarget(view: InterventionView | undefined): void {
     const device = view === undefined ? undefined : deviceKeyOf(view);
     if (device !== undefined) for (const listener of listeners) listener(device);
+    const release = view === undefined ? undefined : releaseKeyOf(view);
+    if (release !== undefined) for (const listener of releaseListeners) listener(release);
   }
 
   async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
     const view = store.get(key);
     if (expectations.stale(key, view) || view === undefined) return done;
-    const device = deviceKeyOf(view);
-    const sight = sightOf(device === undefined ? undefined : deps.devices.store.get(device));
-    const next = summarise(view, sight, clock.now());
+    const next = summarise(view, sightOf(view), clock.now());
 
-    if (isExpired(next.conditions) && !isExpired(view.status?.conditions)) wakeDevice(view);
+    if (isExpired(next.conditions) && !isExpired(view.status?.conditions)) wakeTarget(view);
     const target = { ref: refOf(key), uid: view.uid, status: view.status, resourceVersion: view.resourceVersion };
     await writeStatus(client, INTERVENTIONS, target, next, { expectations, signal: ctx.signal });
     if (isTrue(next.conditions, 'Applied') && !isTrue(view.status?.conditions, 'Applied')) announce(view);
@@ -116,22 +136,31 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
   }
 
   function untilItEnds(view: InterventionView): Outcome {
-    const standing = standingOf(view);
-    if (standing?.expiresAt === undefined || !holds(standing, clock.now()) || standing.action === 'Revoke') return done;
-    return { kind: 'requeue', afterMs: Math.min(LONGEST_WAIT_MS, Math.max(1, standing.expiresAt - clock.now())), reason: 'Expiry' };
+    const endsAt = endOf(view);
+    if (endsAt === undefined || clock.now() >= endsAt) return done;
+    return { kind: 'requeue', afterMs: Math.min(LONGEST_WAIT_MS, Math.max(1, endsAt - clock.now())), reason: 'Expiry' };
   }
 
-  /** On the Device: who looks at it sees who did it and why. */
+  function sightOf(view: InterventionView): Sight {
+    const release = releaseKeyOf(view);
+    if (release !== undefined) return releaseSight(deps.releases.store.get(release));
+    const device = deviceKeyOf(view);
+    return device === undefined ? undefined : deviceSight(deps.devices.store.get(device));
+  }
+
+  /** On the target: who looks at it sees who did it and why. */
   function announce(view: InterventionView): void {
     const { namespace, action } = view;
     const { name } = view.target;
-    const uid = deps.devices.store.get(keyOfRef({ namespace, name }))?.uid;
+    const isRelease = releaseKeyOf(view) !== undefined;
+    const type = isRelease ? FIRMWARE_RELEASES : DEVICES;
+    const uid = (isRelease ? deps.releases : deps.devices).store.get(keyOfRef({ namespace, name }))?.uid;
     deps.recorder.event(
-      { apiVersion: apiVersionOf(DEVICES), kind: DEVICES.kind, name, namespace, ...(uid === undefined ? {} : { uid }) },
+      { apiVersion: apiVersionOf(type), kind: type.kind, name, namespace, ...(uid === undefined ? {} : { uid }) },
       {
-        type: action === 'Rotate' && !view.compromised ? 'Normal' : 'Warning',
-        reason: action === 'Revoke' ? 'Revoked' : action === 'Quarantine' ? 'Quarantined' : view.compromised ? 'KeyGivenUp' : 'Rotated',
-        message: `${deviceName(name, namespace)}: ${action} by Intervention ${view.name} of ${view.requestedBy}: ${view.reason}`,
+        type: action === 'Approve' || (action === 'Rotate' && !view.compromised) ? 'Normal' : 'Warning',
+        reason: action === 'Rotate' && view.compromised ? 'KeyGivenUp' : (DONE[action] ?? action),
+        message: `${isRelease ? name : deviceName(name, namespace)}: ${action} by Intervention ${view.name} of ${view.requestedBy}: ${view.reason}`,
         action,
       },
     );
@@ -139,6 +168,9 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
 
   deps.devices.subscribe(({ key }) => {
     for (const view of store.by('device', key)) controller.queue.add(view.key);
+  });
+  deps.releases.subscribe(({ key }) => {
+    for (const view of store.by('release', key)) controller.queue.add(view.key);
   });
   const controller = createController({ name: 'intervention', concurrency: CONCURRENCY, reconcile, clock, log, metrics });
 
@@ -151,6 +183,10 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
       );
     },
     rotation: (namespace, device) => rotationOf(viewsOf(namespace, device).filter(isRotate)),
+    release(namespace, name) {
+      if (!store.synced) throw new Error('the Interventions were not read from the API server yet');
+      return askedOf(store.by('release', keyOfRef({ namespace, name })), clock.now());
+    },
     devicesIn: (namespace) =>
       store.by('namespace', namespace).flatMap((view) => (deviceKeyOf(view) === undefined ? [] : [view.target.name])),
     named(namespace, name) {
@@ -159,6 +195,7 @@ export function createInterventions(deps: InterventionsDeps): Interventions {
     },
     quarantinesBy: (user) => store.by('quarantinedBy', user).flatMap((view) => quarantineOf(view) ?? []),
     onChange: (listener) => void listeners.push(listener),
+    onReleaseChange: (listener) => void releaseListeners.push(listener),
     reflectors: [reflector],
     controllers: [controller],
   };
@@ -172,8 +209,32 @@ function quarantineOf(view: InterventionView): Quarantine | undefined {
 
 const isExpired = (conditions: readonly Condition[] | undefined): boolean => findCondition(conditions, 'Applied')?.reason === 'Expired';
 
-function sightOf(device: DeviceOfIntervention | undefined): DeviceSight | undefined {
+function deviceSight(device: DeviceOfIntervention | undefined): Sight {
   if (device === undefined) return undefined;
   const { conditions = [], identity, rotation } = device.status ?? {};
-  return { conditions, revocationSteps: identity?.revocationSteps ?? [], rotation };
+  return { kind: 'Device', device: { conditions, revocationSteps: identity?.revocationSteps ?? [], rotation } };
 }
+
+function releaseSight(release: ReleaseOfIntervention | undefined): Sight {
+  if (release === undefined) return undefined;
+  const { generation, spec, status } = release;
+  return { kind: 'FirmwareRelease', release: { generation, author: spec.author, status } };
+}
+
+/** When it ends by itself, ms; undefined: never. */
+function endOf(view: InterventionView): number | undefined {
+  const standing = standingOf(view);
+  if (standing !== undefined) return standing.action === 'Revoke' ? undefined : standing.expiresAt;
+  return view.action === 'Pause' && view.expires !== undefined ? Date.parse(view.expires) : undefined;
+}
+
+/** The reason of the Event. */
+const DONE: Record<string, string> = {
+  Quarantine: 'Quarantined',
+  Revoke: 'Revoked',
+  Rotate: 'Rotated',
+  Pause: 'Paused',
+  Approve: 'Approved',
+  Abort: 'Aborted',
+  Rollback: 'RolledBack',
+};

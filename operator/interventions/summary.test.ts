@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Condition } from '../api/meta.ts';
-import { type DeviceSight, summarise } from './summary.ts';
+import { type DeviceSight, type Sight, summarise } from './summary.ts';
 import type { InterventionView } from './view.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -18,6 +18,7 @@ const view: InterventionView = {
   createdAt: '2026-11-24T11:59:00Z',
   expires: undefined,
   compromised: false,
+  approve: undefined,
   status: undefined,
 };
 const condition = (type: string, status: Condition['status'], message = ''): Condition => ({
@@ -28,8 +29,9 @@ const condition = (type: string, status: Condition['status'], message = ''): Con
   lastTransitionTime: '2026-11-24T11:59:30Z',
 });
 const sight = (...conditions: Condition[]): DeviceSight => ({ conditions, revocationSteps: [] });
+const seen = (device: DeviceSight | undefined): Sight => (device === undefined ? undefined : { kind: 'Device', device });
 const applied = (next: InterventionView, device: DeviceSight | undefined) => {
-  const found = summarise(next, device, NOW).conditions?.find(({ type }) => type === 'Applied');
+  const found = summarise(next, seen(device), NOW).conditions?.find(({ type }) => type === 'Applied');
   return [found?.status, found?.reason];
 };
 
@@ -122,7 +124,7 @@ describe('whether an Intervention is applied', () => {
   it('the steps of a Rotate are those of the Device that are about it', () => {
     const device = shows({ requestedAt: asked, compromisedAt: asked, steps: [step('Ledger'), step('Broker'), step('Certificate')] });
     const steps = (change: Partial<InterventionView>) =>
-      summarise({ ...view, ...rotate, ...change }, device, NOW).steps?.map((one) => one.step);
+      summarise({ ...view, ...rotate, ...change }, seen(device), NOW).steps?.map((one) => one.step);
     expect(steps({ compromised: true })).toEqual(['Ledger', 'Broker', 'Certificate', 'Applied']);
     expect(steps({ compromised: false })).toEqual(['Certificate', 'Applied']);
   });
@@ -135,11 +137,14 @@ describe('whether an Intervention is applied', () => {
         { step: 'Broker', at: '2026-11-24T11:59:11Z' },
       ],
     };
-    expect(summarise(view, device, NOW).steps).toEqual([...device.revocationSteps, { step: 'Applied', at: '2026-11-24T12:00:00.000Z' }]);
+    expect(summarise(view, seen(device), NOW).steps).toEqual([
+      ...device.revocationSteps,
+      { step: 'Applied', at: '2026-11-24T12:00:00.000Z' },
+    ]);
   });
 
   it('a step keeps the time at which it was first seen, also when the Device is gone', () => {
-    const first = summarise(view, { conditions: [condition('Revoked', 'True')], revocationSteps: [] }, NOW);
+    const first = summarise(view, seen(sight(condition('Revoked', 'True'))), NOW);
     const later = summarise({ ...view, status: first }, undefined, NOW + 60_000);
     expect(later.steps).toEqual(first.steps);
     expect(later.conditions?.find(({ type }) => type === 'Applied')?.reason).toBe('TargetNotFound');
@@ -147,7 +152,7 @@ describe('whether an Intervention is applied', () => {
 
   it('nothing changes in the status while nothing changes in the world', () => {
     const device = sight(condition('Revoked', 'True'));
-    const first = summarise(view, device, NOW);
-    expect(summarise({ ...view, status: first }, device, NOW + 5_000)).toEqual(first);
+    const first = summarise(view, seen(device), NOW);
+    expect(summarise({ ...view, status: first }, seen(device), NOW + 5_000)).toEqual(first);
   });
 });

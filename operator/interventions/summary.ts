@@ -6,8 +6,9 @@ import type { Condition } from '../api/meta.ts';
 import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { holds } from './effective.ts';
 import { explain, reasonOf } from './errors.ts';
+import { appliedToRelease, type ReleaseSight } from './release.ts';
 import { stepsDone } from './rotation.ts';
-import { type InterventionView, isRotate, standingOf } from './view.ts';
+import { type InterventionView, isRotate, releaseKeyOf, standingOf } from './view.ts';
 
 /** The Device as its own status shows it: the devices room says there what ledger and broker were seen to hold. */
 export type DeviceSight = {
@@ -16,12 +17,19 @@ export type DeviceSight = {
   rotation?: DeviceStatus['rotation'];
 };
 
+/** The target; undefined where there is none. */
+export type Sight = { kind: 'Device'; device: DeviceSight } | { kind: 'FirmwareRelease'; release: ReleaseSight } | undefined;
+
 type Said = { status: Condition['status']; reason: string; message: string };
 type Steps = NonNullable<InterventionStatus['steps']>;
 
-export function summarise(view: InterventionView, device: DeviceSight | undefined, nowMs: number): InterventionStatus {
+export function summarise(view: InterventionView, sight: Sight, nowMs: number): InterventionStatus {
   const now = new Date(nowMs).toISOString();
-  const applied = appliedCondition(view, device, nowMs);
+  const device = sight?.kind === 'Device' ? sight.device : undefined;
+  const applied =
+    releaseKeyOf(view) === undefined
+      ? appliedCondition(view, device, nowMs)
+      : appliedToRelease(view, sight?.kind === 'FirmwareRelease' ? sight.release : undefined, nowMs);
   const said: readonly (readonly [type: string, said: Said | undefined])[] = [
     ['Applied', applied],
     ['Reconciling', applied.reason === 'InProgress' ? { ...applied, status: 'True' } : undefined],

@@ -15,6 +15,8 @@ export type InterventionView = Projected & {
   createdAt: string;
   expires: string | undefined;
   compromised: boolean;
+  /** Of an Approve: what exactly. */
+  approve: { wave: string; digest: string; generation: number } | undefined;
   status: InterventionStatus | undefined;
 };
 
@@ -33,6 +35,7 @@ export function interventionView({ metadata, spec, status }: Intervention): Inte
     createdAt: metadata.creationTimestamp ?? '',
     expires: spec.expires,
     compromised: spec.compromised === true,
+    approve: spec.approve,
     status,
   };
 }
@@ -40,6 +43,11 @@ export function interventionView({ metadata, spec, status }: Intervention): Inte
 /** `<namespace>/<device>` of an intervention on a Device. */
 export function deviceKeyOf(view: InterventionView): Key | undefined {
   return view.target.kind === 'Device' ? keyOfRef({ namespace: view.namespace, name: view.target.name }) : undefined;
+}
+
+/** `<namespace>/<release>` of an intervention on a FirmwareRelease. */
+export function releaseKeyOf(view: InterventionView): Key | undefined {
+  return view.target.kind === 'FirmwareRelease' ? keyOfRef({ namespace: view.namespace, name: view.target.name }) : undefined;
 }
 
 /** A Rotate of a Device. */

@@ -88,7 +88,12 @@ export async function startRooms(cluster: Cluster): Promise<Rooms> {
   const shut = new Map<string, string[]>();
   const broker = { port: 8883, peers: [{ namespace: 'emqx' }] };
   const segments = createSegments({ ...shared, recorder, devices, shut: (namespace) => shut.get(namespace) ?? [], broker });
-  const interventions = createInterventions({ ...shared, recorder, devices });
+  const interventions = createInterventions({
+    ...shared,
+    recorder,
+    devices,
+    releases: { store: { synced: true, get: () => undefined }, subscribe: () => undefined },
+  });
   const [changedSegments, changedDevices]: Key[][] = [[], []];
   segments.onChange((keys) => void changedSegments?.push(...keys));
   interventions.onChange((key) => void changedDevices?.push(key));

@@ -160,6 +160,19 @@ configMap:
 {{- end }}
 {{- end }}
 
+{{/* Where the CA of the MQTT listener lies, as the operator's flag takes it; empty: the CAs that Node.js brings along. */}}
+{{- define "hedgerow.rolloutBrokerCa" -}}
+{{- $ca := .Values.broker.mqtt.ca }}
+{{- if not (or $ca.secret $ca.configMap) }}
+{{- $ca = .Values.broker.ca }}
+{{- end }}
+{{- if $ca.secret -}}
+{{- printf "Secret/%s/%s" $ca.secret $ca.key -}}
+{{- else if $ca.configMap -}}
+{{- printf "ConfigMap/%s/%s" $ca.configMap $ca.key -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "hedgerow.canarySelectorLabels" -}}
 app.kubernetes.io/name: hedgerow
 app.kubernetes.io/instance: {{ .Release.Name }}

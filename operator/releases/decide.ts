@@ -1,0 +1,95 @@
+// What a release does now: from its manifest, its waves, the plan and what people asked for. Asked again after a crash it answers the same. Pure.
+import type { FirmwareReleaseSpec } from '../api/firmware-release.ts';
+import { type Approval, type Next, nextOf, type ReleaseState, type WavePlan } from '../firmware/firmware.ts';
+import { type StepAhead, type StepSoFar, startedOf, stepsAhead } from './decide-steps.ts';
+import type { WaveView } from './view.ts';
+
+/** What Interventions ask for; `by` names the Intervention and its author. */
+export type Asked = {
+  pausedBy: string | undefined;
+  abortedBy: string | undefined;
+  rolledBackBy: string | undefined;
+  approvals: readonly Approval[];
+};
+
+export type Situation = {
+  uid: string;
+  generation: number;
+  spec: FirmwareReleaseSpec;
+  /** Undefined while it is not verified. */
+  manifestDigest: string | undefined;
+  steps: readonly StepSoFar[];
+  plan: WavePlan;
+  asked: Asked;
+  canGoBack: boolean;
+  /** Why it must not begin: another release, or one that it needs. */
+  waitsFor: string | undefined;
+  now: number;
+};
+
+type Action = WaveView['spec']['action'];
+
+export type Decision = {
+  next: Next | { do: 'Wait'; reason: string };
+  ahead: readonly StepAhead[];
+  /** What the waves are told from now on; never less strict than what they were told. */
+  actionOf(wave: WaveView): Action;
+  /** Nothing more is offered for now. */
+  isSuspended: boolean;
+};
+
+export function decide(situation: Situation): Decision {
+  const { spec, steps, plan, now, waitsFor } = situation;
+  const { uid } = situation;
+  const release = { uid, component: spec.component, isDynamic: spec.membership !== 'Snapshot' };
+  const waves = spec.rollout.waves.map(({ name }) => name);
+  const ahead = stepsAhead({ plan, release, waves }, steps, now);
+  const next = nextOf(stateOf(situation, ahead), now);
+  const isWaiting = waitsFor !== undefined && (next.do === 'Start' || (next.do === 'Complete' && steps.length === 0));
+  return {
+    next: isWaiting ? { do: 'Wait', reason: waitsFor } : next,
+    ahead,
+    actionOf: (wave) => stricter(wave.spec.action, wantedOf(next, wave)),
+    isSuspended: next.do === 'Verify' || (next.do === 'Hold' && (next.why === 'Paused' || next.why === 'Gate')),
+  };
+}
+
+export function stateOf(
+  { spec, generation, manifestDigest, steps, asked, canGoBack }: Situation,
+  ahead: readonly StepAhead[],
+): ReleaseState {
+  return {
+    ...{ spec, generation, canGoBack, digest: manifestDigest, author: spec.author ?? '' },
+    steps: [...steps, ...ahead].map(({ wave }) => wave),
+    started: steps.map(startedOf),
+    // Without an author nobody can tell whether an approval is of somebody else.
+    approvals: spec.author === undefined ? [] : asked.approvals,
+    isPaused: spec.rollout.paused === true || asked.pausedBy !== undefined,
+    isAborted: asked.abortedBy !== undefined,
+    isRolledBack: asked.rolledBackBy !== undefined,
+  };
+}
+
+/** A wave that is to go back goes back; one that has anybody who could still boot the image is stopped; one that is settled is left alone. */
+function wantedOf(next: Next, wave: WaveView): Action {
+  if (next.do === 'Hold' && next.why === 'NoWayBack') return isSettled(wave) ? 'Install' : 'Stop';
+  if (next.do !== 'Revert') return 'Install';
+  const goesBack = next.which === 'RevertAll' || (next.which === 'RevertWave' && next.wave === wave.spec.wave);
+  if (goesBack && ((wave.status?.counts?.confirmed ?? 0) > 0 || !isSettled(wave))) return 'Revert';
+  return isSettled(wave) ? 'Install' : 'Stop';
+}
+
+/** Every driver is done, and nobody has an offer that could still be taken up. */
+export function isSettled(wave: WaveView): boolean {
+  const { inFlight = 0, waiting = 0, straggler = 0 } = wave.status?.counts ?? {};
+  return isDone(wave) && inFlight + waiting + straggler === 0;
+}
+
+/** Every driver has said so. */
+export function isDone({ spec, status }: Pick<WaveView, 'spec' | 'status'>): boolean {
+  const done = new Set((status?.shards ?? []).filter(({ phase }) => phase === 'Done').map(({ index }) => index));
+  return Array.from({ length: spec.shards }, (_, index) => index).every((index) => done.has(index));
+}
+
+const STRICTNESS: Record<Action, number> = { Install: 0, Stop: 1, Revert: 2 };
+const stricter = (a: Action, b: Action): Action => (STRICTNESS[a] >= STRICTNESS[b] ? a : b);
