@@ -127,7 +127,7 @@ function freshWave(release: ReleaseName, situation: Situation, fresh: Fresh, pac
     name: waveName(release.name, uid, fresh.step),
     labels: labelsOf(release, uid),
     spec: {
-      release: { ...release, uid, generation },
+      release: { namespace: release.namespace, name: release.name, uid, generation },
       ...{ wave: fresh.wave, step: fresh.step, action: 'Install', component: spec.component, manifestDigest, catalog: catalogName(uid) },
       cohort: fresh.cohort,
       shards: Math.min(MAX_SHARDS, Math.max(1, Math.ceil(fresh.share / DEVICES_OF_SHARD))),
