@@ -42,7 +42,7 @@ beforeAll(async () => {
     chartValues: firmwareValues(),
     operatorArgs: [
       ...['--leader-elect', 'false', '--firmware-root', sha256(root1), '--rollout-image', 'hedgerow.dev/hedgerow:test'],
-      ...['--rollout-account', 'hedgerow-rollout', '--directive-issuer', 'Issuer/hedgerow-system/directives'],
+      ...['--rollout-account', 'hedgerow-rollout', '--mqtt-issuer', 'Issuer/drivers', '--directive-issuer', 'Issuer/directives'],
       ...['--artifacts-url', 'https://127.0.0.1:9', '--rollout-metrics-port', '0'],
     ],
   });
@@ -58,7 +58,8 @@ beforeAll(async () => {
 }, PATIENT_MS);
 
 afterAll(async () => {
-  (await import('node:fs')).copyFileSync(`${scene.dir}/operator.log`, '/tmp/releases-op.log'); console.log(JSON.stringify((await get('app'))?.status));
+  (await import('node:fs')).copyFileSync(`${scene.dir}/operator.log`, '/tmp/releases-op.log');
+  console.log(JSON.stringify((await get('app'))?.status));
   const waves = await releasesGone();
   await scene.cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', 'hedgerow-rollout', '--ignore-not-found']);
   await scene.stop();
@@ -68,9 +69,9 @@ afterAll(async () => {
 function firmwareValues(): Record<string, unknown> {
   return {
     broker: { url: 'https://127.0.0.1:18083', mqtt: { address: 'broker:8883', issuer: 'Issuer/hedgerow-system/devices' } },
-    firmware: {
-      ...{ enabled: true, roots: [sha256(root1)], trustPolicies: ['firmware-root', 'firmware-root-aside'] },
-      ...{ directiveIssuer: 'Issuer/hedgerow-system/directives', artifactsUrl: 'https://artifacts:8443' },
+    rollout: {
+      ...{ enabled: true, mqttIssuer: 'Issuer/drivers', directiveIssuer: 'Issuer/directives' },
+      ...{ roots: [sha256(root1)], trustPolicies: ['firmware-root', 'firmware-root-aside'], artifactsUrl: 'https://artifacts:8443' },
     },
   };
 }
@@ -194,7 +195,10 @@ async function drive(name: string, wave: Wave): Promise<number> {
     { index: 0, phase: 'Done', counts: { matched: confirmed, reached: confirmed, offered: confirmed, confirmed, unproven: confirmed } },
   ];
   const ref = { name: wave.metadata.name ?? '', namespace: scene.site };
-  await scene.api.mergePatch(FIRMWARE_WAVES, ref, { status: { shards } }, { subresource: 'status' });
+  const as = ['--as', 'system:serviceaccount:hedgerow-system:hedgerow', '--as-group', 'system:masters'];
+  const patch = JSON.stringify({ status: { shards } });
+  const args = ['patch', 'firmwarewave', ref.name, '-n', ref.namespace, '--subresource=status', '--type=merge', '-p', patch];
+  expect((await scene.cluster.kubectl([...as, ...args])).stderr).toBe('');
   return confirmed;
 }
 
