@@ -1,8 +1,7 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
 import { networkCanaries, type ProbeFlags, probe } from './probe-options.ts';
-import { RELEASE_FLAGS, RELEASE_HELP, releaseOptions } from './release-options.ts';
-import type { RolloutSettings } from './releases/releases.ts';
+import { RELEASE_FLAGS, RELEASE_HELP, type ReleaseFlags, releaseOptions } from './release-options.ts';
 import { type RolloutFlags, rollout } from './rollout-options.ts';
 
 export type IssuerRef = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
@@ -48,7 +47,7 @@ export type Options = {
   /** Undefined = there are no drivers. */
   rollout: RolloutFlags | undefined;
   /** Undefined = no FirmwareRelease is carried out. */
-  releases: RolloutSettings | undefined;
+  releases: ReleaseFlags | undefined;
   metricsPort: number;
   metricsHost: string;
   leaderElect: boolean;

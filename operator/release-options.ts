@@ -1,6 +1,20 @@
 // The flags by which the operator is told whom it trusts for firmware, and with what it runs rollouts. Pure: text in, options or a thrown complaint out.
-import type { RolloutSettings } from './releases/releases.ts';
 import type { RolloutFlags, RolloutIssuer } from './rollout-options.ts';
+
+/** As `RolloutSettings` of operator/releases. */
+export type ReleaseFlags = {
+  roots: string[];
+  image: string;
+  pullSecrets: string[];
+  account: string;
+  brokerMqtt: string;
+  brokerCa: { kind: 'Secret' | 'ConfigMap'; name: string; key: string } | undefined;
+  mqttIssuer: string;
+  directiveIssuer: string;
+  artifactsUrl: string;
+  metricsPort: number;
+  logLevel: string;
+};
 
 export const RELEASE_FLAGS = {
   'firmware-root': { type: 'string', multiple: true },
@@ -29,7 +43,7 @@ type Around = {
   logLevel: string;
 };
 
-export function releaseOptions(values: Values, { broker, drivers, logLevel }: Around): RolloutSettings | undefined {
+export function releaseOptions(values: Values, { broker, drivers, logLevel }: Around): ReleaseFlags | undefined {
   const given = (flag: string): string | undefined => (typeof values[flag] === 'string' && values[flag] !== '' ? values[flag] : undefined);
   const list = (flag: string): string[] => (Array.isArray(values[flag]) ? values[flag].map(String) : []);
   const roots = list('firmware-root');
@@ -64,7 +78,7 @@ const WORD = '[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?';
 const issuerText = ({ kind, namespace, name }: RolloutIssuer): string =>
   [kind, ...(namespace === undefined ? [] : [namespace]), name].join('/');
 
-function caOf(text: string | undefined): RolloutSettings['brokerCa'] {
+function caOf(text: string | undefined): ReleaseFlags['brokerCa'] {
   if (text === undefined) return undefined;
   const [, kind, name, key] = new RegExp(`^(Secret|ConfigMap)/(${WORD})/([-._a-zA-Z0-9]+)$`).exec(text) ?? [];
   if (kind === undefined || name === undefined || key === undefined)

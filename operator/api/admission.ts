@@ -21,6 +21,7 @@ import {
 import {
   API_VERSION,
   CERTIFICATE_LEDGERS,
+  CONFIG_MAPS,
   DEVICES,
   FIRMWARE_RELEASES,
   FIRMWARE_WAVES,
@@ -33,6 +34,8 @@ type Operation = 'CREATE' | 'UPDATE' | 'DELETE';
 type Validation = { expression: string; code: ApiCode; message: string; messageExpression?: string };
 type Policy = {
   name: string;
+  /** Group and version of the resources; default: ours. */
+  of?: { group: string; version: string };
   resources: string[];
   operations: Operation[];
   variables?: { name: string; expression: string }[];
@@ -227,12 +230,36 @@ function automatic(operatorUser: string): Policy {
   };
 }
 
+/**
+ * RBAC has no patterns for names: of the ConfigMaps that the operator may write in its own namespace this leaves those that are its own. What it writes of each release
+ * is named after the release's uid, and it may take nothing else away.
+ */
+function catalogs(operatorUser: string): Policy {
+  const user = 'request.userInfo.username';
+  const fixed = ['hedgerow-ca-bundle', 'hedgerow-firmware-roots'].map(celString).join(', ');
+  const kept = `request.name in [${fixed}] || request.name.startsWith('hedgerow-out-of-touch-') || request.name == ${user}.split(':')[3] + '-trust'`;
+  return {
+    name: 'hedgerow-catalogs',
+    of: { group: CONFIG_MAPS.group, version: CONFIG_MAPS.version },
+    resources: [CONFIG_MAPS.plural],
+    operations: ['UPDATE', 'DELETE'],
+    validations: [
+      {
+        code: 'HR-API-030',
+        expression: `${user} != ${celString(operatorUser)} || request.name.startsWith('hedgerow-release-') || (request.operation == 'UPDATE' && (${kept}))`,
+        message:
+          'the operator changes no ConfigMap but its own: change this one as yourself; if this was the operator itself, somebody else acts in its name',
+      },
+    ],
+  };
+}
+
 /** Policies and their bindings, in the order of their files: file name without extension → the two objects. */
 export function admissionOf(operatorUser: string): Map<string, object[]> {
   return new Map(
     [
       ...[names, segments, interventions, authors],
-      ...[operatorOnly, registration, automatic].map((policy) => policy(operatorUser)),
+      ...[operatorOnly, registration, automatic, catalogs].map((policy) => policy(operatorUser)),
       driver(operatorUser, deviceKind, 'firmware'),
       driver(operatorUser, firmwareWaveKind, 'shards'),
     ].map((policy) => [policy.name, [policyObject(policy), binding(policy)]]),
@@ -240,7 +267,7 @@ export function admissionOf(operatorUser: string): Map<string, object[]> {
 }
 
 function policyObject(policy: Policy): object {
-  const [group, version] = [GROUP, API_VERSION.slice(GROUP.length + 1)];
+  const { group, version } = policy.of ?? { group: GROUP, version: API_VERSION.slice(GROUP.length + 1) };
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicy',

@@ -123,6 +123,11 @@ export const ERRORS = {
     cause: 'the driver of a rollout tried to write more than the firmware record of Devices and its own counters of a FirmwareWave',
     cure: 'look into its log and whether its pod is one that the operator made: it never does that by itself',
   },
+  'HR-API-030': {
+    title: 'NotItsConfigMap',
+    cause: "the operator's account changes or deletes a ConfigMap that is none of its own",
+    cure: 'change it as yourself; if it was the operator, somebody else acts in its name: look at who can use its ServiceAccount',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;

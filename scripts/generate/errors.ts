@@ -13,6 +13,7 @@ import { ERRORS as interventions } from '../../operator/interventions/errors.ts'
 import { ERRORS as kube } from '../../operator/kube/errors.ts';
 import { ERRORS as limits } from '../../operator/limits/errors.ts';
 import { ERRORS as probe } from '../../operator/probe/errors.ts';
+import { ERRORS as releases } from '../../operator/releases/errors.ts';
 import { ERRORS as runtime } from '../../operator/runtime/errors.ts';
 import { ERRORS as segments } from '../../operator/segments/errors.ts';
 import { ERRORS as trust } from '../../operator/trust/errors.ts';
@@ -38,6 +39,7 @@ export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
     kube,
     limits,
     probe,
+    releases,
     runtime,
     segments,
     trust,

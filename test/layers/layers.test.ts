@@ -21,6 +21,7 @@ const FEATURES = [
   'probe',
   'driver',
   'inventory',
+  'releases',
 ];
 /** Lower rooms never import higher ones. */
 const RANK: Record<string, number> = {
@@ -39,6 +40,7 @@ const RANK: Record<string, number> = {
   probe: 3,
   inventory: 4,
   driver: 5,
+  releases: 5,
   devices: 4,
   est: 4,
   crl: 4,
@@ -47,6 +49,7 @@ const RANK: Record<string, number> = {
   'probe-options.ts': 0,
   'rollout-options.ts': 0,
   'own-clients.ts': 6,
+  'release-options.ts': 0,
   'standalone.ts': 6,
   'main.ts': 7,
 };

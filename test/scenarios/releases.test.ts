@@ -21,6 +21,7 @@ type Job = {
 
 const PATIENT_MS = 240_000;
 const STEP_MS = 25_000;
+const OPERATOR = 'system:serviceaccount:hedgerow-system:hedgerow';
 const DEVICE_COUNT = 10;
 const AUTHOR = 'ci@example.org';
 const DIGEST = 'ab'.repeat(32);
@@ -58,8 +59,6 @@ beforeAll(async () => {
 }, PATIENT_MS);
 
 afterAll(async () => {
-  (await import('node:fs')).copyFileSync(`${scene.dir}/operator.log`, '/tmp/releases-op.log');
-  console.log(JSON.stringify((await get('app'))?.status));
   const waves = await releasesGone();
   await scene.cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', 'hedgerow-rollout', '--ignore-not-found']);
   await scene.stop();
@@ -195,7 +194,7 @@ async function drive(name: string, wave: Wave): Promise<number> {
     { index: 0, phase: 'Done', counts: { matched: confirmed, reached: confirmed, offered: confirmed, confirmed, unproven: confirmed } },
   ];
   const ref = { name: wave.metadata.name ?? '', namespace: scene.site };
-  const as = ['--as', 'system:serviceaccount:hedgerow-system:hedgerow', '--as-group', 'system:masters'];
+  const as = ['--as', OPERATOR, '--as-group', 'system:masters'];
   const patch = JSON.stringify({ status: { shards } });
   const args = ['patch', 'firmwarewave', ref.name, '-n', ref.namespace, '--subresource=status', '--type=merge', '-p', patch];
   expect((await scene.cluster.kubectl([...as, ...args])).stderr).toBe('');
@@ -301,6 +300,22 @@ describe('a signed release', () => {
   );
 
   it('is gone with all that was made for it when it is deleted', async () => expect(await releasesGone()).toBe(0), PATIENT_MS);
+});
+
+describe("the operator's account", () => {
+  it('changes and deletes no ConfigMap of its namespace but its own, though RBAC cannot tell them apart', async () => {
+    const place = ['-n', OPERATOR_NAMESPACE];
+    await scene.cluster.kubectl(['create', 'configmap', 'server-anchors', ...place, '--from-literal=current.pem=x']);
+    const as = (...args: string[]) => scene.cluster.kubectl(['--as', OPERATOR, ...args, ...place]);
+    for (const refused of [
+      await as('patch', 'configmap', 'server-anchors', '--type=merge', '-p', '{"data":{"current.pem":"y"}}'),
+      await as('delete', 'configmap', 'server-anchors'),
+      await as('delete', 'configmap', 'hedgerow-firmware-roots'),
+    ])
+      expect(refused.stderr).toContain('HR-API-030');
+    expect((await as('delete', 'configmap', 'hedgerow-release-none')).stderr).toContain('not found');
+    await scene.cluster.kubectl(['delete', 'configmap', 'server-anchors', ...place]);
+  });
 });
 
 describe('a release that is not to be trusted', () => {
