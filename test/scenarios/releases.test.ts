@@ -8,6 +8,12 @@ import type { Condition, ObjectMeta } from '../../operator/api/meta.ts';
 import { API_VERSION, CONFIG_MAPS, DEVICES, FIRMWARE_RELEASES, FIRMWARE_WAVES, INTERVENTIONS, JOBS } from '../../operator/api/resources.ts';
 import { candidateOf, envelopeText, isInStep, newEnvelope, type ReleaseFacts, withSignature } from '../../operator/firmware/firmware.ts';
 import { DAY_MS, newKey, parsedRoot, rootBy, sha256 } from '../../operator/firmware/testing/trust.ts';
+import { connect } from '../../operator/kube/client.ts';
+import { kubeconfigConnection } from '../../operator/kube/config.ts';
+import { noKubeMetrics } from '../../operator/kube/ports.ts';
+import { systemClock } from '../../operator/runtime/clock.ts';
+import { silentLog } from '../../operator/runtime/log.ts';
+import { systemRandom } from '../../operator/runtime/random.ts';
 import { OPERATOR_NAMESPACE } from '../harness/system.ts';
 import { waitFor } from '../harness/wait.ts';
 import { type Scene, startScene } from './scene.ts';
@@ -306,14 +312,15 @@ describe("the operator's account", () => {
   it('changes and deletes no ConfigMap of its namespace but its own, though RBAC cannot tell them apart', async () => {
     const place = ['-n', OPERATOR_NAMESPACE];
     await scene.cluster.kubectl(['create', 'configmap', 'server-anchors', ...place, '--from-literal=current.pem=x']);
-    const as = (...args: string[]) => scene.cluster.kubectl(['--as', OPERATOR, ...args, ...place]);
-    for (const refused of [
-      await as('patch', 'configmap', 'server-anchors', '--type=merge', '-p', '{"data":{"current.pem":"y"}}'),
-      await as('delete', 'configmap', 'server-anchors'),
-      await as('delete', 'configmap', 'hedgerow-firmware-roots'),
-    ])
-      expect(refused.stderr).toContain('HR-API-030');
-    expect((await as('delete', 'configmap', 'hedgerow-release-none')).stderr).toContain('not found');
+    const kubeconfig = await scene.cluster.kubeconfigFor({ serviceAccount: `${OPERATOR_NAMESPACE}/hedgerow` });
+    const deps = { clock: systemClock, random: systemRandom, log: silentLog, metrics: noKubeMetrics };
+    const api = connect(await kubeconfigConnection(kubeconfig), deps);
+    const at = (name: string) => ({ name, namespace: OPERATOR_NAMESPACE });
+    await expect(api.mergePatch(CONFIG_MAPS, at('server-anchors'), { data: { 'current.pem': 'y' } })).rejects.toThrow('HR-API-030');
+    await expect(api.delete(CONFIG_MAPS, at('server-anchors'))).rejects.toThrow('HR-API-030');
+    await expect(api.delete(CONFIG_MAPS, at('hedgerow-firmware-roots'))).rejects.toThrow('HR-API-030');
+    expect(await api.delete(CONFIG_MAPS, at('hedgerow-release-none'))).toBe(false);
+    await api.close();
     await scene.cluster.kubectl(['delete', 'configmap', 'server-anchors', ...place]);
   });
 });
