@@ -314,6 +314,36 @@ export const ERRORS = {
     cause: 'only a rotation that waits for devices can be forced',
     cure: 'see "kubectl hedgerow trust status" for what it waits for',
   },
+  'HR-CLI-092': {
+    title: 'ReleaseNotFound',
+    cause: 'there is no FirmwareRelease of this name in this namespace',
+    cure: 'pass --namespace, or see "kubectl get firmwarereleases -A"',
+  },
+  'HR-CLI-093': {
+    title: 'NothingToApprove',
+    cause: 'no wave of the release waits for an approval',
+    cure: 'see "kubectl hedgerow rollout status" for what it waits for; to approve a wave ahead name it with --wave',
+  },
+  'HR-CLI-094': {
+    title: 'ApprovalCountsNot',
+    cause: 'nobody approves a release of their own, and without spec.author nobody knows whose it is',
+    cure: 'let somebody else than the author approve it; without an author set spec.author to the user who writes the release',
+  },
+  'HR-CLI-095': {
+    title: 'ReleaseNotVerified',
+    cause: 'an approval names the statement that was verified, and the status has none, or it is about an older text of the release',
+    cure: 'wait until the operator has verified it; the condition ArtifactVerified of the release says what is wrong',
+  },
+  'HR-CLI-096': {
+    title: 'NotConfirmed',
+    cause: 'the question was not answered by yes, or there is no terminal to ask on',
+    cure: 'nothing was done; type yes, or pass --yes where no person is asked',
+  },
+  'HR-CLI-097': {
+    title: 'NoSuchWave',
+    cause: 'the release has no wave of this name',
+    cure: 'name one of those that "kubectl hedgerow rollout status" lists',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

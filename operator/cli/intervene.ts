@@ -55,7 +55,7 @@ async function refuseUnknown(client: Deps['client'], device: Act['device']): Pro
 }
 
 /** The API server insists that `requestedBy` is the user who asks (HR-API-012); everybody may ask who that is. */
-async function whoAsks(client: Deps['client']): Promise<string> {
+export async function whoAsks(client: Pick<KubeClient, 'raw'>): Promise<string> {
   const review = await client.raw('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'SelfSubjectReview',

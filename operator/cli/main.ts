@@ -17,7 +17,9 @@ import { importFleet } from './import.ts';
 import { importMud } from './import-mud.ts';
 import { diff } from './reach-diff.ts';
 import { release } from './release.ts';
+import { rolloutAbort, rolloutApprove, rolloutPause, rolloutResume, rolloutRollback } from './rollout-acts.ts';
 import { rolloutPlan } from './rollout-plan.ts';
+import { rolloutStatus } from './rollout-status.ts';
 import { token } from './token.ts';
 import { trustForce, trustStatus } from './trust.ts';
 import { whatIfCompromise, whatIfQuarantine } from './what-if.ts';
@@ -44,6 +46,12 @@ const commands = [
   connections,
   importMud,
   rolloutPlan,
+  rolloutStatus,
+  rolloutPause,
+  rolloutResume,
+  rolloutApprove,
+  rolloutAbort,
+  rolloutRollback,
   firmwareKeygen,
   rootInit,
   rootChange,

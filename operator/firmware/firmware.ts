@@ -31,7 +31,7 @@ import {
 } from './envelope.ts';
 import { ERRORS, explain, type Problem, type Result, resultOf } from './errors.ts';
 import { artifactFor as artifactForPart, type Misfit as MisfitPart } from './fit.ts';
-import { sampleToPass as samplePart, type Verdict as VerdictPart } from './gate.ts';
+import { stillNeeded as neededPart, sampleToPass as samplePart, type Verdict as VerdictPart } from './gate.ts';
 import { DEFAULT_PACE as defaultPace, leastTime as leastTimePart, offersNow as offersPart, rateOf as ratePart } from './offers.ts';
 import {
   type Approval as ApprovalPart,
@@ -79,6 +79,7 @@ export const rankOf = rankPart;
 export const isInStep = inStepPart;
 export const rulesOf = rulesPart;
 export const sampleToPass = samplePart;
+export const stillNeeded = neededPart;
 export const leastTime = leastTimePart;
 export const spanMs = spanPart;
 export const spanText = spanTextPart;

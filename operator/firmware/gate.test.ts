@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Gates, type Outcomes, sampleToPass, verdictOf } from './gate.ts';
+import { type Gates, type Outcomes, sampleToPass, stillNeeded, verdictOf } from './gate.ts';
 import { tooFewForChance, tooManyForChance } from './testing/exact.ts';
 
 const error = (ratio: string, minSample = 1, confidence = '95%'): Gates => ({ error: { ratio, minSample, confidence } });
@@ -101,6 +101,37 @@ describe('a gate', () => {
         if (now === 'Fail') expect(resultOf(error(ratio), wave(1000, { confirmed, failed: failed + 1 }))).toBe('Fail');
         if (now === 'Pass') expect(resultOf(error(ratio), wave(1000, { confirmed: confirmed + 1, failed }))).toBe('Pass');
       }),
+    );
+  });
+});
+
+describe('what a gate still needs', () => {
+  it.each<[says: string, gates: Gates | undefined, outcomes: Outcomes, needed: number]>([
+    ['nothing, where there is none', undefined, NONE, 0],
+    ['from the start as many as its sample', error('1%'), NONE, 299],
+    ['the rest of them', error('1%'), wave(200, { confirmed: 200 }), 99],
+    ['after a failure more', error('1%'), wave(200, { confirmed: 199, failed: 1 }), 273],
+    ['nothing when it passes', error('1%'), wave(299, { confirmed: 299 }), 0],
+    ['its least sample', error('50%', 100), wave(50, { confirmed: 50 }), 50],
+    ['no number, where none is allowed to fail', error('0%'), NONE, Number.POSITIVE_INFINITY],
+    [
+      'no number, where a failure is one too many for ever',
+      { success: { ratio: '100%', of: 'Reached', minSample: 1, confidence: '95%' } },
+      NONE,
+      Number.POSITIVE_INFINITY,
+    ],
+  ])('%s', (_, gates, outcomes, needed) => expect(stillNeeded(gates, outcomes)).toBe(needed));
+
+  it('is the least number with which it passes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 50, max: 5000 }), fc.nat(60), fc.nat(5), (ratio, confirmed, failed) => {
+        const gates = error(`${ratio / 100}%`);
+        const more = stillNeeded(gates, wave(1000, { confirmed, failed }));
+        const withMore = (count: number): string => resultOf(gates, wave(100_000, { confirmed: confirmed + count, failed }));
+        expect(withMore(more)).toBe('Pass');
+        if (more > 0) expect(withMore(more - 1)).not.toBe('Pass');
+      }),
+      { numRuns: 200 },
     );
   });
 });

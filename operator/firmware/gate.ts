@@ -32,6 +32,8 @@ type ErrorGate = NonNullable<Gates['error']>;
 type SuccessGate = NonNullable<Gates['success']>;
 const KINDS = { Failed: 'failed', RolledBack: 'rolledBack', TimedOut: 'timedOut', Lost: 'lost' } as const;
 type Kind = keyof typeof KINDS;
+/** More than any fleet has: a gate that they do not pass never passes. */
+const MOST_DEVICES = 4_000_000;
 const ALL: readonly Kind[] = ['Failed', 'RolledBack', 'TimedOut', 'Lost'];
 
 function errorPart(gate: ErrorGate | undefined, outcomes: Outcomes): Verdict | undefined {
@@ -78,6 +80,28 @@ export function sampleToPass(gates: Gates | undefined): number {
     error === undefined ? 0 : needs(share(error.ratio), error.confidence, error.minSample),
     success === undefined ? 0 : needs(restOf(success.ratio), success.confidence, success.minSample),
   );
+}
+
+/** How many more devices without failure the gates need before they pass; 0 where they do, Infinity where they never can. */
+export function stillNeeded(gates: Gates | undefined, outcomes: Outcomes): number {
+  const passesWith = (more: number): boolean => {
+    const next = { ...outcomes, target: Math.max(outcomes.target, reachedOf(outcomes) + more), confirmed: outcomes.confirmed + more };
+    return verdictOf(gates, next, { ended: true }).result === 'Pass';
+  };
+  if (passesWith(0)) return 0;
+  let enough = 1;
+  while (!passesWith(enough)) {
+    if (enough > MOST_DEVICES) return Number.POSITIVE_INFINITY;
+    enough *= 2;
+  }
+  // A gate that passes passes with one more success, too.
+  let tooFew = Math.floor(enough / 2);
+  while (enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    if (passesWith(middle)) enough = middle;
+    else tooFew = middle;
+  }
+  return enough;
 }
 
 /** The least n with (1 - limit)^n <= 1 - confidence. */
