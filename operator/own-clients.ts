@@ -15,13 +15,17 @@ import type { Segments } from './segments/segments.ts';
 
 type Parts = { client: KubeClient; namespace: string; clock: Clock; random: Random; log: Log; metrics: Metrics };
 
+/** Undefined where there is none. */
+type OwnClients = {
+  probe: Pick<Probe, 'isCanary'> | undefined;
+  drivers: Pick<DriverApprover, 'judge'> | undefined;
+  inventory: Pick<Inventory, 'isListener'> | undefined;
+};
+
 const CERTIFICATE_MS = 24 * 3_600_000;
 
 /** What the broker should hold, with their rights, and who of them is genuine. */
-export function withOwnClients(
-  wanted: DesiredBroker,
-  { probe, drivers, inventory }: { probe: Probe | undefined; drivers: DriverApprover | undefined; inventory: Inventory | undefined },
-): DesiredBroker {
+export function withOwnClients(wanted: DesiredBroker, { probe, drivers, inventory }: OwnClients): DesiredBroker {
   const judge: DesiredBroker['judge'] = (client, md5) => {
     if (client === CANARY) return probe?.isCanary(md5) === true ? 'ok' : 'unknown';
     if (client === LISTENER) return inventory?.isListener(md5) === true ? 'ok' : 'unknown';

@@ -2,7 +2,7 @@
 // made from the same rights: a broker of 5.8 copies it for each connection, and cuts everybody off from 6,604 rules on.
 import { compileAcl } from '../../operator/broker/acl-compile.ts';
 import { printBlock } from '../../operator/broker/acl-text.ts';
-import type { SegmentRights } from '../../operator/broker/broker.ts';
+import { LISTENER_RIGHTS, ROLLOUT_RIGHTS, type SegmentRights } from '../../operator/broker/broker.ts';
 import { plainText } from '../../operator/broker/testing/plain-text.ts';
 import { rightsOfAll, servicePolicies } from '../../operator/segments/testing/service-fleet.ts';
 import type { Bench } from './figure.ts';
@@ -13,7 +13,7 @@ const REFERENCE = 'rules of its own for each segment';
 
 export const aclBench: Bench = {
   name: 'acl',
-  about: `the rights of ${SIZES.join(', ')} segments of five shapes, two services that read half of them among them: rules, bytes, time`,
+  about: `the rights of ${SIZES.join(', ')} segments of five shapes, two services that read half of them among them, with those of drivers and of the listener: rules, bytes, time`,
   async *run({ n, rounds = ROUNDS, progress }) {
     for (const size of n === undefined ? SIZES : [n]) {
       progress(`${size} segments, the fastest of ${rounds}`);
@@ -48,6 +48,6 @@ function grouped(segments: readonly SegmentRights[]): Text {
 function timed(size: number, compile: (segments: readonly SegmentRights[]) => Text): Text & { seconds: number } {
   const policies = servicePolicies(size);
   const startedAt = performance.now();
-  const text = compile(rightsOfAll(policies));
+  const text = compile([ROLLOUT_RIGHTS, LISTENER_RIGHTS, ...rightsOfAll(policies)]);
   return { ...text, seconds: (performance.now() - startedAt) / 1000 };
 }

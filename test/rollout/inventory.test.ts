@@ -14,7 +14,7 @@ import { createMetrics, type Metrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
 import type { Device } from '../broker/testing/device.ts';
 import { waitFor } from '../harness/wait.ts';
-import { OFFICE, type RoomWorld, rightsOf, startRoomWorld } from './broker-fixture.ts';
+import { OFFICE, type RoomWorld, rightsOf, startRoomWorld } from '../scenarios/broker-fixture.ts';
 
 const THERMO = 'thermo-17.berlin';
 const KEY = 'berlin/thermo-17';
