@@ -23,6 +23,14 @@ const release = row(FIRMWARE_RELEASES.kind);
 export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   device('spec', 'grants', 'has(self.grants) && self.grants.size() > 0', 'remove it and put the topic into the SegmentPolicy'),
 
+  {
+    kind: FIRMWARE_RELEASES.kind,
+    at: 'spec.rollout',
+    path: 'spec.rollout.mode: DownloadOnly',
+    used: "self.mode == 'DownloadOnly'",
+    cure: 'use windows.install: devices download before, and start the image when a window opens',
+  },
+
   segment(
     'spec.workloads[]',
     'namespaceSelector',

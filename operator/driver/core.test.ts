@@ -68,6 +68,104 @@ describe('an Install', () => {
   });
 });
 
+describe('a Stop', () => {
+  const stop = (fence: number) => planOf({ fence, wave: { action: 'Stop' } });
+
+  it('cancels who has not said Rebooting, and offers nobody anything', () => {
+    const site = new TestSite({ plan: (fence) => planOf({ fence, wave: { maxInFlight: 2 } }), devices: [{}, {}, {}, {}] });
+    for (let rounds = 0; rounds < 3; rounds++) site.round();
+    site.restart(stop);
+    expect(site.untilDone().counts).toMatchObject({ waiting: 0, inFlight: 0, confirmed: 0, matched: 4 });
+    expect(site.results().toSorted()).toEqual(['Cancelled', 'Cancelled', undefined, undefined]);
+    expect(site.devices.every(({ runs }) => runs === OLD)).toBe(true);
+  });
+
+  it('lets who is starting the image come to its end', () => {
+    const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{}, { end: 'RolledBack', code: 10 }] });
+    for (let rounds = 0; rounds < 5; rounds++) site.round();
+    site.restart(stop);
+    site.untilDone();
+    expect(site.results()).toEqual(['Confirmed', 'RolledBack']);
+  });
+
+  it('counts the same whenever it comes, and whenever its driver is killed', () => {
+    for (let before = 0; before < 12; before++) {
+      for (let kill = 0; kill < 8; kill++) {
+        const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{}, { end: 'RolledBack', code: 10 }] });
+        for (let rounds = 0; rounds < before; rounds++) site.round();
+        site.restart(stop);
+        for (let rounds = 0; rounds < kill; rounds++) site.round();
+        site.restart(stop);
+        site.untilDone();
+        for (const [at, device] of site.devices.entries()) {
+          const result = site.results()[at];
+          expect(result === 'Confirmed', `${before} ${kill} ${result}`).toBe(device.runs.digest === NEW.digest);
+          if (before > 0) expect(result).toBeDefined();
+        }
+      }
+    }
+  });
+});
+
+describe('a Revert', () => {
+  const revert = (fence: number) => planOf({ fence, wave: { action: 'Revert', perMinute: 1 } });
+
+  it('takes back who has confirmed, at the pace of the wave, and cancels the others', () => {
+    const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{}, {}, { end: 'RolledBack', code: 10 }] });
+    site.untilDone();
+    site.restart(revert);
+    const { counts } = site.untilDone();
+    expect(site.results()).toEqual(['Reverted', 'Reverted', 'RolledBack']);
+    expect(site.devices.every(({ runs }) => runs === OLD)).toBe(true);
+    expect(counts).toMatchObject({ confirmed: 0, rolledBack: 1, waiting: 0 });
+    const times = site.sent.filter(({ order }) => order.directive.action === 'Revert').map(({ at }) => at);
+    expect(Math.abs((times[1] ?? 0) - (times[0] ?? 0))).toBeGreaterThanOrEqual(MINUTE);
+    expect([...site.writes.values()].toSorted()).toEqual([1, 2, 2]);
+  });
+
+  it('goes on where the driver before was killed', () => {
+    for (let kill = 0; kill < 12; kill++) {
+      const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{}] });
+      site.untilDone();
+      site.restart(revert);
+      for (let rounds = 0; rounds < kill; rounds++) site.round();
+      site.restart(revert);
+      site.untilDone();
+      expect(site.results()).toEqual(['Reverted']);
+      expect([...site.writes.values()]).toEqual([2]);
+    }
+  });
+});
+
+describe('drivers of one wave', () => {
+  it('share its devices, each of which has exactly one, and its pace', () => {
+    const wave = { shards: 3, perMinute: 7, maxInFlight: 5 };
+    const devices = Array.from({ length: 40 }, () => ({}));
+    const sites = [0, 1, 2].map((shard) => new TestSite({ plan: (fence) => planOf({ fence, shard, wave }), devices }));
+    const ticks = sites.map((site) => site.round());
+    expect(ticks.reduce((sum, { counts }) => sum + (counts.matched ?? 0), 0)).toBe(40);
+    expect(ticks.reduce((sum, { publish }) => sum + publish.length, 0)).toBe(5);
+    expect(new Set(ticks.flatMap(({ publish }) => publish.map(({ uid }) => uid))).size).toBe(5);
+  });
+
+  it('take turns where the pace has less than one offer a minute for each', () => {
+    const wave = { shards: 3, perMinute: 1, maxInFlight: 30 };
+    const devices = Array.from({ length: 9 }, () => ({}));
+    const sites = [0, 1, 2].map((shard) => new TestSite({ plan: (fence) => planOf({ fence, shard, wave }), devices }));
+    const offers = Array.from({ length: 12 }, () => sites.reduce((sum, site) => sum + site.round(MINUTE).publish.length, 0));
+    expect(offers.every((count) => count <= 1)).toBe(true);
+    expect(offers.reduce((sum, count) => sum + count, 0)).toBe(9);
+  });
+
+  it('leave the work to the first where a budget cannot be shared', () => {
+    const wish = { wave: { shards: 2 }, rollout: { disruption: [{ groupBy: 'site', maxUnavailable: '1' }] } };
+    const devices = Array.from({ length: 6 }, () => ({}));
+    const [first, second] = [0, 1].map((shard) => new TestSite({ plan: (fence) => planOf({ fence, shard, ...wish }), devices }));
+    expect(first?.round().publish.length).toBe(1);
+    expect(second?.round()).toMatchObject({ publish: [], phase: 'Done', counts: { matched: 0 } });
+  });
+});
+
 describe('windows', () => {
   it('stages at any time and starts the image when the window opens', () => {
     const install = [{ cron: '0 18 * * *', duration: '2h', tz: 'UTC' }];

@@ -236,7 +236,7 @@ export class Core {
       row.sentAt = now;
       row.isKept = true;
       orders.push(orderOf(plan, row, row.open));
-      if (row.isRecorded) close(row);
+      if (row.place === 'Ended' && row.isRecorded) close(row);
     }
     return orders;
   }

@@ -70,7 +70,9 @@ export function directiveHeard(state: State, row: Row, directive: Directive, pro
   if (image === 'Foreign') return;
   // Its sequence is the time at which it was made.
   if (state.isFirstTime && image !== undefined) state.pace.add(Math.min(now, directive.seq), 1);
-  if (row.place === 'Ended' || (row.place === 'Waiting' && row.attempt > 0)) return;
+  // Who has ended waits at most to be taken back.
+  const hasEnded = row.facts.record?.releaseUid === state.plan.release.uid && row.facts.record.result !== undefined;
+  if (row.place === 'Ended' || (row.place === 'Waiting' && row.attempt > 0) || (hasEnded && directive.action !== 'Revert')) return;
   takeUp(state, row, directive, image, properties, now);
 }
 

@@ -9,6 +9,8 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
     grants: [{ action: 'publish', topic: 'dt/{segment}/{device}/x', until: '2026-12-01T00:00:00Z', reason: 'ticket 4711' }],
   }),
 
+  'FirmwareRelease spec.rollout.mode: DownloadOnly': release({ rollout: { waves: [{ name: 'all' }], mode: 'DownloadOnly' } }),
+
   'SegmentPolicy spec.workloads[].namespaceSelector': segment({
     workloads: [{ podSelector: { matchLabels: { app: 'x' } }, namespaceSelector: { matchLabels: { floor: '3' } } }],
   }),

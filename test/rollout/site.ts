@@ -11,7 +11,6 @@ import mqtt, { type MqttClient } from 'mqtt';
 import type { FirmwareRecord } from '../../operator/api/device.ts';
 import { type StandIn, startStandIn } from '../broker/stand-in.ts';
 import { makeServerCertificate } from '../harness/certificates.ts';
-import { waitFor } from '../harness/wait.ts';
 import { createDevice, type SimulatedDevice } from '../simulator/device.ts';
 import { type ConnectedDevice, connectedDevice } from '../simulator/firmware/connected.ts';
 import { memoryFlash } from '../simulator/firmware/flash.ts';
@@ -23,7 +22,9 @@ import { makeCa, signRequest } from './signing.ts';
 
 export const SITE = 'berlin';
 export const OPERATOR = 'hedgerow';
-const WAVE = 'fw-lab';
+export const WAVE = 'fw-lab';
+/** Of the only driver of the wave. */
+export const LEASE = 'hedgerow-rollout-wave-uid-0';
 const RELEASE_UID = 'release-uid';
 const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
 
@@ -46,7 +47,8 @@ export type RolloutSite = {
   old: Image;
   /** Everything that was published on topics of directives, in the order of an independent subscriber. */
   directives: Directive[];
-  startDriver(args?: readonly string[]): Driver;
+  /** `isOther`: with other roots than those of the site. */
+  startDriver(args?: readonly string[], isOther?: boolean): Driver;
   /** status.firmware.app of each Device. */
   records(): (FirmwareRecord | undefined)[];
   /** The entry of the driver in the wave. */
@@ -55,7 +57,8 @@ export type RolloutSite = {
   stop(): Promise<void>;
 };
 
-export async function startSite(natures: readonly Nature[], rollout: object = {}): Promise<RolloutSite> {
+/** `counter`: security counter of the new image; 4 is the one of the old. */
+export async function startSite(natures: readonly Nature[], rollout: object = {}, counter = 5): Promise<RolloutSite> {
   const dir = mkdtempSync(join(tmpdir(), 'hedgerow-rollout-'));
   const [mqttCa, directiveCa, server, trust] = [
     await makeCa('devices'),
@@ -65,7 +68,7 @@ export async function startSite(natures: readonly Nature[], rollout: object = {}
   ];
   const [old, good] = [
     trust.image({ version: '2.3.0', securityCounter: 4 }),
-    trust.image({ version: '2.4.0', securityCounter: 5, size: 200_000 }),
+    trust.image({ version: '2.4.0', securityCounter: counter, size: 200_000 }),
   ];
   const standIn = await startStandIn({ dir: join(dir, 'broker'), tls: { ca: mqttCa.pem, cert: server.certPem, key: server.keyPem } });
   await standIn.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules: '{allow, all}.\n' } });
@@ -123,14 +126,15 @@ export async function startSite(natures: readonly Nature[], rollout: object = {}
   writeFileSync(files.ca, server.caPem);
   const drivers: { child: ChildProcess; exited: Promise<number> }[] = [];
 
-  function startDriver(more: readonly string[] = []): Driver {
+  function startDriver(more: readonly string[] = [], isOther = false): Driver {
     const logFile = join(dir, `driver-${drivers.length}.log`);
     const out = openSync(logFile, 'a');
     const args = [
       ...['rollout', '--kubeconfig', files.kubeconfig, '--namespace', OPERATOR, '--wave', `${SITE}/${WAVE}`],
       ...['--broker-mqtt', `127.0.0.1:${standIn.mqttPort}`, '--broker-mqtt-ca-file', files.ca, '--mqtt-issuer', `Issuer/${OPERATOR}/mqtt`],
       ...['--directive-issuer', `Issuer/${OPERATOR}/directives`, '--artifacts-url', `https://127.0.0.1:${artifacts.port}`],
-      ...['--firmware-root', pinned, '--metrics-port', '0', ...more],
+      ...(isOther ? [] : ['--firmware-root', pinned]),
+      ...['--metrics-port', '0', ...more],
     ];
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', out, out] });
     const exited = new Promise<number>((resolve) =>
@@ -168,13 +172,6 @@ export async function startSite(natures: readonly Nature[], rollout: object = {}
     },
   };
 }
-
-/** Waits until the wave of the site is done, by the entry of its driver. */
-export const untilDone = (site: RolloutSite, timeoutMs = 120_000): Promise<Record<string, number>> =>
-  waitFor('the wave to be done', () => (site.shard()?.phase === 'Done' ? site.shard()?.counts : undefined), {
-    timeoutMs,
-    describe: () => JSON.stringify(site.shard()),
-  });
 
 function fill(api: FakeApi, { good, firstRoot, rollout }: { good: Image; firstRoot: Buffer; rollout: object }): void {
   const artifact = {
