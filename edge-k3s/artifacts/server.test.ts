@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
@@ -104,12 +105,20 @@ describe('who is let in', () => {
     expect({ status: answer.status, code: answer.body.toString().slice(0, 9) }).toEqual({ status: 403, code: 'HR-FW-403' });
   });
 
-  it('a device on the revocation list no more, also by a connection that is open, and its neighbour still', async () => {
+  it('a device on the revocation list no more, also by a connection that is open, though the list is old; its neighbour still', async () => {
     const [bad, good] = [await site.device('bad'), await site.device('good')];
-    expect((await site.get(path, { client: bad })).status).toBe(200);
+    const open = await connection(site, bad);
+    const status = async (): Promise<string> => {
+      open.socket.write(`HEAD /fw/sha256/${'0'.repeat(64)} HTTP/1.1\r\nHost: fw\r\n\r\n`);
+      const [head] = (await once(open.socket, 'data')) as [Buffer];
+      return head.toString().split('\r\n', 1)[0] ?? '';
+    };
+    expect(await status()).toBe('HTTP/1.1 404 Not Found');
     await writeFile(join(site.home, 'list.pem'), await site.ca.crl([bad], -1000));
     site.paths.crlFiles.push(join(site.home, 'list.pem'));
     await site.reread();
+    expect(await status()).toBe('HTTP/1.1 403 Forbidden');
+    open.socket.destroy();
     const refused = await site.get(path, { client: bad });
     expect({ status: refused.status, code: refused.body.toString().slice(0, 9) }).toEqual({ status: 403, code: 'HR-FW-404' });
     expect((await site.get(path, { client: good })).status).toBe(200);
