@@ -13,7 +13,7 @@ import { findToolchain, type Toolchain } from './toolchain.ts';
 
 const run = promisify(execFile);
 
-export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool' | 'estclient' | 'argocd' | 'sigstore';
+export type ProgramName = 'cp' | 'addons' | 'netpol' | 'helm' | 'podtool' | 'estclient' | 'argocd' | 'sigstore' | 'ociregistry';
 /** A compiled program and the files of its modules that go with it (charts, stages). */
 export type Program = { bin: string; assets: string };
 
@@ -66,6 +66,7 @@ const RECIPES: Record<ProgramName, Recipe> = {
     assets: [],
   },
   sigstore: { title: "Sigstore's signer", coldMinutes: 1, stamps: {}, assets: [] },
+  ociregistry: { title: 'an OCI registry (go-containerregistry 0.20.6)', coldMinutes: 1, stamps: {}, assets: [] },
   argocd: {
     title: 'Argo CD 3.2.0 (application-controller and repo-server)',
     coldMinutes: 3,
