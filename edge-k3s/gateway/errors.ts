@@ -25,6 +25,42 @@ export const ERRORS = {
     cause: 'the gateway is stopping',
     cure: 'send again when it runs',
   },
+  'HR-GW-201': {
+    title: 'EnvelopeMalformed',
+    cause:
+      'a message is not wrapped in {v, boot, seq, ts, m}: another version, a number that is no whole one from 1 on, or a field that none has',
+    cure: 'see docs/reference/edge-replay.md for what firmware has to send',
+  },
+  'HR-GW-202': {
+    title: 'Replayed',
+    cause: 'the sequence number of this start of the device was there before',
+    cure: 'nothing when the broker delivered a message again; otherwise somebody sends recorded messages: look at who connects as this device',
+  },
+  'HR-GW-203': {
+    title: 'TooLate',
+    cause: 'so many messages with higher numbers came first that nobody can say any more whether this one was there before',
+    cure: 'let the device send in order, or raise spec.payload.replay.window of the segment',
+  },
+  'HR-GW-204': {
+    title: 'BootReplaced',
+    cause: 'the device has started anew since: its boot counter was higher already',
+    cure: 'nothing for a message that was under way; otherwise let the firmware count its starts in memory that keeps them',
+  },
+  'HR-GW-205': {
+    title: 'ClockOff',
+    cause: "the time of the message is further from the gateway's than spec.payload.replay.maxSkew",
+    cure: 'set the clock of the device (or of the gateway); send what was stored with backfill: true',
+  },
+  'HR-GW-206': {
+    title: 'OutsideGap',
+    cause: 'the message says that it was stored, and is of a time at which the device was heard, or of the future',
+    cure: 'send with backfill: true only what was measured while nothing could be sent',
+  },
+  'HR-GW-207': {
+    title: 'TooManyDevices',
+    cause: 'as many devices are known as the gateway remembers; forgetting one would let its messages be sent again',
+    cure: 'give the gateway more, or delete Devices that are gone',
+  },
 } as const;
 
 export type GatewayCode = keyof typeof ERRORS;
