@@ -1,15 +1,28 @@
 // Intervention: what a person (or an automatic rule) does by hand and GitOps must not undo.
 import { type Static, Type } from 'typebox';
-import { conditions, label, observedGeneration, steps } from './fields.ts';
+import { conditions, label, objectName, observedGeneration, steps } from './fields.ts';
 import { digest } from './firmware-artifact.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
 import { INTERVENTIONS } from './resources.ts';
 import { choice, count, flag, object, rule, text, time } from './schema.ts';
 
-const target = object('What the action is done to, in this namespace.', {
-  kind: choice(['Device', 'SegmentPolicy', 'FirmwareRelease'], 'Device, SegmentPolicy (all its devices) or FirmwareRelease.'),
-  name: label('Name of the object. It need not exist yet: an intervention on a name holds as soon as such an object appears.'),
-});
+const target = object(
+  'What the action is done to, in this namespace.',
+  {
+    kind: choice(['Device', 'SegmentPolicy', 'FirmwareRelease'], 'Device, SegmentPolicy (all its devices) or FirmwareRelease.'),
+    name: objectName('Name of the object. It need not exist yet: an intervention on a name holds as soon as such an object appears.'),
+  },
+  {
+    rules: [
+      rule(
+        'HR-API-002',
+        "self.kind == 'FirmwareRelease' || (self.name.size() <= 62 && !self.name.contains('.'))",
+        'names of Devices and SegmentPolicies are RFC 1123 labels of at most 62 characters, without dots',
+        '.name',
+      ),
+    ],
+  },
+);
 
 const spec = object(
   'What is to be done. Immutable: the list of interventions is the first page of the audit.',

@@ -2,8 +2,8 @@
 import type { BadManifest } from './bad-manifest.ts';
 import { intervention, ledger, wave } from './manifests.ts';
 
-const LABEL =
-  'HR-API-002: names are RFC 1123 labels of at most 62 characters: a-z, 0-9 and -, starting and ending with a letter or digit; dots separate name and namespace in certificates and are not allowed here';
+const LABEL = 'HR-API-002: names of Devices and SegmentPolicies are RFC 1123 labels of at most 62 characters, without dots';
+const OBJECT_NAME = 'HR-API-015: this is the name of a Kubernetes object: a-z, 0-9, - and dots, starting and ending with a letter or digit';
 const OPERATOR = 'system:serviceaccount:hedgerow-system:hedgerow';
 
 export const BAD_INTERVENTIONS: readonly BadManifest[] = [
@@ -19,7 +19,13 @@ export const BAD_INTERVENTIONS: readonly BadManifest[] = [
     intervention({ target: { kind: 'Pod', name: 'x' } }),
     ['spec.target.kind: Unsupported value: "Pod": supported values: "Device", "SegmentPolicy", "FirmwareRelease"'],
   ],
-  ['a target that is a wildcard', intervention({ target: { kind: 'Device', name: '*' } }), [`spec.target.name: ${LABEL}`]],
+  ['a target that is a wildcard', intervention({ target: { kind: 'Device', name: '*' } }), [`spec.target.name: ${OBJECT_NAME}`]],
+  [
+    'a Device by a name that no Device has',
+    intervention({ target: { kind: 'Device', name: 'thermo-17.berlin' } }),
+    [`spec.target.name: ${LABEL}`],
+    'onlyServer',
+  ],
   ['no target', intervention({ target: undefined }), ['spec.target: Required value']],
   ['no reason', intervention({ reason: '' }), ['spec.reason: spec.reason in body should be at least 1 chars long']],
   [
