@@ -62,8 +62,20 @@ describe('while a directive is at work on a device', () => {
     hearing.hello(KEY, [says(2), says(2, 'radio')], undefined, T0);
     hearing.atWork(KEY, 'app', true, T0);
     expect(hearing.due(KEY, undefined, T0 + HOUR)).toMatchObject({ changed: ['radio'], againMs: 23 * HOUR });
+    expect(hearing.atWork(KEY, 'radio', false, T0 + HOUR)).toBe(false);
+    expect(hearing.atWork(KEY, 'app', false, T0 + HOUR)).toBe(true);
+    expect(hearing.due(KEY, { radio: running(2) }, T0 + HOUR)).toMatchObject({ changed: [], againMs: SETTLE_MS });
+    // Said again, it does not put the minute off.
+    expect(hearing.atWork(KEY, 'app', false, T0 + HOUR + 50_000)).toBe(false);
+    expect(hearing.due(KEY, { radio: running(2) }, T0 + HOUR + SETTLE_MS).changed).toEqual(['app']);
+  });
+
+  it('a driver that has written within the minute leaves nothing to write', () => {
+    hearing.hello(KEY, [says(2)], { app: running(1) }, T0);
+    hearing.atWork(KEY, 'app', true, T0);
     hearing.atWork(KEY, 'app', false, T0 + HOUR);
-    expect(hearing.due(KEY, { radio: running(2) }, T0 + HOUR).changed).toEqual(['app']);
+    expect(hearing.due(KEY, { app: { ...running(2), result: 'Confirmed' } }, T0 + HOUR + SETTLE_MS).changed).toEqual([]);
+    expect(hearing.size).toBe(0);
   });
 
   it('an end that a driver wrote since then is the end, whatever the device says', () => {

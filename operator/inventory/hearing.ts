@@ -18,8 +18,11 @@ type OfDevice = { heard: Map<string, Heard>; busyAt: Map<string, number> };
 export type Hearing = {
   /** A hello: all components of the device. Whether something of it is new. */
   hello(device: Key, components: readonly (Running & { component: string })[], records: Records | undefined, nowMs: number): boolean;
-  /** A state: whether a directive for this component is at work on the device, so that its driver writes the record. */
-  atWork(device: Key, component: string, isAtWork: boolean, nowMs: number): void;
+  /**
+   * A state: whether a directive for this component is at work on the device, so that its driver writes the record. When it has ended, the driver has a minute to do so.
+   * Gives whether there is something to look at then.
+   */
+  atWork(device: Key, component: string, isAtWork: boolean, nowMs: number): boolean;
   due(device: Key, records: Records | undefined, nowMs: number): Due;
   forget(device: Key): void;
   readonly size: number;
@@ -54,9 +57,12 @@ export function createHearing(settleMs = SETTLE_MS): Hearing {
     },
     atWork(device, component, isAtWork, nowMs) {
       const one = of(device);
+      const hasEnded = !isAtWork && one.busyAt.delete(component);
       if (isAtWork) one.busyAt.set(component, nowMs);
-      else one.busyAt.delete(component);
+      const heard = hasEnded ? one.heard.get(component) : undefined;
+      if (heard !== undefined) one.heard.set(component, { ...heard, sinceMs: nowMs });
       tidy(device, one);
+      return heard !== undefined;
     },
     due(device, records, nowMs) {
       const one = devices.get(device);

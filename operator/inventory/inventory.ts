@@ -101,7 +101,7 @@ export function createInventory(deps: InventoryDeps): Inventory {
     const read = readState(device, payload);
     if (!read.ok) return read.problem.code;
     const { component, state: said } = read.message;
-    hearing.atWork(key, component, AT_WORK.has(said), clock.now());
+    if (hearing.atWork(key, component, AT_WORK.has(said), clock.now())) controller.queue.add(key, { afterMs: settleMs });
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 // Interventions, and the operator's own records, that the API server refuses from a person.
 import type { BadManifest } from './bad-manifest.ts';
-import { intervention, ledger, wave } from './manifests.ts';
+import { DIGEST, intervention, ledger, wave } from './manifests.ts';
 
 const LABEL = 'HR-API-002: names of Devices and SegmentPolicies are RFC 1123 labels of at most 62 characters, without dots';
 const OBJECT_NAME = 'HR-API-015: this is the name of a Kubernetes object: a-z, 0-9, - and dots, starting and ending with a letter or digit';
@@ -46,6 +46,17 @@ export const BAD_INTERVENTIONS: readonly BadManifest[] = [
   [
     'in the name of somebody else',
     intervention({ requestedBy: 'alice@example.org' }),
+    ['HR-API-012: spec.requestedBy is alice@example.org but you are admin: set spec.requestedBy to admin'],
+    'onlyServer',
+  ],
+  [
+    'an approval in the name of somebody else: nobody approves a release of their own',
+    intervention({
+      target: { kind: 'FirmwareRelease', name: 'app-2-4-0' },
+      action: 'Approve',
+      approve: { wave: 'canary', digest: DIGEST, generation: 1 },
+      requestedBy: 'alice@example.org',
+    }),
     ['HR-API-012: spec.requestedBy is alice@example.org but you are admin: set spec.requestedBy to admin'],
     'onlyServer',
   ],
