@@ -62,7 +62,7 @@ export class Core {
       toSend: new Set<Row>(),
       toRecord: new Set<Row>(),
     };
-    this.#state = { plan, ...parts, image: imagesOf(plan), nonce: deps.nonce, isGathering: true, isFirstTime: true };
+    this.#state = { plan, ...parts, image: imagesOf(plan), nonce: deps.nonce, isGathering: true, isFirstTime: true, heldAt: undefined };
   }
 
   /** A Device as it stands in the cluster now; each of the site, those of other drivers too. */
@@ -70,6 +70,7 @@ export class Core {
     const { plan, sets } = this.#state;
     const { uid, name, namespace } = facts.candidate;
     this.#groups.set(facts);
+    this.#state.heldAt = undefined;
     const known = sets.rows.get(uid);
     if (!isOurs(plan, facts, known !== undefined && isOpen(known))) return void this.#forget(known);
     const row = known ?? newRow(deviceName(name, namespace), rankOf(plan.release.uid, uid), facts);
@@ -102,6 +103,8 @@ export class Core {
     const row = this.#byName.get(device);
     if (row === undefined) return;
     if (kind === 'directive') return void this.#directive(row, bytes, properties, now);
+    // One that was down is heard of.
+    if (row.place === 'Ended') this.#state.heldAt = undefined;
     const refusal = kind === 'state' ? stateHeard(this.#state, row, bytes, now) : helloHeard(this.#state, row, bytes, now);
     if (refusal !== undefined) this.#refused.set(refusal, (this.#refused.get(refusal) ?? 0) + 1);
     this.#state.sets.place(row);

@@ -26,6 +26,7 @@ export function settle(state: State, row: Row, now: number): void {
 
 /** Its time is over: it waits no longer, is away, took too long, or is lost. */
 export function late(state: State, row: Row, now: number): void {
+  state.heldAt = undefined;
   if (row.place === 'Waiting') state.queue.add(row);
   else if (row.place === 'Ended' && !row.isRecorded) state.toRecord.add(row);
   else if (row.place === 'Straggler') send(state, row, now);

@@ -1,6 +1,6 @@
 // What the next driver has to know, and may know by the broker alone.
 import { describe, expect, it } from 'vitest';
-import type { Hello, StateReport } from '../firmware/messages.ts';
+import type { Hello, StateReport } from '../firmware/firmware.ts';
 import { DEVICE, hello, NEW, state } from '../firmware/testing/messages.ts';
 import { Core, type Tick } from './core.ts';
 import type { Order } from './directives.ts';

@@ -24,6 +24,8 @@ export function offer(state: State, groups: Groups, now: number): number | undef
   const room = Math.min(left, share.maxInFlight - sets.busy.size);
   if (share.perMinute === 0) return earliest([nextMinute(now), ...(windowNext === undefined ? [] : [windowNext])]);
   if (room <= 0) return left <= 0 ? earliest([pace.freeAt(now), ...(windowNext === undefined ? [] : [windowNext])]) : windowNext;
+  const standing = `${sets.changes()} ${may.staged} ${may.fresh}`;
+  if (state.heldAt === standing) return windowNext;
   const ready = queue.take(groups.budgets.length > 0 ? sets.waiting.size : room, now, may);
   const byUid = new Map(ready.map((row) => [row.uid, row]));
   const { offer: chosen, held } = offersNow({
@@ -44,6 +46,7 @@ export function offer(state: State, groups: Groups, now: number): number | undef
   }
   for (const row of byUid.values()) queue.add(row);
   pace.add(now, chosen.length);
+  state.heldAt = held === 'Disruption' && chosen.length === 0 ? standing : undefined;
   const next = held === 'Pace' || (chosen.length === left && !queue.isEmpty(may)) ? pace.freeAt(now) : undefined;
   return earliest([next, windowNext].filter((at) => at !== undefined));
 }
@@ -51,7 +54,12 @@ export function offer(state: State, groups: Groups, now: number): number | undef
 function begin(state: State, row: Row, now: number): void {
   const { wave, policy } = state.plan;
   const image = wave.action === 'Revert' ? imageBack(row) : row.image;
-  if (image === undefined) return;
+  if (image === undefined) {
+    // Nothing of what was signed is for its hardware.
+    row.place = 'Out';
+    state.sets.place(row);
+    return;
+  }
   row.attempt = row.nextAttempt;
   if (row.since === 0) row.since = now;
   const brings = policy.install === undefined ? 'Install' : 'Stage';

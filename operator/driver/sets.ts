@@ -33,17 +33,24 @@ const ENDS: Partial<Record<Result, Name>> = {
 export function createSets() {
   const all = new Map<string, Row>();
   const sets = Object.fromEntries(NAMES.map((name) => [name, new Set<Row>()])) as Record<Name, Set<Row>>;
+  let changes = 0;
   return {
     /** After every change of a row. */
     place(row: Row): void {
       all.set(row.uid, row);
       const names = namesOf(row);
       for (const name of NAMES) {
-        if (names.includes(name)) sets[name].add(row);
+        const isIn = names.includes(name);
+        if (isIn === sets[name].has(row)) continue;
+        changes += 1;
+        if (isIn) sets[name].add(row);
         else sets[name].delete(row);
       }
     },
+    /** Rises whenever a device comes into a set or leaves one. */
+    changes: (): number => changes,
     remove(row: Row): void {
+      changes += 1;
       all.delete(row.uid);
       for (const name of NAMES) sets[name].delete(row);
     },

@@ -19,6 +19,8 @@ export type State = {
   toRecord: Set<Row>;
   /** The broker is giving what it keeps: nothing new is begun before that has come. */
   isGathering: boolean;
+  /** How things stood when a budget last kept everybody back who waits: as long as they stand so, nobody has to be asked. */
+  heldAt: string | undefined;
   /** And it is the first time: what there is was begun by drivers before this one. */
   isFirstTime: boolean;
 };
