@@ -1,5 +1,5 @@
 // What an answer of a device leads to: a next step, another try, or an end.
-import { type DeviceState, hasEnded, retryAt, spanMs, standingOf } from '../firmware/firmware.ts';
+import { type DeviceState, hasEnded, nextSeq, retryAt, spanMs, standingOf } from '../firmware/firmware.ts';
 import { openFor } from './directives.ts';
 import { ANSWER_MS, GRACE_MS } from './policy.ts';
 import { type Open, PHASES, type Phase, type Result, type Row } from './row.ts';
@@ -69,7 +69,7 @@ export function cancel(state: State, row: Row, now: number): void {
 }
 
 export const fresh = (state: State, row: Row, now: number) => ({
-  seq: Math.max(Math.floor(now), row.lastSeq + 1),
+  seq: nextSeq(now, row.lastSeq),
   nonce: state.nonce(),
   now,
 });

@@ -41,7 +41,7 @@ import {
   type Started as StartedPart,
   verdictAt as verdictPart,
 } from './progress.ts';
-import { FAULTS as faultsPart, topicsOf as topicsPart } from './protocol.ts';
+import { topicsOf as topicsPart } from './protocol.ts';
 import { keyFromPem, type PublicKey } from './public-key.ts';
 import { artifactOf as artifactPart, verifyRelease as verifyPart } from './release.ts';
 import { readHello as readHelloPart, readState as readStatePart } from './report.ts';
@@ -100,7 +100,6 @@ export const artifactFor = artifactForPart;
 export const provesRunning = provesPart;
 export const offersNow = offersPart;
 export const retryAt = retryPart;
-export const FAULTS = faultsPart;
 export const topicsOf = topicsPart;
 export const readHello = readHelloPart;
 export const readState = readStatePart;
