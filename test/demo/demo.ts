@@ -1,14 +1,17 @@
 // One run of the demo: set up, apply, play the scenes, sum up. Read `runDemo` from top to bottom.
 import { join } from 'node:path';
+import { type Prepared, prepareRollouts } from '../harness/firmware/rollouts.ts';
 import { toYaml } from '../harness/manifests.ts';
 import { type System, startSystem } from '../harness/system.ts';
 import { pause } from '../harness/wait.ts';
 import type { BrokerAddress } from '../simulator/device.ts';
+import { CAMERA_SITE } from './cameras.ts';
 import type { Cleanup } from './cleanup.ts';
 import { existingPlace } from './existing-cluster.ts';
 import { exploreLines } from './explore.ts';
 import { ATTACKER, createFleet, type Fleet, sampleNamespace } from './fleet.ts';
 import { kubectlOn, secretOf } from './kubectl.ts';
+import { openRollouts } from './open-rollouts.ts';
 import type { DemoOptions } from './options.ts';
 import { ownPlace, type Place } from './place.ts';
 import { PLAY } from './scenes/play.ts';
@@ -36,8 +39,9 @@ export async function runDemo(run: Run): Promise<0 | 1> {
     screen.paint.bold,
   );
   screen.line();
-  const { place, system } = await setUp(run);
-  const stage = await apply(run, place, system);
+  const world = await setUp(run);
+  const { place, system } = world;
+  const stage = await apply(run, world);
   screen.table((width, height) => paintTable(stage.fleet.rows(), screen.paint, width, height));
   const outcomes: Outcome[] = [];
   for (const [at, scene] of PLAY.entries()) {
@@ -51,8 +55,10 @@ export async function runDemo(run: Run): Promise<0 | 1> {
   return exitCodeOf(outcomes, PLAY.length);
 }
 
-async function setUp({ options, screen, steps, cleanup }: Run): Promise<{ place: Place; system: System }> {
-  const sites = [sampleNamespace()];
+type World = { place: Place; system: System; prepared: Prepared };
+
+async function setUp({ options, screen, steps, cleanup }: Run): Promise<World> {
+  const sites = [sampleNamespace(), CAMERA_SITE];
   const say = (line: string): void => screen.text(`            ${line.trim()}`, 12);
   steps.say(
     options.kubeconfig === undefined
@@ -64,21 +70,25 @@ async function setUp({ options, screen, steps, cleanup }: Run): Promise<{ place:
       ? await ownPlace({ name: options.name, namespace: sampleNamespace(), cleanup, say })
       : await existingPlace(options.kubeconfig, { name: options.name, sites, cleanup, say });
   for (const remark of place.remarks) screen.text(`            ${remark}`, 12);
+  const prepared = await prepareRollouts(place.access.dir, sites);
+  cleanup.add('registry', () => prepared.origin.close());
   let system: System | undefined;
   cleanup.add('operator and broker', async () => system?.stop());
   system = await startSystem({
     cluster: place.access,
-    sites,
-    operatorArgs: ['--metrics-host', '127.0.0.1', ...place.operatorArgs],
+    ...prepared.system,
+    operatorArgs: (broker) => ['--metrics-host', '127.0.0.1', ...place.operatorArgs, ...prepared.system.operatorArgs(broker)],
     say: (what) => steps.say(what),
   });
   steps.end();
   const log = join(place.access.dir, 'operator.log');
   void system.operator().exited.then((code) => screen.text(`the operator ended with ${code}; its log: ${log}`, 0, screen.paint.red));
-  return { place, system };
+  return { place, system, prepared };
 }
 
-async function apply({ screen, steps, cleanup }: Run, place: Place, system: System): Promise<Stage> {
+async function apply(run: Run, world: World): Promise<Stage> {
+  const { screen, steps, cleanup } = run;
+  const { place, system } = world;
   const namespace = sampleNamespace();
   const kubectl = kubectlOn(screen, place.access);
   const watch = await watchDevices(place.kubeconfig, namespace);
@@ -105,7 +115,10 @@ async function apply({ screen, steps, cleanup }: Run, place: Place, system: Syst
   for (const talker of fleet.talkers) talker.start();
   steps.end();
   const { status } = JSON.parse(await system.kubectl('auth', 'whoami', '-o', 'json')) as { status: { userInfo: { username: string } } };
-  return { namespace, user: status.userInfo.username, system, address, fleet, watch, kubectl, appliedAt };
+  const user = status.userInfo.username;
+  const table: Parameters<Screen['table']>[0] = (width, height) => paintTable(fleet.rows(), screen.paint, width, height);
+  const rollout = await openRollouts({ ...world, screen, steps, cleanup, kubectl, address, author: user, table });
+  return { namespace, user, system, address, fleet, watch, rollout, kubectl, appliedAt };
 }
 
 async function play({ screen }: Run, stage: Stage, scene: Scene, number: number): Promise<Outcome> {
@@ -114,6 +127,11 @@ async function play({ screen }: Run, stage: Stage, scene: Scene, number: number)
   screen.line();
   screen.text(`${String(number).padStart(2)}  ${scene.proof[0]?.toUpperCase()}${scene.proof.slice(1)}`, 4, paint.bold);
   screen.text(`    ${scene.attempt(stage)}`, 4);
+  outcome.leftOut = scene.unplayable?.(stage);
+  if (outcome.leftOut !== undefined) {
+    screen.text(`    Not played: ${outcome.leftOut}`, 4, paint.yellow);
+    return outcome;
+  }
   screen.doing(`scene ${number} of ${PLAY.length}`);
   try {
     outcome.figure = await scene.play(stage, (claim, isHeld, seen) => {
@@ -144,7 +162,13 @@ function explore({ options, screen }: Run, place: Place, system: System): void {
     kubeconfig: place.kubeconfig,
     binDir: place.binDir,
     namespace: sampleNamespace(),
-    logs: [join(dir, 'operator.log'), join(dir, 'broker', 'stand-in.log'), ...(place.binDir === undefined ? [] : [join(dir, 'logs')])],
+    cameras: CAMERA_SITE,
+    logs: [
+      join(dir, 'operator.log'),
+      join(dir, 'artifacts.log'),
+      join(dir, 'broker', 'stand-in.log'),
+      ...(place.binDir === undefined ? [] : [join(dir, 'logs')]),
+    ],
     nameFlag: options.name === 'demo' ? '' : `--name ${options.name} `,
     broker: { port: system.standIn().mqttPort, caFile: join(dir, 'broker', 'rest-ca.pem') },
   };

@@ -44,6 +44,7 @@ export async function existingPlace(
       helmTemplate: (chart, values, namespace) => helmTemplate(dir, chart, values, namespace),
       kubeconfigFor: ({ serviceAccount }) => tokenKubeconfig(kubectl, dir, serviceAccount),
     },
+    cluster: undefined,
     kubeconfig,
     server,
     binDir: undefined,

@@ -5,6 +5,7 @@ const kept: Kept = {
   kubeconfig: '/cache/demo.kubeconfig',
   binDir: '/cache/bin',
   namespace: 'berlin',
+  cameras: 'hamburg',
   logs: ['/cache/operator.log'],
   nameFlag: '',
   broker: { port: 28883, caFile: '/cache/ca.pem' },

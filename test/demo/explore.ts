@@ -5,6 +5,8 @@ export type Kept = {
   /** A folder with a kubectl that needs no settings, where the demo brought one along. */
   binDir: string | undefined;
   namespace: string;
+  /** The site whose cameras get firmware. */
+  cameras: string;
   logs: readonly string[];
   /** `--name NAME ` where it is not the usual one. */
   nameFlag: string;
@@ -21,6 +23,7 @@ export function exploreLines(kept: Kept): string[] {
     `  kubectl get segmentpolicies,interventions,networkpolicies -n ${kept.namespace}`,
     `  kubectl describe device thermo-17 -n ${kept.namespace}`,
     '  kubectl explain device.spec.identity',
+    `  kubectl get firmwarereleases,firmwarewaves -n ${kept.cameras} && kubectl get jobs -n hedgerow-system`,
     `  kubectl apply -f crds/samples/smart-office && kubectl wait --for=condition=Ready device --all -n ${kept.namespace}`,
     '',
     `  A device of your own: docs/guides/try-it.md. The broker stand-in is at localhost:${kept.broker.port} (MQTT over TLS 1.3), its CA in`,

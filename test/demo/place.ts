@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attachCluster, startCluster } from '../controlplane/cluster.ts';
+import { attachCluster, type Cluster, startCluster } from '../controlplane/cluster.ts';
 import type { Say } from '../controlplane/compile.ts';
 import { clusterDir } from '../controlplane/layout.ts';
 import type { ClusterAccess } from '../harness/system.ts';
@@ -10,6 +10,8 @@ import type { Cleanup } from './cleanup.ts';
 
 export type Place = {
   access: ClusterAccess;
+  /** Of our own, with identities at will; undefined for one that exists. */
+  cluster: Cluster | undefined;
   /** The administrator's; of a cluster of our own its namespace is the sample's. */
   kubeconfig: string;
   server: string;
@@ -34,7 +36,7 @@ export async function ownPlace({ name, namespace, cleanup, say }: OwnOptions): P
   const binDir = join(dir, 'bin');
   const kubeconfig = await withNamespace(cluster.adminKubeconfig, namespace, join(dir, 'demo.kubeconfig'));
   writeCommand(join(binDir, 'kubectl'), `exec '${cluster.kubectlCommand}' --kubeconfig="\${KUBECONFIG:-${kubeconfig}}" "$@"`);
-  return { access: cluster, kubeconfig, server: cluster.server, binDir, operatorArgs: [], remarks: [] };
+  return { access: cluster, cluster, kubeconfig, server: cluster.server, binDir, operatorArgs: [], remarks: [] };
 }
 
 /** So that people need not say -n all the time. */

@@ -13,6 +13,8 @@ describe('the exit code', () => {
     ['a scene was not played', [good], 2, 1],
     ['nothing was played', [], 0, 1],
     ['a scene checked nothing', [{ ...good, checks: [] }], 1, 1],
+    ['a scene cannot be played here', [good, { ...bad, checks: [], leftOut: 'no Job runs' }], 2, 0],
+    ['no scene can be played here', [{ ...good, checks: [], leftOut: 'no Job runs' }], 1, 1],
     ['a scene broke off after its checks', [{ ...good, broken: 'waited 30 s' }], 1, 1],
   ] as const)('%s', (_name, outcomes, scenes, code) => expect(exitCodeOf(outcomes as readonly Outcome[], scenes)).toBe(code));
 });
@@ -31,6 +33,12 @@ describe('the summary', () => {
 
   it('says how many were not played', () => {
     expect(summaryLines([good], 9, paint, 100).at(-1)).toBe('1 of 9 held, 8 not played');
+  });
+
+  it('says of what cannot be played here why, and counts it as nothing', () => {
+    const lines = summaryLines([good, { ...bad, checks: [], leftOut: 'no Job runs' }], 2, paint, 100);
+    expect(lines[1]).toMatch(/skip {5}2 {2}nothing is heard\s+no Job runs/);
+    expect(lines.at(-1)).toBe('1 of 2 held, 1 cannot be played here');
   });
 
   it('a broken scene says why', () => {

@@ -10,6 +10,8 @@ export type Outcome = {
   /** What the scene proves, in a few words. */
   proof: string;
   checks: Check[];
+  /** Why the scene cannot be played here: nothing is said about what it would prove. */
+  leftOut?: string | undefined;
   /** Why the scene could not be played to its end. */
   broken?: string;
   /** The one figure or answer that the summary shows. */
@@ -21,9 +23,11 @@ export function held(outcome: Outcome): boolean {
   return outcome.broken === undefined && outcome.checks.length > 0 && outcome.checks.every((check) => check.held);
 }
 
-/** 0 only when every scene of the play was played and held. */
+/** 0 only when every scene of the play was played and held, but for those that cannot be played here. */
 export function exitCodeOf(outcomes: readonly Outcome[], scenes: number): 0 | 1 {
-  return outcomes.length === scenes && outcomes.length > 0 && outcomes.every(held) ? 0 : 1;
+  return outcomes.length === scenes && outcomes.some(held) && outcomes.every((outcome) => held(outcome) || outcome.leftOut !== undefined)
+    ? 0
+    : 1;
 }
 
 export function checkLines(check: Check, paint: Paint, width: number): string[] {
@@ -37,7 +41,7 @@ export function summaryLines(outcomes: readonly Outcome[], scenes: number, paint
   const beside = outcomes.every((outcome) => longest + 17 + remark(outcome).length <= width);
   const lines = outcomes.flatMap((outcome) => {
     const ok = held(outcome);
-    const title = `   ${word(ok)}  ${String(outcome.number).padStart(2)}  ${outcome.proof}`;
+    const title = `   ${outcome.leftOut === undefined ? word(ok) : 'skip  '}  ${String(outcome.number).padStart(2)}  ${outcome.proof}`;
     const figure = remark(outcome);
     const [first = '', ...rest] = beside
       ? [`${title.padEnd(longest + 15)}  ${figure}`]
@@ -45,12 +49,14 @@ export function summaryLines(outcomes: readonly Outcome[], scenes: number, paint
     return [colourWord(first, ok, paint), ...rest];
   });
   const kept = outcomes.filter(held).length;
+  const leftOut = outcomes.filter((outcome) => outcome.leftOut !== undefined).length;
   const missing = scenes - outcomes.length;
-  const total = `${kept} of ${scenes} held${missing > 0 ? `, ${missing} not played` : ''}`;
+  const total = `${kept} of ${scenes} held${leftOut > 0 ? `, ${leftOut} cannot be played here` : ''}${missing > 0 ? `, ${missing} not played` : ''}`;
   return [...lines, '', exitCodeOf(outcomes, scenes) === 0 ? paint.bold(paint.green(total)) : paint.bold(paint.red(total))];
 }
 
 function remark(outcome: Outcome): string {
+  if (outcome.leftOut !== undefined) return outcome.leftOut;
   if (outcome.broken !== undefined) return outcome.broken;
   const failed = outcome.checks.filter((check) => !check.held);
   if (failed.length > 0) return failed.map(({ claim, seen }) => `${claim}: ${seen}`).join('; ');

@@ -33,7 +33,7 @@ export type SystemOptions = {
   cluster: ClusterAccess;
   /** Namespaces whose devices get a root of their own; the broker trusts all of them. */
   sites: readonly string[];
-  operatorArgs?: string[];
+  operatorArgs?: string[] | ((broker: StandIn) => string[]);
   startOperator?: boolean;
   /** The operator tries what the broker enforces; the first site's issuer signs its client. */
   probe?: boolean;
@@ -69,6 +69,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   writeFileSync(files.restCaFile, server.caPem);
   writeFileSync(files.apiKeyFile, `${standIn.apiKey.key}:${standIn.apiKey.secret}`, { mode: 0o600 });
 
+  const { operatorArgs = [] } = options;
+  const extraArgs = typeof operatorArgs === 'function' ? operatorArgs(standIn) : operatorArgs;
   const kubeconfig = await cluster.kubeconfigFor({ serviceAccount: `${OPERATOR_NAMESPACE}/${OPERATOR_ACCOUNT}` });
   let operator: OperatorProcess | undefined;
   const system: System = {
@@ -87,7 +89,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         broker: { restUrl: standIn.restUrl, ...files },
         defaultIssuer: 'Issuer/hedgerow-devices',
         logFile: join(cluster.dir, 'operator.log'),
-        extraArgs: [...(options.operatorArgs ?? []), ...(options.probe === true ? probeArgs(standIn, options.sites) : [])],
+        extraArgs: [...extraArgs, ...(options.probe === true ? probeArgs(standIn, options.sites) : [])],
       });
       return operator;
     },

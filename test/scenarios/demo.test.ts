@@ -8,12 +8,17 @@ import { runProcess } from '../controlplane/helm.ts';
 import { clusterDir } from '../controlplane/layout.ts';
 import { PLAY } from '../demo/scenes/play.ts';
 import { ROOT } from '../harness/manifests.ts';
+import { whyNoNodeAgent } from '../harness/node-agent.ts';
 import { waitFor } from '../harness/wait.ts';
 
 const NAME = `demo-${process.pid}`;
 const DIR = clusterDir(NAME);
-/** Far above the half minute that it takes: the bound is for a demo that hangs. */
-const WHOLE_MS = 240_000;
+/** Far above the minute that it takes: the bound is for a demo that hangs. */
+const WHOLE_MS = 420_000;
+/** Scenes that need pods to run as processes. */
+const CARRIED_OUT = whyNoNodeAgent() === undefined ? PLAY.length : PLAY.length - 2;
+const TOTAL = (played: number): string =>
+  `${played} of ${PLAY.length} held${played === PLAY.length ? '' : `, ${PLAY.length - played} cannot be played here`}`;
 /** The house's promise for Ctrl-C is seconds; each part has a grace of two, one after the other. */
 const END_MS = 30_000;
 
@@ -83,9 +88,9 @@ describe('npm run demo', () => {
     expect(code, text).toBe(0);
     const summary = text.slice(text.indexOf('What was proved'));
     const heldLines = summary.split('\n').filter((line) => line.startsWith('   held'));
-    expect(heldLines).toHaveLength(PLAY.length);
-    for (const [at, { proof }] of PLAY.entries()) expect(heldLines[at]).toContain(`${at + 1}  ${proof}`);
-    expect(summary).toContain(`${PLAY.length} of ${PLAY.length} held`);
+    expect(heldLines).toHaveLength(CARRIED_OUT);
+    for (const [at, { proof }] of PLAY.entries()) expect(summary).toContain(`${at + 1}  ${proof}`);
+    expect(summary).toContain(TOTAL(CARRIED_OUT));
     expect(text).not.toContain('FAILED');
     expect(text).toMatch(/its connection was closed: [\d.]+ m?s after kubectl apply was started/);
     expect(text).toMatch(/DEVICE +SEGMENT +READY/);
@@ -144,7 +149,8 @@ describe('npm run demo', () => {
     const demo = startDemo('--kubeconfig', cluster.adminKubeconfig);
     const code = await demo.exited;
     expect(code, demo.output()).toBe(0);
-    expect(demo.output()).toContain(`${PLAY.length} of ${PLAY.length} held`);
+    // No node of that cluster has an image of this checkout.
+    expect(demo.output()).toContain(TOTAL(PLAY.length - 2));
     await waitFor('what the demo made to be gone', async () => ((await inventory()) === before ? true : undefined), { timeoutMs: 60_000 });
     await nothingIsLeft();
 

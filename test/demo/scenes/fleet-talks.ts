@@ -21,7 +21,8 @@ export const fleetTalks: Scene = {
     });
     const clients = await system.standIn().clients();
     const expected = fleet.talkers.map(({ device }) => device.name).sort();
-    const seen = clients.map(({ clientid }) => clientid).sort();
+    // What begins with a dash are clients of the operator: no device has such a name.
+    const seen = clients.flatMap(({ clientid }) => (clientid.startsWith('-') ? [] : [clientid])).sort();
     check(
       'the broker knows each by the name in its certificate',
       String(seen) === String(expected),

@@ -4,6 +4,7 @@ import type { Answer } from '../../simulator/answer.ts';
 import type { BrokerAddress, SimulatedDevice } from '../../simulator/device.ts';
 import type { Fleet } from '../fleet.ts';
 import { patiently } from '../patience.ts';
+import type { RolloutStage } from '../rollout-stage.ts';
 import type { Talker } from '../talker.ts';
 import type { DeviceWatch } from '../watch.ts';
 
@@ -16,6 +17,7 @@ export type Stage = {
   address: BrokerAddress;
   fleet: Fleet;
   watch: DeviceWatch;
+  rollout: RolloutStage;
   /** kubectl as the administrator; shows the command first. A refusal is an answer. */
   kubectl(args: string[], manifest?: { yaml: string; about: string }): Promise<Ran>;
   /** When the fleet was applied, `performance.now()`. */
@@ -33,6 +35,8 @@ export type Scene = {
   proof: string;
   /** What is attempted, in a sentence or two. */
   attempt: (stage: Stage) => string;
+  /** Why it cannot be played here; undefined where it can. */
+  unplayable?: (stage: Stage) => string | undefined;
   /** Resolves to the figure for the summary. */
   play(stage: Stage, check: Checker): Promise<string>;
 };
