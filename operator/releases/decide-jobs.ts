@@ -15,7 +15,8 @@ export type JobWishes = {
 
 export function jobsWanted(steps: readonly StepSoFar[], jobs: readonly JobView[]): JobWishes {
   const waves = steps.flatMap((step) => step.waves);
-  const wanted = new Map(waves.filter((wave) => isAtWork(wave, steps, jobs)).map((wave) => [jobName(wave), wave]));
+  const atWork = waves.filter((wave) => isAtWork(wave, steps, jobs));
+  const wanted = new Map(atWork.filter((wave) => !atWork.some((other) => isLater(other, wave))).map((wave) => [jobName(wave), wave]));
   const there = new Map(jobs.map((job) => [job.name, job]));
   return {
     make: [...wanted].filter(([name]) => !there.has(name)).map(([, wave]) => wave),
@@ -29,6 +30,9 @@ export function jobsWanted(steps: readonly StepSoFar[], jobs: readonly JobView[]
     ),
   };
 }
+
+/** Two drivers of one site would take the fence from each other again and again: what goes back goes step by step, the latest first. */
+const isLater = (other: WaveView, wave: WaveView): boolean => other.namespace === wave.namespace && other.spec.step > wave.spec.step;
 
 function isAtWork(wave: WaveView, steps: readonly StepSoFar[], jobs: readonly JobView[]): boolean {
   return wave.spec.action === 'Install' ? !isDone(wave) && !isOvertaken(wave, steps) : !isBack(wave, jobs);
