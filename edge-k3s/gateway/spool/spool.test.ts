@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../../operator/runtime/clock.ts';
+import { emptyAggregate, include, mergePayloads, readAggregate, writeAggregate } from '../window/aggregate.ts';
 import { CLASSES, type Class } from './layout.ts';
 import type { Entry, Stored } from './record.ts';
 import type { Spool } from './spool.ts';
 import { memoryDisk } from './testing/disk.ts';
-import { account, coarsening, drain, entry, MINUTE_MS, open, START_MS, windowsIn } from './testing/world.ts';
+import { account, atOnce, coarsening, drain, entry, MINUTE_MS, open, START_MS, windowsIn } from './testing/world.ts';
 
 const MAX_BYTES = 256 * 1024;
 const appendAll = (spool: Spool, entries: readonly Entry[]): Promise<unknown> => Promise.all(entries.map((one) => spool.append(one)));
@@ -221,5 +222,24 @@ describe('the spool', () => {
     expect(new Set(wide).size).toBe(wide.length);
     const corrections = got.filter(({ revision }) => revision === 1).flatMap(({ payload }) => windowsIn(payload));
     expect(corrections.filter((one) => wide.includes(one))).toEqual([]);
+  });
+
+  it('merges aggregates of windows: every value of two days is in what leaves', async () => {
+    const disk = memoryDisk();
+    const { openSpool } = await import('./spool.ts');
+    const how = { ...coarsening, merge: mergePayloads };
+    const spool = await openSpool({ disk, maxBytes: MAX_BYTES, consumers: ['cloud'], clock: atOnce, random: () => 0.5, coarsening: how });
+    const minutes = 2 * 24 * 60;
+    const all = Array.from({ length: minutes }, (_, n) => {
+      const aggregate = emptyAggregate();
+      for (let at = 0; at < 4; at++) include(aggregate, n * 4 + at, Math.sin(n / 200) * 20);
+      const times = { fromMs: START_MS + n * MINUTE_MS, toMs: START_MS + (n + 1) * MINUTE_MS };
+      return entry('trend', n, { subject: 'room', ...times, payload: writeAggregate(aggregate) });
+    });
+    await fill(spool, all);
+    const got = await drain(spool);
+    expect(got.some(({ key }) => key.startsWith('wide/'))).toBe(true);
+    expect(got.reduce((sum, { payload }) => sum + readAggregate(payload).count, 0)).toBe(minutes * 4);
+    expect(disk.peak()).toBeLessThanOrEqual(MAX_BYTES);
   });
 });
