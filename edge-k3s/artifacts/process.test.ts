@@ -18,7 +18,12 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'hedgerow-artifacts-'));
 });
-afterAll(() => rm(home, { recursive: true, force: true }));
+let last: Awaited<ReturnType<typeof startArtifacts>> | undefined;
+afterAll(async () => {
+  // Where the test failed in between.
+  await last?.kill();
+  await rm(home, { recursive: true, force: true });
+});
 
 it('killed ten times while it downloads, it goes on each time and ends with the right file; at the end it stops by itself', async () => {
   const origin = await startOrigin();
@@ -60,6 +65,7 @@ it('killed ten times while it downloads, it goes on each time and ends with the 
   const begun: number[] = [];
   for (let kills = 0; kills < KILLS; kills++) {
     const server = await startArtifacts(options);
+    last = server;
     const before = await partial(file('cache'), pushed.hex);
     await waitFor(
       'bytes to come',
@@ -79,6 +85,7 @@ it('killed ten times while it downloads, it goes on each time and ends with the 
   expect(begun.filter((count) => count > 0)).toEqual(begun.filter((count) => count > 0).toSorted((a, b) => a - b));
 
   const server = await startArtifacts(options);
+  last = server;
   const answer = await waitFor('the file', async () => {
     const got = await ask(server.port);
     return got.status === 200 ? got : undefined;
