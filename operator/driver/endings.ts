@@ -1,6 +1,6 @@
 // What an answer of a device leads to: a next step, another try, or an end.
 import { type DeviceState, hasEnded, nextSeq, retryAt, spanMs, standingOf } from '../firmware/firmware.ts';
-import { openFor } from './directives.ts';
+import { openFor, renewed } from './directives.ts';
 import { ANSWER_MS, GRACE_MS } from './policy.ts';
 import { type Open, PHASES, type Phase, type Result, type Row } from './row.ts';
 import type { State } from './state.ts';
@@ -27,7 +27,8 @@ export function settle(state: State, row: Row, now: number): void {
 /** Its time is over: it waits no longer, is away, took too long, or is lost. */
 export function late(state: State, row: Row, now: number): void {
   state.heldAt = undefined;
-  if (row.place === 'Waiting') state.queue.add(row);
+  if (row.owesEcho && row.standing?.state === 'Offered') quoted(state, row, now);
+  else if (row.place === 'Waiting') state.queue.add(row);
   else if (row.place === 'Ended' && !row.isRecorded) state.toRecord.add(row);
   else if (row.place === 'Straggler') send(state, row, now);
   else if (row.place === 'Busy') {
@@ -35,6 +36,15 @@ export function late(state: State, row: Row, now: number): void {
     else tooLong(state, row, now);
   }
   state.sets.place(row);
+}
+
+/** The same directive with the nonce of the last hello. */
+function quoted(state: State, row: Row, now: number): void {
+  row.owesEcho = false;
+  if (row.open === undefined || row.place === 'Ended') return;
+  row.open = renewed(state.plan, row.open, row.heard?.nonce, now);
+  state.toSend.add(row);
+  state.alarms.set(row, now + ANSWER_MS);
 }
 
 /** Sends the open directive, and again before it runs out. */
@@ -50,7 +60,7 @@ export function open(state: State, row: Row, made: Open, now: number): void {
   row.lastSeq = made.of.seq;
   row.open = made;
   row.standing = standingOf(made.of);
-  Object.assign(row, { place: 'Busy', rebased: 0, hasAnswered: false, phase: 'Offered', phaseAt: now, openedAt: now });
+  Object.assign(row, { place: 'Busy', rebased: 0, owesEcho: false, hasAnswered: false, phase: 'Offered', phaseAt: now, openedAt: now });
   state.alarms.set(row, now + ANSWER_MS);
   state.toSend.add(row);
   state.sets.place(row);

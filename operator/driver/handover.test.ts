@@ -68,3 +68,23 @@ describe('a device whose power went between Rebooting and the restart', () => {
     expect(tick(60_000).record).toMatchObject([{ record: { result: 'Confirmed' } }]);
   });
 });
+
+describe('a device without a clock', () => {
+  it('gets the directive with the nonce of its last hello, at once the first time, and later as soon as it may', () => {
+    const core = new Core(planOf({ fence: 1 }), { nonce: () => 'a'.repeat(32), readDirective: () => undefined });
+    core.device({ candidate, record: undefined, bootKey: undefined }, START);
+    core.connected();
+    core.gathered(START);
+    const echoes = (at: number): (string | undefined)[] => core.tick(START + at).publish.map(({ directive }) => directive.echo);
+    const says = (nonce: string, boot: number, at: number): void =>
+      core.heard(`ota/v1/d/${DEVICE}/hello`, Buffer.from(JSON.stringify(hello({ nonce, boot, hasClock: false }))), {}, START + at);
+    expect(echoes(0)).toEqual([undefined]);
+    says('b'.repeat(32), 3, 500);
+    expect(echoes(600)).toEqual(['b'.repeat(32)]);
+    // It starts anew before the answer has come, and says so once.
+    says('c'.repeat(32), 3, 700);
+    says('d'.repeat(32), 4, 900);
+    core.tick(START + 1000);
+    expect(echoes(40_000)).toEqual(['d'.repeat(32)]);
+  });
+});

@@ -44,12 +44,21 @@ export function helloHeard(state: State, row: Row, bytes: Uint8Array, now: numbe
     now,
   );
   const refusal = hearsHello(state, row, hello, now);
-  if (row.open !== undefined && isOpen(row) && own.seq < row.open.of.seq && row.open.echo !== hello.nonce && now - row.sentAt >= AGAIN_MS) {
-    // It has not taken the directive: without a clock it cannot know how old it is, unless it quotes the hello of this boot.
-    row.open = renewed(state.plan, row.open, hello.nonce, now);
-    state.toSend.add(row);
-  }
+  if (row.open !== undefined && isOpen(row) && own.seq < row.open.of.seq && row.open.echo !== hello.nonce) quote(state, row, now);
   return refusal;
+}
+
+/** It has not taken the directive: without a clock it cannot know how old it is, unless it quotes the hello of this boot. It says so once, so it is answered, if later. */
+function quote(state: State, row: Row, now: number): void {
+  if (row.open === undefined) return;
+  const at = row.open.echo === undefined ? now : row.sentAt + AGAIN_MS;
+  if (at > now) {
+    row.owesEcho = true;
+    state.alarms.set(row, Math.min(at, row.dueAt ?? at));
+    return;
+  }
+  row.open = renewed(state.plan, row.open, row.heard?.nonce, now);
+  state.toSend.add(row);
 }
 
 /** A directive on the topic of a device, verified. `properties`: of the message, by nobody signed. */

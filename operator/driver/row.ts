@@ -71,6 +71,8 @@ export type Row = {
   since: number;
   /** How often it was asked again without a failure. */
   asks: number;
+  /** It was not answered the last time that it said hello. */
+  owesEcho: boolean;
   /** How often the boot beside its open directive was raised. */
   rebased: number;
   /** Not to be offered it before. */
@@ -114,7 +116,20 @@ export type Row = {
 
 export const newRow = (name: string, rank: number, facts: DeviceFacts): Row => ({
   uid: facts.candidate.uid,
-  ...{ name, rank, facts, image: undefined, place: 'Out', attempt: 0, nextAttempt: 1, since: 0, asks: 0, rebased: 0, notBefore: 0 },
+  ...{
+    name,
+    rank,
+    facts,
+    image: undefined,
+    place: 'Out',
+    attempt: 0,
+    nextAttempt: 1,
+    since: 0,
+    asks: 0,
+    rebased: 0,
+    owesEcho: false,
+    notBefore: 0,
+  },
   ...{ isStaged: false, hasAnswered: false, open: undefined, standing: undefined, under: undefined, phase: 'Offered', phaseAt: 0 },
   ...{ dueAt: undefined, alarmAt: undefined, lastSeq: 0, isKept: false, openedAt: 0, sentAt: 0, otherAt: 0, isQueued: false },
   ...{ heard: undefined, otherBoot: 0, held: undefined, before: undefined, end: undefined, isRecorded: false, hasStayed: false },
