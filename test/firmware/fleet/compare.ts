@@ -1,6 +1,7 @@
 // Whether two runs of the same devices came to the same ends.
 import type { FirmwareRecord } from '../../../operator/api/device.ts';
 import type { VirtualDevice } from './device.ts';
+import { isSilent } from './ends.ts';
 import type { Outcome } from './fleet.ts';
 import { FORGER } from './nature.ts';
 import { NEW } from './scene.ts';
@@ -13,7 +14,7 @@ import { NEW } from './scene.ts';
 function endOf(device: VirtualDevice, record: FirmwareRecord | undefined): string {
   const { result, code } = record ?? {};
   if (device.nature.plays === 'resets' || device.nature.name === FORGER) return device.nature.name;
-  if (result === undefined || result === 'TimedOut' || result === 'Lost') return 'nothing that counts';
+  if (result === undefined || isSilent(result)) return 'nothing that counts';
   return result === 'Rejected' || result === 'Failed' ? `${result} ${code}` : result;
 }
 

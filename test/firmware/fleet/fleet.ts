@@ -2,10 +2,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import type { FirmwareRecord } from '../../../operator/api/device.ts';
 import { type DirectiveSigner, readDirectiveSigner } from '../../../operator/firmware/directive-signer.ts';
-import type { Directive as Sent } from '../../../operator/firmware/messages.ts';
 import { directiveCa, directiveKey } from '../../harness/directive-certificates.ts';
-import { judge } from '../../simulator/firmware/directive.ts';
-import { type Directive, directiveOf } from '../../simulator/firmware/form.ts';
 import { createApi } from './api.ts';
 import { createBroker, type Kept } from './broker.ts';
 import { type Ground, VirtualDevice } from './device.ts';
@@ -13,7 +10,8 @@ import { createLedger, type Verdict } from './ledger.ts';
 import { natureOf } from './nature.ts';
 import { type Pilot, type Sky, startPilot } from './pilot.ts';
 import { between, seeded } from './random.ts';
-import { NEW, OLD, SITE, type Size, START } from './scene.ts';
+import { readerOf } from './reading.ts';
+import { NEW, nameOf, OLD, SITE, type Size, START } from './scene.ts';
 import { createWorld } from './world.ts';
 
 export type Run = {
@@ -85,7 +83,7 @@ export async function runFleet({ size, seed, trouble, hours, verifies, progress 
 function makeDevices(count: number, seed: number, ground: Ground): VirtualDevice[] {
   const keys = Array.from({ length: BOOT_KEYS }, () => generateKeyPairSync('ed25519'));
   return Array.from({ length: count }, (_, at) => {
-    const name = `device-${at}.${SITE}`;
+    const name = nameOf(at);
     return new VirtualDevice({
       name,
       nature: natureOf(at, seed),
@@ -98,8 +96,6 @@ function makeDevices(count: number, seed: number, ground: Ground): VirtualDevice
 }
 
 function groundOn(world: Sky['world'], broker: Sky['broker'], cas: X509Certificate[], verifies: number): Ground {
-  const epochs = new Map<string, number>();
-  let reads = 0;
   return {
     now: world.now,
     after: world.after,
@@ -107,25 +103,8 @@ function groundOn(world: Sky['world'], broker: Sky['broker'], cas: X509Certifica
     disconnect: broker.disconnect,
     publish: (device, topic, payload) => broker.publish(device, topic, payload),
     lie: ({ lie }) => lie?.({ digest: NEW.digest, securityCounter: NEW.securityCounter }),
-    read(device, bytes) {
-      reads += 1;
-      if (reads % verifies === 0) {
-        // The reference device's own judgement of the bytes; the order of directives is judged by the machine below it.
-        const judged = judge(bytes, { device: device.name, cas, now: undefined, nonce: '', floors: {} });
-        if (judged.verdict === 'dropped' && judged.why !== 'echo') return undefined;
-      }
-      return parsed(bytes, device.name, epochs);
-    },
+    read: readerOf(cas, verifies),
   };
-}
-
-function parsed(bytes: Uint8Array, name: string, epochs: Map<string, number>): { directive: Directive; epoch: number } | undefined {
-  const { payload, signatures } = JSON.parse(Buffer.from(bytes).toString()) as { payload: string; signatures: { x5c: string[] }[] };
-  const directive = directiveOf(JSON.parse(Buffer.from(payload, 'base64').toString()) as Sent);
-  const leaf = signatures[0]?.x5c[0] ?? '';
-  const epoch = epochs.get(leaf) ?? Math.floor(new X509Certificate(Buffer.from(leaf, 'base64')).validFromDate.getTime() / 1000);
-  epochs.set(leaf, epoch);
-  return directive === undefined || directive.aud !== name ? undefined : { directive, epoch };
 }
 
 /** Each driver that starts has a newer certificate than those before it. */

@@ -75,5 +75,7 @@ export function factsFor(device: string, bootKey?: KeyObject, record?: FirmwareR
 }
 
 export const uidOf = (device: string): string => `uid-${device}`;
+/** On the wire. */
+export const nameOf = (at: number): string => `device-${at}.${SITE}`;
 /** Of the name on the wire. */
 export const deviceOf = (name: string): string => name.slice(0, name.indexOf('.'));
