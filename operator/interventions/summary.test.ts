@@ -66,7 +66,6 @@ describe('whether an Intervention is applied', () => {
       ['False', 'Expired'],
     ],
     ['a Revoke past its end still holds', { expires: '2026-11-24T11:59:59Z' }, sight(condition('Revoked', 'True')), ['True', 'Revoked']],
-    ['what nothing honours yet is refused', { action: 'Pause' }, sight(), ['False', 'NotSupportedYet']],
     ['so is a target that is no Device', { target: { kind: 'SegmentPolicy', name: 'office' } }, sight(), ['False', 'NotSupportedYet']],
   ])('%s', (_name, change, device, expected) => {
     expect(applied({ ...view, ...change }, device)).toEqual(expected);

@@ -2,20 +2,25 @@
 import type { FirmwareReleaseSpec } from '../api/firmware-release.ts';
 import { DEFAULT_PACE, rateOf } from '../firmware/firmware.ts';
 
-/** `share`: devices of the step there. */
-export type SiteShare = { site: string; share: number };
+/** `share`: devices of the step there. `has`: what it was given before. */
+export type SiteShare = { site: string; share: number; has: SitePace | undefined };
 export type SitePace = { perMinute: number; maxInFlight: number };
 
 /**
  * What each site may do so that all together never exceed what the release may: by their devices, largest remainder. A site for which nothing is left is not in the answer:
- * it waits until another is done.
+ * it waits until another is done. As long as what they have is what the release may, it stays: a wave is not written again for every device.
  */
 export function paceOf(
   pace: FirmwareReleaseSpec['rollout']['pace'] = DEFAULT_PACE,
   confirmed: number,
   sites: readonly SiteShare[],
 ): Map<string, SitePace> {
-  const perMinute = split(rateOf(pace, confirmed), sites);
+  const rate = rateOf(pace, confirmed);
+  if (isSplit(rate, ({ perMinute }) => perMinute, sites) && isSplit(pace.maxInFlight, ({ maxInFlight }) => maxInFlight, sites))
+    return new Map(
+      sites.flatMap(({ site, has }) => (has === undefined ? [] : [[site, { perMinute: has.perMinute, maxInFlight: has.maxInFlight }]])),
+    );
+  const perMinute = split(rate, sites);
   const room = split(pace.maxInFlight, sites);
   return new Map(
     sites.flatMap(({ site }): [string, SitePace][] => {
@@ -25,8 +30,11 @@ export function paceOf(
   );
 }
 
+const isSplit = (total: number, part: (has: SitePace) => number, sites: readonly SiteShare[]): boolean =>
+  sites.every(({ has }) => has !== undefined) && sites.reduce((sum, { has }) => sum + (has === undefined ? 0 : part(has)), 0) === total;
+
 /** One for each of the first sites, the rest by share: a site of three devices beside one of 100,000 must not stand still. */
-function split(total: number, sites: readonly SiteShare[]): Map<string, number> {
+function split(total: number, sites: readonly Pick<SiteShare, 'site' | 'share'>[]): Map<string, number> {
   const order = [...sites].sort((a, b) => b.share - a.share || (a.site < b.site ? -1 : 1)).slice(0, total);
   const all = order.reduce((sum, { share }) => sum + share, 0);
   const rest = total - order.length;

@@ -31,8 +31,8 @@ export function wavesWanted(release: ReleaseName, situation: Situation, decision
   const waves = steps.flatMap((step) => step.waves);
   const working = waves.filter((wave) => !isDone(wave) && !isOvertaken(wave, steps));
   const shares = [
-    ...working.map((wave) => ({ site: wave.key, share: wave.status?.counts?.matched ?? 1 })),
-    ...fresh.map((one) => ({ site: freshKey(one), share: one.share })),
+    ...working.map((wave) => ({ site: wave.key, share: wave.status?.counts?.matched ?? wave.spec.maxInFlight, has: wave.spec })),
+    ...fresh.map((one) => ({ site: freshKey(one), share: one.share, has: undefined })),
   ];
   const pace = paceOf(situation.spec.rollout.pace, totalOf(steps).confirmed, shares);
   const going = waves.flatMap((wave): WaveWish[] => {

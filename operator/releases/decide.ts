@@ -1,6 +1,7 @@
 // What a release does now: from its manifest, its waves, the plan and what people asked for. Asked again after a crash it answers the same. Pure.
 import type { FirmwareReleaseSpec } from '../api/firmware-release.ts';
 import { type Approval, type Next, nextOf, type ReleaseState, type WavePlan } from '../firmware/firmware.ts';
+import type { InTheWay } from './decide-rivals.ts';
 import { type StepAhead, type StepSoFar, startedOf, stepsAhead } from './decide-steps.ts';
 import type { WaveView } from './view.ts';
 
@@ -22,15 +23,15 @@ export type Situation = {
   plan: WavePlan;
   asked: Asked;
   canGoBack: boolean;
-  /** Why it must not begin: another release, or one that it needs. */
-  waitsFor: string | undefined;
+  /** What stands in the way of another step: another release. `joining`: of devices that joined when it was done. */
+  inTheWay(joining: boolean): InTheWay | undefined;
   now: number;
 };
 
 type Action = WaveView['spec']['action'];
 
 export type Decision = {
-  next: Next | { do: 'Wait'; reason: string };
+  next: Next | { do: 'Wait'; reason: string; isReject: boolean };
   ahead: readonly StepAhead[];
   /** What the waves are told from now on; never less strict than what they were told. */
   actionOf(wave: WaveView): Action;
@@ -39,19 +40,27 @@ export type Decision = {
 };
 
 export function decide(situation: Situation): Decision {
-  const { spec, steps, plan, now, waitsFor } = situation;
+  const { spec, steps, plan, now } = situation;
   const { uid } = situation;
   const release = { uid, component: spec.component, isDynamic: spec.membership !== 'Snapshot' };
   const waves = spec.rollout.waves.map(({ name }) => name);
   const ahead = stepsAhead({ plan, release, waves }, steps, now);
-  const next = nextOf(stateOf(situation, ahead), now);
-  const isWaiting = waitsFor !== undefined && (next.do === 'Start' || (next.do === 'Complete' && steps.length === 0));
+  const next = nextUnless(situation, ahead, nextOf(stateOf(situation, ahead), now));
   return {
-    next: isWaiting ? { do: 'Wait', reason: waitsFor } : next,
+    next,
     ahead,
     actionOf: (wave) => stricter(wave.spec.action, wantedOf(next, wave)),
     isSuspended: next.do === 'Verify' || (next.do === 'Hold' && (next.why === 'Paused' || next.why === 'Gate')),
   };
+}
+
+/** A release that has begun goes on; one that is done and would only take who joined stays done. */
+function nextUnless({ steps, inTheWay }: Situation, [first]: readonly StepAhead[], next: Next): Decision['next'] {
+  const joining = steps.length > 0 && first?.at === undefined;
+  if (next.do !== 'Start' || (steps.length > 0 && !joining)) return next;
+  const found = inTheWay(joining);
+  if (found === undefined) return next;
+  return joining ? { do: 'Complete' } : { do: 'Wait', reason: found.what, isReject: found.isReject };
 }
 
 export function stateOf(
@@ -71,7 +80,7 @@ export function stateOf(
 }
 
 /** A wave that is to go back goes back; one that has anybody who could still boot the image is stopped; one that is settled is left alone. */
-function wantedOf(next: Next, wave: WaveView): Action {
+function wantedOf(next: Decision['next'], wave: WaveView): Action {
   if (next.do === 'Hold' && next.why === 'NoWayBack') return isSettled(wave) ? 'Install' : 'Stop';
   if (next.do !== 'Revert') return 'Install';
   const goesBack = next.which === 'RevertAll' || (next.which === 'RevertWave' && next.wave === wave.spec.wave);

@@ -16,7 +16,7 @@ export type PlannerDeps = { client: Pick<KubeClient, 'get'>; candidates: () => I
 type ReleaseOfPlan = { uid: string; namespace: string; generation: number; spec: FirmwareReleaseSpec };
 
 export function createPlanner({ client, candidates }: PlannerDeps) {
-  const plans = new Map<string, { plan: WavePlan; madeAt: number; generation: number; isOutdated: boolean }>();
+  const plans = new Map<string, { plan: WavePlan; madeAt: number; generation: number; isOutdated: boolean; isFleet: boolean }>();
 
   return {
     /** At most `maxAgeMs` old, 0: of this moment. */
@@ -28,9 +28,11 @@ export function createPlanner({ client, candidates }: PlannerDeps) {
       const isFleet = namespace?.metadata.labels?.[FLEET_LABEL] === 'true';
       const devices = [...candidates()].filter((device) => isFleet || device.namespace === release.namespace);
       const plan = planWaves(release, devices);
-      plans.set(release.uid, { plan, madeAt: now, generation: release.generation, isOutdated: false });
+      plans.set(release.uid, { plan, madeAt: now, generation: release.generation, isOutdated: false, isFleet });
       return plan;
     },
+    /** Whether it is for the Devices of all namespaces, by its last plan. */
+    isFleet: (uid: string): boolean => plans.get(uid)?.isFleet === true,
     outdated(): void {
       for (const known of plans.values()) known.isOutdated = true;
     },

@@ -36,7 +36,7 @@ export function conditionsOf(
     if (what !== undefined)
       conditions = setCondition(
         conditions,
-        { type, ...what, message: what.message.slice(0, 1024), observedGeneration: generation },
+        { type, ...what, message: what.message.slice(0, 512), observedGeneration: generation },
         iso(now),
       );
   return [...conditions];
@@ -93,6 +93,7 @@ function stalledOf({ trouble, decision: { next }, release, situation }: Seen, ph
     return yes(reasonOf('HR-FW-209'), explain('HR-FW-209', 'reason' in next ? next.reason : ''));
   if (phase === 'Failed' || phase === 'RolledBack') return yes(phase, sentenceOf({ decision: { next } }, phase));
   if (!trust.ok) return yes(trust.reason, trust.message);
+  if (next.do === 'Wait' && next.isReject) return yes(reasonOf('HR-FW-208'), explain('HR-FW-208', next.reason));
   if (next.do === 'Complete' && situation.steps.length === 0)
     return yes(reasonOf('HR-FW-204'), explain('HR-FW-204', `no Device takes ${release.name}`));
   return undefined;

@@ -26,6 +26,8 @@ export type Phase = NonNullable<FirmwareReleaseStatus['phase']>;
 
 const MAX_SAMPLES = 50;
 const MAX_WAVES = 16;
+/** Of a status, with a margin to 8 KiB. */
+const MAX_BYTES = 8000;
 
 export function releaseStatus(seen: Seen): FirmwareReleaseStatus {
   const { release, situation, decision, belief } = seen;
@@ -33,8 +35,7 @@ export function releaseStatus(seen: Seen): FirmwareReleaseStatus {
   const counts = countsOf(steps, plan);
   const phase = phaseOf(seen);
   const last = steps.at(-1);
-  const samples = samplesOf(steps);
-  return {
+  const status: FirmwareReleaseStatus = {
     observedGeneration: release.generation,
     phase,
     ...(last === undefined ? {} : { currentWave: last.wave }),
@@ -43,7 +44,6 @@ export function releaseStatus(seen: Seen): FirmwareReleaseStatus {
     ...estimateOf(counts),
     waves: wavesOf(situation, decision),
     clusters: sitesOf(steps, plan),
-    ...(samples.length === 0 ? {} : { failureSamples: samples }),
     rollback: wayBack(release, situation),
     conditions: conditionsOf(
       release.status?.conditions ?? [],
@@ -52,6 +52,7 @@ export function releaseStatus(seen: Seen): FirmwareReleaseStatus {
       now,
     ),
   };
+  return withSamples(status, samplesOf(steps));
 }
 
 /** Without a root of trust there is nothing to say but this. */
@@ -161,7 +162,10 @@ function wavesOf(situation: Situation, decision: Decision): WaveEntry[] {
       counts: shortOf(counts),
       startedAt: iso(Math.min(...own.map(({ startedAt }) => startedAt))),
       ...(isCurrent && decision.next.do === 'Soak' ? { soakUntil: iso(decision.next.until) } : {}),
-      gate: { result: RESULTS[verdict.result], reason: verdict.reason.slice(0, 1024) },
+      gate: {
+        result: RESULTS[verdict.result],
+        ...(isCurrent || verdict.result === 'Fail' ? { reason: verdict.reason.slice(0, 512) } : {}),
+      },
       ...(approval === undefined ? {} : { approvedBy: approval.by, approvedDigest: approval.digest }),
     };
   });
@@ -181,13 +185,24 @@ function currentPhase({ next }: Decision, isOpen: boolean): string {
 /** Sixteen waves have to fit beside all the rest into 8 KiB. */
 function shortOf(counts: Counts): NonNullable<WaveEntry['counts']> {
   const { waiting, inFlight, confirmed, unproven, failed, rolledBack, timedOut, lost, straggler } = counts;
-  return { waiting, inFlight, confirmed, unproven, failed, rolledBack, timedOut, lost, straggler };
+  const told = { waiting, inFlight, unproven, failed, rolledBack, timedOut, lost, straggler };
+  return { confirmed, ...Object.fromEntries(Object.entries(told).filter(([, count]) => count > 0)) };
 }
 
 function sitesOf(steps: readonly StepSoFar[], plan: WavePlan): NonNullable<FirmwareReleaseStatus['clusters']> {
   const planned = plan.steps.flatMap(({ devices }) => devices.map(({ namespace }) => namespace));
   const total = new Set([...planned, ...steps.flatMap(({ waves }) => waves.map(({ namespace }) => namespace))]).size;
   return { total, ready: total, unreachable: 0 };
+}
+
+/** As many as there is room for: a status is read by everybody who looks at the release. */
+function withSamples(status: FirmwareReleaseStatus, samples: NonNullable<FirmwareReleaseStatus['failureSamples']>): FirmwareReleaseStatus {
+  let room = MAX_BYTES - Buffer.byteLength(JSON.stringify(status));
+  const some = samples.filter((sample) => {
+    room -= Buffer.byteLength(JSON.stringify(sample)) + 1;
+    return room > 0;
+  });
+  return some.length === 0 ? status : { ...status, failureSamples: some };
 }
 
 /** The newest, some of each site. */

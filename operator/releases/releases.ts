@@ -17,6 +17,7 @@ import type { Random } from '../runtime/random.ts';
 import { type Acts, removeAll, writeCatalog, writeJobs, writeWaves } from './acts.ts';
 import { type Asked as AskedOf, type Decision, decide, type Situation } from './decide.ts';
 import { failureOf, jobsWanted } from './decide-jobs.ts';
+import { type Rival, rivalOf } from './decide-rivals.ts';
 import { stepsSoFar } from './decide-steps.ts';
 import { wavesWanted } from './decide-waves.ts';
 import { newsOf } from './news.ts';
@@ -70,7 +71,8 @@ export type Releases = {
   controller: Controller;
 };
 
-const CONCURRENCY = 2;
+/** One at a time: of two releases for the same devices each sees what became of the other. */
+const CONCURRENCY = 1;
 /** Roots expire, trust policies change, devices join: nothing tells of these. */
 const LOOK_AGAIN_MS = 60_000;
 /** Many devices that come at once are one change. */
@@ -106,6 +108,8 @@ export function createReleases(deps: ReleasesDeps): Releases {
     },
   });
   const jobsOf = (own: readonly WaveView[]): JobView[] => own.flatMap(({ uid }) => jobs.store.by('wave', uid));
+  /** Began in this process, before the watch could show its waves. */
+  const begun = new Set<string>();
   /** Of releases that went while this process ran: what is left of them is not told by a wave alone. */
   const gone = new Map<Key, Set<string>>();
   deps.releases.subscribe(({ key, before, after }) => {
@@ -130,14 +134,15 @@ export function createReleases(deps: ReleasesDeps): Releases {
     if (verdict.ok) await trust.catalog(release, verdict, () => writeCatalog(acts, release, verdict, ctx.signal));
     const wishes = wavesWanted(release, situation, decision);
     const changes = wishes.ok ? await writeWaves(acts, wishes.value, own, written.waves, ctx.signal) : 0;
+    if (decision.next.do === 'Start' && changes > 0) begun.add(release.uid);
     // What was just written comes back by the watch, and is gone on with then.
     const isNews = changes > 0;
-    if (!isNews) await writeJobs(acts, jobsWanted(situation.steps, jobsOf(own)), settings, ctx.signal);
-
     const refusal = wishes.ok ? undefined : { reason: reasonOfFirmware(wishes.problem), message: explainFirmware(wishes.problem) };
     const seen: Seen = { release, situation, decision, belief, jobs: jobsOf(own), trouble: trouble ?? refusal };
     const soaks = decision.next.do === 'Soak';
     const waits = isNews ? [] : await Promise.all(own.map((wave) => statuses.wave(wave, waveStatus(wave, seen, soaks), ctx.signal)));
+    // After its status: a driver that finds its wave at an end does nothing.
+    if (!isNews) await writeJobs(acts, jobsWanted(situation.steps, jobsOf(own)), settings, ctx.signal);
     const next = releaseStatus(seen);
     waits.push(await statuses.release(release, next, ctx.signal));
     announce(release, next);
@@ -152,15 +157,21 @@ export function createReleases(deps: ReleasesDeps): Releases {
       const { uid, generation, spec } = release;
       const canGoBack = wayBack(release, { plan, steps, uid }).possible;
       const asked = deps.asked(release.namespace, release.name);
-      const situation = {
-        ...{ uid, generation, spec, manifestDigest, steps, plan, asked, canGoBack },
-        waitsFor: undefined,
-        now: clock.now(),
-      };
+      const devices = plan.steps.flatMap((step) => step.devices);
+      const inTheWay = (joining: boolean) => rivalOf(release, rivals(), devices, joining);
+      const situation = { ...{ uid, generation, spec, manifestDigest, steps, plan, asked, canGoBack, inTheWay }, now: clock.now() };
       return { situation, decision: decide(situation) };
     };
     const first = await by();
     return first.decision.next.do === 'Start' ? by(0) : first;
+  }
+
+  function rivals(): Rival[] {
+    return Array.from(store.values(), (release) => {
+      const own = waves.store.by('release', release.key).filter(({ spec }) => spec.release.uid === release.uid);
+      const sites = planner.isFleet(release.uid) ? 'all' : new Set([release.namespace, ...own.map(({ namespace: site }) => site)]);
+      return { release, sites, hasBegun: own.length > 0 || begun.has(release.uid) };
+    });
   }
 
   /** Of a release that is gone, or had the name before: nothing more is offered, and nothing stays behind. */
@@ -170,6 +181,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
       const left = all.filter(({ spec }) => spec.release.uid === other);
       await removeAll(acts, { uid: other, waves: left, jobs: jobsOf(left) }, signal);
       for (const part of [planner, trust, statuses]) part.forget(other);
+      begun.delete(other);
     }
     gone.delete(key);
   }
