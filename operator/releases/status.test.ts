@@ -111,25 +111,19 @@ describe('the status of a release', () => {
     }));
     const spec = specOf(names, {}, { gates: { success: { ratio: '98%', of: 'Reached', minSample: 100, confidence: '95%' } } });
     const devices = Array.from({ length: 100_000 }, (_, at) => deviceOf(at, { namespace: `site-${at % 200}` }));
-    let waves: WaveView[] = [];
-    for (let step = 0; step < 16; step++) {
-      const counts = { matched: 33_000, confirmed: 33_000, failed: 100, rolledBack: 10, reached: 33_110, unproven: 33_000 };
-      const made = started(
-        situationOf(spec, devices.slice(0, 2000), {
-          steps: stepsOf(waves),
-          now: NOW + step,
-        }),
-      );
-      waves = made.map((wave) => {
-        if (wave.status !== undefined) return wave;
-        const { status, ...rest } = counted(wave, counts, { endedAt: NOW + step * 7_200_000 });
-        const sample = { device: `${'d'.repeat(62)}`, code: '10', time: '2026-11-26T12:00:00Z' };
-        return {
-          ...rest,
-          status: { ...status, shards: status?.shards?.map((shard) => ({ ...shard, failureSamples: Array(20).fill(sample) })) },
-        } as WaveView;
-      });
-    }
+    const counts = { matched: 33_000, confirmed: 33_000, failed: 100, rolledBack: 10, timedOut: 1, reached: 33_111, unproven: 33_000 };
+    const sample = { device: 'd'.repeat(62), code: '10', time: '2026-11-26T12:00:00Z' };
+    const [one] = started(situationOf(spec, devices.slice(0, 2000))) as [WaveView];
+    const waves = names.flatMap(({ name }, step) =>
+      Array.from({ length: 200 }, (_, site): WaveView => {
+        const wave = counted(
+          { ...one, key: `site-${site}/${step}`, namespace: `site-${site}`, spec: { ...one.spec, wave: name, step } },
+          counts,
+        );
+        const shards = wave.status?.shards?.map((shard) => ({ ...shard, failureSamples: Array.from({ length: 20 }, () => sample) })) ?? [];
+        return { ...wave, status: { ...wave.status, shards } };
+      }),
+    );
     const situation = { ...situationOf(spec, devices, { steps: stepsOf(waves) }), plan: planWaves({ uid: UID, spec }, devices) };
     const status = releaseStatus(seenOf(situation));
     expect(status.waves).toHaveLength(16);
