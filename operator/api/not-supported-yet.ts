@@ -76,7 +76,7 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
     'has(self.perSiteBandwidth)',
     'remove it; spread downloads by distribution.jitter and rollout.pace',
   ),
-  release('spec.rollout', 'mode: DownloadOnly', "self.mode == 'DownloadOnly'", 'use mode: Normal with windows.install'),
+  release('spec.rollout', 'mode: Soft', "self.mode == 'Soft'", 'use mode: Normal'),
   release(
     'spec',
     'conflict: Supersede',
