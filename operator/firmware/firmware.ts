@@ -9,13 +9,7 @@ import {
 import { bounds as boundsPart } from './binomial.ts';
 import { provesRunning as provesPart } from './boot-report.ts';
 import { candidateOf as candidatePart } from './candidate.ts';
-import {
-  isInStep as inStepPart,
-  type Part as PartPart,
-  type ReleaseOfCohort as ReleaseOfCohortPart,
-  rankOf as rankPart,
-  rulesOf as rulesPart,
-} from './cohort.ts';
+import { isInStep as inStepPart, type ReleaseOfCohort as ReleaseOfCohortPart, rankOf as rankPart, rulesOf as rulesPart } from './cohort.ts';
 import { nextSeq as seqPart, signDirective as signPart } from './directive.ts';
 import { readDirective as directivePart } from './directive-reader.ts';
 import { readDirectiveSigner as signerPart } from './directive-signer.ts';
@@ -72,7 +66,6 @@ export const rateOf = ratePart;
 export const failureBounds = boundsPart;
 export const percentText = percentPart;
 export type ReleaseOfCohort = ReleaseOfCohortPart;
-export type Part = PartPart;
 export const candidateOf = candidatePart;
 export const planWaves = planPart;
 export const rankOf = rankPart;
