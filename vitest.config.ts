@@ -21,6 +21,7 @@ export default defineConfig({
             'test/crl/**/*.test.ts',
             'test/firmware/**/*.test.ts',
             'test/nodeagent/**/*.test.ts',
+            'test/nab/**/*.test.ts',
           ],
         },
       },

@@ -16,7 +16,16 @@ export type Figure = {
 export type Bench = { name: string; about: string; run(args: BenchArgs): AsyncIterable<Figure> };
 
 /** What was said on the command line; each bench has its own defaults. */
-export type BenchArgs = { n?: number; clients?: number; rounds?: number; seed?: number; round?: number; progress: (line: string) => void };
+export type BenchArgs = {
+  n?: number;
+  clients?: number;
+  rounds?: number;
+  seed?: number;
+  round?: number;
+  /** A directory with what is measured on. */
+  data?: string;
+  progress: (line: string) => void;
+};
 
 /** Nearest rank, of numbers in order. */
 export function percentile(ordered: readonly number[], p: number): number {

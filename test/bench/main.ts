@@ -7,6 +7,7 @@ import { editBench } from './edit.ts';
 import { enrollBench } from './enroll.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
+import { nabBench } from './nab.ts';
 import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
 import { rolloutBench } from './rollout.ts';
@@ -26,8 +27,9 @@ const BENCHES: readonly Bench[] = [
   verifyBench,
   rolloutBench,
   spoolBench,
+  nabBench,
 ];
-const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K]
+const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K] [--data DIR]
        npm run bench -- --list`;
 
 const { values, positionals } = parseArgs({
@@ -40,6 +42,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     seed: { type: 'string' },
     round: { type: 'string' },
+    data: { type: 'string' },
   },
 });
 const bench = BENCHES.find((one) => one.name === positionals[0]);
@@ -55,6 +58,7 @@ if (values.list === true) {
     ...numberOf('rounds', values.rounds),
     ...numberOf('seed', values.seed),
     ...numberOf('round', values.round),
+    ...(values.data === undefined ? {} : { data: values.data }),
   };
   for await (const figure of bench.run({ ...numbers, progress: (line) => console.error(line) })) printFigure(bench.name, figure);
 }
