@@ -22,6 +22,7 @@ export default defineConfig({
             'test/firmware/**/*.test.ts',
             'test/nodeagent/**/*.test.ts',
             'test/nab/**/*.test.ts',
+            'test/detect/**/*.test.ts',
           ],
         },
       },

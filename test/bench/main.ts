@@ -5,6 +5,7 @@ import { crashBench } from './crash.ts';
 import { crlBench } from './crl.ts';
 import { editBench } from './edit.ts';
 import { enrollBench } from './enroll.ts';
+import { faultsBench } from './faults.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
 import { nabBench } from './nab.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   rolloutBench,
   spoolBench,
   nabBench,
+  faultsBench,
 ];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K] [--data DIR]
        npm run bench -- --list`;

@@ -28,7 +28,7 @@ export function newNovelty({ pattern, timeOfDay, seed }: NoveltyOptions): Novelt
   return {
     level: newLevel(),
     timeOfDay: timeOfDay ? newTimeOfDay() : null,
-    patterns: pattern ? WIDTHS.map((width) => newPattern(width, seed)) : [],
+    patterns: pattern ? WIDTHS.map(() => newPattern(seed)) : [],
     quiet: { readings: 0, at: [], scores: [] },
   };
 }
@@ -37,7 +37,7 @@ export function stepNovelty(state: Novelty, atMs: number, value: number): Judged
   const { mean, last } = state.level;
   const { level, step } = stepLevel(state.level, value);
   const hour = state.timeOfDay === null ? { surprise: 0, usual: mean } : stepTimeOfDay(state.timeOfDay, atMs, value);
-  const shapes = state.patterns.map((pattern) => stepPattern(pattern, value));
+  const shapes = state.patterns.map((pattern, n) => stepPattern(pattern, WIDTHS[n] ?? 0, value));
   const byValue = Math.max(level, step, hour.surprise);
   const byShape = Math.max(0, ...shapes);
   const score = shapes.length === 0 ? byValue : (byValue + byShape) / 2;

@@ -3,7 +3,6 @@
 import { learn, newTail, surprise, type Tail } from './tail.ts';
 
 export type Pattern = {
-  width: number;
   /** Readings so far, newest last: the window and what it must not be compared with. */
   recent: number[];
   /** The sample, one window after the other. */
@@ -19,27 +18,27 @@ const WINDOWS = 400;
 const NEIGHBOURS = 3;
 const LEAST_WINDOWS = 10;
 
-export const newPattern = (width: number, seed: number): Pattern => ({
-  ...{ width, recent: [], sample: [], offered: 0, random: seed >>> 0, distances: newTail() },
+export const newPattern = (seed: number): Pattern => ({
+  ...{ recent: [], sample: [], offered: 0, random: seed >>> 0, distances: newTail() },
 });
 
-/** At most 400 windows are compared, each only as far as it can still be near. */
-export function stepPattern(state: Pattern, value: number): number {
-  const { recent, width } = state;
+/** `width`: readings of a window, always the same for a state. At most 400 windows are compared, each only as far as it can still be near. */
+export function stepPattern(state: Pattern, width: number, value: number): number {
+  const { recent } = state;
   recent.push(value);
   if (recent.length < width) return 0;
-  const distance = distanceTo(state);
+  const distance = distanceTo(state, width);
   const found = surprise(state.distances, distance);
   learn(state.distances, distance);
   // A window enters the sample when it shares no reading with the one of now any more.
-  if (recent.length === 2 * width) {
-    offer(state);
+  if (recent.length >= 2 * width) {
+    offer(state, width);
     recent.shift();
   }
   return found;
 }
 
-function distanceTo({ width, recent, sample }: Pattern): number {
+function distanceTo({ recent, sample }: Pattern, width: number): number {
   const windows = sample.length / width;
   if (windows < LEAST_WINDOWS) return 0;
   const nearest: number[] = new Array<number>(NEIGHBOURS).fill(Infinity);
@@ -65,8 +64,8 @@ function insert(nearest: number[], distance: number): void {
   nearest[at] = distance;
 }
 
-function offer(state: Pattern): void {
-  const { width, recent, sample } = state;
+function offer(state: Pattern, width: number): void {
+  const { recent, sample } = state;
   state.offered += 1;
   const windows = sample.length / width;
   const place = windows < WINDOWS ? windows : Math.floor(next(state) * state.offered);

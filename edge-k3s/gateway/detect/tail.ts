@@ -21,7 +21,8 @@ export function surprise({ seen, top }: Tail, value: number): number {
   const least = top.at(-1);
   if (seen < LEAST || least === undefined || value <= least) return 0;
   const from = Math.max(least, LEAST_VALUE);
-  const logs = top.slice(0, -1).reduce((sum, one) => sum + Math.log(Math.max(one, from) / from), 0);
+  let logs = 0;
+  for (const one of top) logs += Math.log(Math.max(one, from) / from);
   const slope = Math.max(LEAST_SLOPE, logs / Math.max(1, top.length - 1));
   const share = Math.log10(top.length / seen) - Math.log10(value / from) / slope;
   return Math.min(MOST, Math.max(0, -share));
