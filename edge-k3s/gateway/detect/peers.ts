@@ -39,10 +39,10 @@ const STEPS_OF_DAY = 144;
 const SETTLED = 30;
 /** What a device is off by is remembered for three days: a slower drift is taken for its nature. */
 const MEMORY = 432;
-const FAR = 5;
+const FAR = 4;
 /** Some devices leave the others at noon every day, some on Mondays. */
 const DAYS = 14;
-const FARTHER_THAN_EVER = 1.3;
+const FARTHER_THAN_EVER = 1.2;
 const NEAR = 3;
 /** Three steps in a row: half an hour. */
 const OVER = 3;
