@@ -1,5 +1,5 @@
 // How many faults of sensors the detectors of the gateway find while they accuse a healthy device of nothing, or once a week at most. Made signals: what they are
-// and how large the faults are is in test/detect. With and without the opt-in detectors, which cost a hundred times the time.
+// and how large the faults are is in test/detect. With and without the opt-in detectors, which cost ten times the time.
 import { FAULTS } from '../detect/sensor-faults.ts';
 import { OPTIONS, runSuite } from '../detect/suite.ts';
 import type { Bench } from './figure.ts';
