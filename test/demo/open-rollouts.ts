@@ -69,7 +69,7 @@ export async function openRollouts(options: RolloutsOptions): Promise<RolloutSta
       cleanup.add('watch of the cameras', () => watch.stop());
       const factory = await rollouts.trust.sign(wishOf({ name: 'cam-2.3.0', version: '2.3.0', securityCounter: 4 }));
       const apply = async (yaml: string): Promise<void> =>
-        void must(await kubectl(['apply', '-f', '-'], { yaml, about: '50 cameras and their segment' }));
+        void must(await kubectl(['apply', '--server-side', '-f', '-'], { yaml, about: '50 cameras and their segment' }));
       const fleet = await startCameras({ rollouts, factory, address, apply, watch });
       cleanup.add('cameras', () => fleet.stop());
       return fleet;

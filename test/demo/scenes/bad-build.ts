@@ -6,12 +6,12 @@ import { approve, ROLLOUT, waveHasEnded } from './signed-release.ts';
 const BAD = 'cam-2.5.0';
 const BEFORE = '2.4.0';
 /** So many in the first minute: the gate sees what becomes of them before others are asked. */
-const FIRST = 6;
+const FIRST = 10;
 
 export const badBuild: Scene = {
   proof: 'a bad build is stopped in the canary and taken back',
   attempt: () =>
-    'app 2.5.0 works on the boards of the lab. On revision B, which the canary has, its self-test fails. It is signed and approved like any other, and offered to six cameras a minute.',
+    'app 2.5.0 works on the boards of the lab. On revision B, which the canary has, its self-test fails. It is signed and approved like any other, and offered to ten cameras a minute.',
   unplayable: ({ rollout }) => rollout.whyNot,
   async play(stage, check) {
     const unfollow = stage.rollout.follow(BAD);
