@@ -64,6 +64,10 @@ afterAll(async () => {
   await rollouts?.stop();
   await system?.stop();
   await cluster?.kubectl(['delete', 'namespace', SITE, '--wait=false']);
+  // Other files have issuers of these names, and rights without rollouts.
+  const left = ['rollout-devices', 'rollout-directives'].flatMap((name) => [`issuer/${name}`, `certificate/${name}`, `secret/${name}`]);
+  await cluster?.kubectl(['delete', '-n', OPERATOR_NAMESPACE, '--ignore-not-found', ...left]);
+  await cluster?.kubectl(['delete', 'clusterrole,clusterrolebinding', 'hedgerow-rollout', '--ignore-not-found']);
 });
 
 async function enrolled(factory: SignedRelease): Promise<Camera[]> {
