@@ -81,7 +81,7 @@ export const HELP = `operator: reconciles Devices, SegmentPolicies, FirmwareRele
   --broker-events-port PORT    the port to listen on for them (default: 8444)
   --network-canaries LABEL=VALUE  pods of the operator's namespace that run 'operator canary', one a node: what the network enforces is tried by
                                connections to them every five minutes (default: nothing is tried)
-  --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve device certificates too; may be repeated
+  --accept-approver NAME       a user, group:NAME or ServiceAccount (NS/NAME) that may approve certificates of devices and drivers too; may be repeated
   --est-account NS/NAME        ServiceAccount of the EST server (operator est): its requests for devices are judged (default: none)
   --crl-url URL                the CRL server, http://host: revocations are followed to the lists, and Devices say CRLUnavailable
   --crl-ca-file FILE           CA certificates of the devices in PEM; with --crl-url: only lists that one of them signed are believed

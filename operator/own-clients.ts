@@ -1,7 +1,13 @@
 // The clients at the broker that Hedgerow is itself: the canary, the listener, the drivers of rollouts. They have no Device: their certificates, and who knows them.
 import { isRolloutClient, LISTENER } from './api/names.ts';
 import { type Broker, CANARY, type DesiredBroker, LISTENER_RIGHTS, ROLLOUT_RIGHTS } from './broker/broker.ts';
-import { createDriverApprover, type DriverApprover, type OwnCertificate, obtainOwnCertificate } from './identity/identity.ts';
+import {
+  createDriverApprover,
+  type DriverApprover,
+  type Identity,
+  type OwnCertificate,
+  obtainOwnCertificate,
+} from './identity/identity.ts';
 import { createInventory, type Inventory, type InventoryDeps } from './inventory/inventory.ts';
 import type { KubeClient } from './kube/client.ts';
 import { createProbe, type Probe, type ProbeMetrics } from './probe/probe.ts';
@@ -66,13 +72,24 @@ function certificateOf(client: string, name: string, { issuer }: ProbeFlags, par
 }
 
 /** Which certificates drivers get, and which of them are at the broker. */
-export function driversOf({ account, mqttIssuer, directiveIssuer }: RolloutFlags, parts: Parts): DriverApprover {
+export function driversOf(flags: RolloutFlags, parts: Parts): DriverApprover {
   const { client, clock, random, log, metrics, namespace } = parts;
-  const issuer = ({ kind, name, namespace: own = namespace }: RolloutIssuer): string => `${kind}/${kind === 'Issuer' ? own : ''}/${name}`;
-  const terms = {
-    namespace,
-    user: `system:serviceaccount:${namespace}:${account}`,
-    issuers: { mqtt: issuer(mqttIssuer), directive: issuer(directiveIssuer) },
-  };
+  const terms = { namespace, user: `system:serviceaccount:${namespace}:${flags.account}`, issuers: issuersOf(flags, namespace) };
   return createDriverApprover({ client, terms, clock, random, log, metrics });
+}
+
+/** Who else may approve for the issuers of drivers; undefined while it is not known. */
+export function approversOfDrivers(flags: RolloutFlags | undefined, namespace: string, identity: Pick<Identity, 'openApprovers'>) {
+  const issuers = flags === undefined ? [] : Object.values(issuersOf(flags, namespace));
+  const found = issuers.flatMap((issuer) => {
+    const who = identity.openApprovers(issuer);
+    return who === undefined ? [] : [{ issuer: issuer.replace('//', '/'), who }];
+  });
+  return found.length === issuers.length ? found : undefined;
+}
+
+/** By the keys that the identity room has for issuers. */
+function issuersOf({ mqttIssuer, directiveIssuer }: RolloutFlags, namespace: string): { directive: string; mqtt: string } {
+  const key = ({ kind, name, namespace: own = namespace }: RolloutIssuer): string => `${kind}/${kind === 'Issuer' ? own : ''}/${name}`;
+  return { directive: key(directiveIssuer), mqtt: key(mqttIssuer) };
 }

@@ -24,7 +24,7 @@ import { createReflector } from './kube/reflector.ts';
 import type { Store } from './kube/store.ts';
 import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
 import type { Options } from './options.ts';
-import { driversOf, inventoryOf, probeOf, withOwnClients } from './own-clients.ts';
+import { approversOfDrivers, driversOf, inventoryOf, probeOf, withOwnClients } from './own-clients.ts';
 import { createNetworkCanaries, createProbeMetrics, type NetworkProbe, type ProbeMetrics } from './probe/probe.ts';
 import { createReleaseReflector, createReleases } from './releases/releases.ts';
 import { systemClock } from './runtime/clock.ts';
@@ -136,6 +136,7 @@ function compose(manager: Manager, parts: Parts): void {
     ...{ namespace, recorder, releases: releaseReflector, settings: options.releases },
     candidates: () => Array.from(store.values(), ({ candidate }) => candidate),
     asked: (site, release) => interventions.release(site, release),
+    openApprovers: () => approversOfDrivers(options.rollout, namespace, identity),
   });
   const { url, apiKeyFile, caFile, manageCas, events } = options.broker;
   const desired = (): DesiredBroker => {
@@ -189,6 +190,7 @@ function compose(manager: Manager, parts: Parts): void {
 
   // Who tells whom. Everything ends as a key in a queue, or as a wake of the broker room, which looks at everything itself.
   identity.onDeviceWake((key) => devices.controller.queue.add(key));
+  identity.onApprovers(() => releases.approversChanged());
   registration.onChange((policy) => segments.enrollmentChanged(policy));
   ledger.onChange(() => broker.wake('the ledger changed'));
   ledger.onChange(() => lists?.wake());

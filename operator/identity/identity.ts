@@ -197,6 +197,10 @@ export interface Identity {
   retireOrphans(signal?: AbortSignal): Promise<void>;
   /** Watches and the ledger, until the signal. */
   run(signal: AbortSignal): Promise<void>;
+  /** Who beside the operator may approve for `<kind>/<namespace>/<name>` and is not accepted; undefined while the caches are not filled. */
+  openApprovers(issuer: string): readonly string[] | undefined;
+  /** Called when `openApprovers` says something else of an issuer that was asked about. */
+  onApprovers(listener: () => void): void;
   /** Called when something that a Device waits for may have come. */
   onDeviceWake(wake: (device: Key) => void): void;
   /** Called with the certificates that were revoked because their Devices are gone. */

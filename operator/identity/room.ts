@@ -66,6 +66,7 @@ export function createRoom(deps: IdentityDeps): Identity {
   const accepted = (): ReadonlySet<string> =>
     new Set(['group:system:masters', ...(self === undefined ? [] : [self]), ...(deps.acceptedApprovers ?? [])]);
   const openNow = new Map<string, string>();
+  const approverListeners: (() => void)[] = [];
   const turns = createTurns(MOST_UNAPPROVED, wake);
   const approvers = createApprovers(shared, accepted, () => wakeWhereApproversChanged());
   const reflectors = [requests.reflector, certificates, ...issuers.reflectors, ...approvers.reflectors];
@@ -86,14 +87,19 @@ export function createRoom(deps: IdentityDeps): Identity {
       const now = approvers.open(issuer).join();
       if (now === before) continue;
       openNow.set(issuer, now);
+      for (const listener of approverListeners) listener();
       for (const device of devices.store.values()) if (issuerOf(device).key === issuer) wake(device.key);
     }
   }
 
+  function openFor(issuer: string): string[] {
+    const open = approvers.open(issuer);
+    if (!openNow.has(issuer)) openNow.set(issuer, open.join());
+    return open;
+  }
+
   function observe(device: DeviceFacts, lifecycle: Lifecycle, seen: Pick<Input, 'looked' | 'nameTaker' | 'rotation'>): Input {
     const issuer = issuerOf(device);
-    const openApprovers = approvers.open(issuer.key);
-    if (!openNow.has(issuer.key)) openNow.set(issuer.key, openApprovers.join());
     const shown = certificates.store.get(device.key);
     const managed = device.enrollment === 'Managed' ? (certificatesAhead.get(device.key) ?? shown) : undefined;
     const hasCertificate = (other: DeviceFacts): boolean =>
@@ -121,7 +127,7 @@ export function createRoom(deps: IdentityDeps): Identity {
       keyInFlight: (spki, than) =>
         keyInFlight(requests.withKey(spki), { est: deps.estUser, uid: device.uid, request: device.factory?.request }, than),
       issuer,
-      openApprovers,
+      openApprovers: openFor(issuer.key),
       requests: requestsOf(device, managed),
       managed,
       trust,
@@ -272,6 +278,8 @@ export function createRoom(deps: IdentityDeps): Identity {
     ensure,
     retireOrphans: retirement.now,
     run,
+    openApprovers: (issuer) => (ready() ? openFor(issuer) : undefined),
+    onApprovers: (listener) => void approverListeners.push(listener),
     onDeviceWake: (waker) => void wakers.push(waker),
     onRetired: (listener) => retirement.onRetired((dead) => listener(dead.flatMap((entry) => (isPending(entry) ? [] : [entry])))),
   };

@@ -32,7 +32,8 @@ const complete = (of: WaveView): JobView => ({
   ...{ key: `hedgerow-system/${jobName(of)}`, uid: jobName(of), resourceVersion: '1', namespace: 'hedgerow-system', name: jobName(of) },
   ...{ generation: 1, createdAt: NOW, waveUid: of.uid, wave: of.key, isSuspended: false, ended: { how: 'Complete', message: '' } },
 });
-const made = (waves: WaveView[], jobs: JobView[] = []): string[] => jobsWanted(stepsSoFar(waves), jobs).make.map(({ key }) => key);
+const made = (waves: WaveView[], jobs: JobView[] = [], isOpen = false): string[] =>
+  jobsWanted(stepsSoFar(waves), jobs, isOpen).make.map(({ key }) => key);
 
 describe('the Jobs of a release that goes back', () => {
   const waves = [wave('berlin', 0, 'Revert'), wave('berlin', 1, 'Revert'), wave('paris', 0, 'Revert')];
@@ -44,5 +45,20 @@ describe('the Jobs of a release that goes back', () => {
   it('come to the step before when that one is back', () => {
     expect(made(waves, waves.slice(1).map(complete))).toEqual(['berlin/cam-0']);
     expect(made(waves, waves.map(complete))).toEqual([]);
+  });
+});
+
+describe('the Jobs of a release, while somebody else may approve for drivers', () => {
+  it('are made where devices go back, and nowhere else', () => {
+    const waves = [wave('berlin', 0, 'Install'), wave('oslo', 0, 'Stop'), wave('paris', 0, 'Revert')];
+    expect(made(waves)).toEqual(['berlin/cam-0', 'oslo/cam-0', 'paris/cam-0']);
+    expect(made(waves, [], true)).toEqual(['oslo/cam-0', 'paris/cam-0']);
+  });
+
+  it('that are there already are suspended with their waves, not removed', () => {
+    const at = wave('berlin', 0, 'Install');
+    const suspended = { ...at, spec: { ...at.spec, suspend: true } };
+    const { make, change, remove } = jobsWanted(stepsSoFar([suspended]), [{ ...complete(at), ended: undefined }], true);
+    expect([make, change.map(({ suspend }) => suspend), remove]).toEqual([[], [true], []]);
   });
 });

@@ -13,13 +13,14 @@ export type JobWishes = {
   remove: readonly JobView[];
 };
 
-export function jobsWanted(steps: readonly StepSoFar[], jobs: readonly JobView[]): JobWishes {
+/** `isOpen`: somebody else may approve for the issuers of drivers; none that installs is made then. */
+export function jobsWanted(steps: readonly StepSoFar[], jobs: readonly JobView[], isOpen: boolean): JobWishes {
   const waves = steps.flatMap((step) => step.waves);
   const atWork = waves.filter((wave) => isAtWork(wave, steps, jobs));
   const wanted = new Map(atWork.filter((wave) => !atWork.some((other) => isLater(other, wave))).map((wave) => [jobName(wave), wave]));
   const there = new Map(jobs.map((job) => [job.name, job]));
   return {
-    make: [...wanted].filter(([name]) => !there.has(name)).map(([, wave]) => wave),
+    make: [...wanted].filter(([name, { spec }]) => !there.has(name) && !(isOpen && spec.action === 'Install')).map(([, wave]) => wave),
     change: [...wanted].flatMap(([name, { spec }]) => {
       const job = there.get(name);
       return job === undefined || job.ended !== undefined || job.isSuspended === spec.suspend ? [] : [{ job, suspend: spec.suspend }];

@@ -19,6 +19,7 @@ function afterCanary(spec: FirmwareReleaseSpec, counts: object, more: Partial<Si
 }
 
 const GATES = { gates: { error: { ratio: '2%', minSample: 5, confidence: '95%' } } };
+const OPEN = { openApprovers: 'alice may approve requests to Issuer/hedgerow-system/directives' };
 const approval = { wave: 'broad', digest: MANIFEST, generation: 1, by: 'bob' };
 
 describe('what a release does next', () => {
@@ -35,6 +36,22 @@ describe('what a release does next', () => {
       'one that has begun is not held up by another any more',
       afterCanary(specOf(WAVES), { confirmed: 5 }, { inTheWay: () => ({ what: 'hq/other', isReject: false }) }),
       { do: 'Start', step: 1 },
+    ],
+    [
+      'nothing begins while somebody else may approve for drivers',
+      situationOf(specOf(WAVES), fleetOf(100), OPEN),
+      { do: 'Hold', why: 'ApproverOpen', reason: OPEN.openApprovers },
+    ],
+    [
+      'a wave at work is not carried on then',
+      afterCanary(specOf(WAVES), { inFlight: 5 }, OPEN, false),
+      { do: 'Hold', why: 'ApproverOpen' },
+    ],
+    ['nor does the next wave follow', afterCanary(specOf(WAVES), { confirmed: 5 }, OPEN), { do: 'Hold', why: 'ApproverOpen' }],
+    [
+      'an Abort turns it round all the same',
+      afterCanary(specOf(WAVES), { inFlight: 5 }, { ...OPEN, asked: { ...NOBODY, abortedBy: 'bob' } }, false),
+      { do: 'Revert', which: 'RevertUnconfirmed' },
     ],
     ['a wave at work is carried on', afterCanary(specOf(WAVES), { inFlight: 5 }, {}, false), { do: 'Offer' }],
     ['the next wave follows when the first has ended', afterCanary(specOf(WAVES), { confirmed: 5 }), { do: 'Start', step: 1 }],
@@ -252,4 +269,29 @@ it('from the first wave to the last every device is in exactly one step, whateve
     }),
     { numRuns: 60 },
   );
+});
+
+describe('waves, while somebody else may approve for drivers', () => {
+  const suspended = (situation: Situation): boolean[] => {
+    const wishes = wavesWanted({ namespace: 'hq', name: 'app-2-4-0' }, situation, decide(situation));
+    return wishes.ok ? wishes.value.map(({ spec }) => spec.suspend) : [];
+  };
+
+  it('are suspended, whatever the release does', () => {
+    const approvals = specOf([
+      { name: 'canary', size: '10' },
+      { name: 'broad', approval: 'Required' },
+    ]);
+    for (const spec of [specOf(WAVES), approvals]) {
+      expect(suspended(afterCanary(spec, { inFlight: 5 }, {}, false))).toEqual([false, false]);
+      expect(suspended(afterCanary(spec, { inFlight: 5 }, OPEN, false))).toEqual([true, true]);
+    }
+  });
+
+  it('are not made', () => expect(suspended(situationOf(specOf(WAVES), fleetOf(100), OPEN))).toEqual([]));
+
+  it('go back all the same', () => {
+    const aborted = { ...OPEN, asked: { ...NOBODY, abortedBy: 'bob' } };
+    expect(suspended(afterCanary(specOf(WAVES), { inFlight: 5 }, aborted, false))).toEqual([false, false]);
+  });
 });

@@ -23,6 +23,8 @@ export type Situation = {
   plan: WavePlan;
   asked: Asked;
   canGoBack: boolean;
+  /** Who else may approve for the issuers of drivers, in words: nothing is offered as long as anybody may. */
+  openApprovers: string | undefined;
   /** What stands in the way of another step: another release. `joining`: of devices that joined when it was done. */
   inTheWay(joining: boolean): InTheWay | undefined;
   now: number;
@@ -31,7 +33,7 @@ export type Situation = {
 type Action = WaveView['spec']['action'];
 
 export type Decision = {
-  next: Next | { do: 'Wait'; reason: string; isReject: boolean };
+  next: Next | { do: 'Wait'; reason: string; isReject: boolean } | { do: 'Hold'; why: 'ApproverOpen'; reason: string };
   ahead: readonly StepAhead[];
   /** What the waves are told from now on; never less strict than what they were told. */
   actionOf(wave: WaveView): Action;
@@ -45,13 +47,22 @@ export function decide(situation: Situation): Decision {
   const release = { uid, component: spec.component, isDynamic: spec.membership !== 'Snapshot' };
   const waves = spec.rollout.waves.map(({ name }) => name);
   const ahead = stepsAhead({ plan, release, waves }, steps, now);
-  const next = nextUnless(situation, ahead, nextOf(stateOf(situation, ahead), now));
+  const next = unlessOpen(situation, nextUnless(situation, ahead, nextOf(stateOf(situation, ahead), now)));
   return {
     next,
     ahead,
     actionOf: (wave) => stricter(wave.spec.action, wantedOf(next, wave)),
-    isSuspended: next.do === 'Verify' || (next.do === 'Hold' && (next.why === 'Paused' || next.why === 'Gate')),
+    isSuspended:
+      situation.openApprovers !== undefined ||
+      next.do === 'Verify' ||
+      (next.do === 'Hold' && (next.why === 'Paused' || next.why === 'Gate')),
   };
+}
+
+/** Somebody else could have a directive key. Whoever is told to stop or to go back still is: that key could not be taken away by waiting. */
+function unlessOpen({ openApprovers }: Situation, next: Decision['next']): Decision['next'] {
+  if (openApprovers === undefined || (next.do !== 'Start' && next.do !== 'Offer')) return next;
+  return { do: 'Hold', why: 'ApproverOpen', reason: openApprovers };
 }
 
 /** A release that has begun goes on; one that is done and would only take who joined stays done. */

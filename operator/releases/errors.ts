@@ -57,6 +57,12 @@ export const ERRORS = {
     cause: 'devices cannot go back: the security counter of this release is above the one before, or its floor is',
     cure: 'release a corrected version with at least this security counter; what has not booted was stopped',
   },
+  'HR-FW-211': {
+    title: 'ApproverOpen',
+    cause:
+      "somebody else than the operator may approve certificate requests for the issuer of directive keys or of the drivers' MQTT clients: who can make a request there could direct the devices of any site",
+    cure: "narrow cert-manager's approveSignerNames (or the ClusterRole named) so that it leaves this issuer out, or accept the identity with --accept-approver; the release goes on by itself then",
+  },
 } as const;
 
 export type ReleaseCode = keyof typeof ERRORS;

@@ -83,6 +83,9 @@ function readyOf(seen: Seen, phase: Phase): Said {
 
 /** Only a person, or another release, gets it on. */
 function stalledOf({ trouble, decision: { next }, release, situation }: Seen, phase: Phase, trust: Verified | Untrusted): Said | undefined {
+  // First, whatever else is wrong: it concerns all releases, and other conditions tell of the rest.
+  if (situation.openApprovers !== undefined && UNDER_WAY.includes(phase))
+    return yes(reasonOf('HR-FW-211'), explain('HR-FW-211', situation.openApprovers));
   if (trouble !== undefined) return yes(trouble.reason, trouble.message);
   if (next.do === 'Hold' && next.why === 'NoWayBack') return yes(reasonOf('HR-FW-210'), explain('HR-FW-210', next.reason));
   if (
@@ -98,6 +101,9 @@ function stalledOf({ trouble, decision: { next }, release, situation }: Seen, ph
     return yes(reasonOf('HR-FW-204'), explain('HR-FW-204', `no Device takes ${release.name}`));
   return undefined;
 }
+
+/** Something more could be offered. */
+const UNDER_WAY: readonly Phase[] = ['Verifying', 'Prefetching', 'Waiting', 'RollingOut', 'Soaking', 'Paused'];
 
 const isAboutGate = (next: Seen['decision']['next']): boolean => next.do === 'Revert' && next.wave !== undefined;
 

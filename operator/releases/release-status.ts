@@ -90,7 +90,7 @@ function phaseOf({ situation: { steps }, decision, jobs, belief }: Seen): Phase 
     return isOver ? 'Failed' : 'Aborting';
   }
   if (!belief.verdict.ok || next.do === 'Verify') return steps.length === 0 ? 'Verifying' : 'Paused';
-  if (next.do === 'Hold') return next.why === 'Approval' ? 'Waiting' : 'Paused';
+  if (next.do === 'Hold') return next.why === 'Approval' || (next.why === 'ApproverOpen' && steps.length === 0) ? 'Waiting' : 'Paused';
   if (next.do === 'Wait') return 'Waiting';
   if (next.do === 'Soak') return 'Soaking';
   if (next.do === 'Complete') return steps.length === 0 ? 'Waiting' : 'Completed';

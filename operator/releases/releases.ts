@@ -16,6 +16,7 @@ import { done, type Outcome } from '../runtime/outcome.ts';
 import type { Random } from '../runtime/random.ts';
 import { type Acts, removeAll, writeCatalog, writeJobs, writeWaves } from './acts.ts';
 import { type Asked as AskedOf, type Decision, decide, type Situation } from './decide.ts';
+import { type IssuerApprovers, openApproversText } from './decide-approvers.ts';
 import { failureOf, jobsWanted } from './decide-jobs.ts';
 import { type Rival, rivalOf } from './decide-rivals.ts';
 import { stepsSoFar } from './decide-steps.ts';
@@ -47,6 +48,9 @@ export type ReleaseView = ReleaseViewOf;
 /** What Interventions ask of a release. */
 export type Asked = AskedOf;
 
+/** Before the plan is. */
+type Known = Pick<Situation, 'manifestDigest' | 'openApprovers'>;
+
 type Base = { client: KubeClient; clock: Clock; random: Random; log: Log; metrics: Metrics };
 
 export type ReleasesDeps = Base & {
@@ -58,6 +62,8 @@ export type ReleasesDeps = Base & {
   settings: RolloutSettings | undefined;
   candidates: () => Iterable<Candidate>;
   asked(namespace: string, release: string): Asked;
+  /** Who else may approve for the issuers of drivers; undefined: not known yet, and nothing is begun. */
+  openApprovers(): readonly IssuerApprovers[] | undefined;
   recorder: Pick<Recorder, 'event'>;
 };
 
@@ -66,6 +72,8 @@ export type Releases = {
   wake(release: Key): void;
   /** A Device came, went or was changed by somebody. */
   fleetChanged(): void;
+  /** `openApprovers` may say something else. */
+  approversChanged(): void;
   /** To be filled before anything of this room runs; that of the releases is the caller's. */
   reflectors: readonly Reflector<WaveView | JobView>[];
   controller: Controller;
@@ -77,6 +85,7 @@ const CONCURRENCY = 1;
 const LOOK_AGAIN_MS = 60_000;
 /** Many devices that come at once are one change. */
 const FLEET_PAUSE_MS = 5000;
+const NOT_KNOWN_YET_MS = 500;
 /** Who joined later is told by the fleet; this is for the pause between two steps of such. */
 const LOOK_AT_COMPLETED_MS = 600_000;
 
@@ -125,11 +134,14 @@ export function createReleases(deps: ReleasesDeps): Releases {
     if (written.releases.stale(key, release) || all.filter((wave) => written.waves.stale(wave.key, wave)).length > 0) return done;
     await removeThoseOfOthers(key, release?.uid, all, ctx.signal);
     if (release === undefined) return done;
+    const approvers = deps.openApprovers();
+    if (approvers === undefined) return { kind: 'requeue', afterMs: NOT_KNOWN_YET_MS, reason: 'ApproversNotKnown' };
 
     const own = all.filter(({ spec }) => spec.release.uid === release.uid);
     const belief = await trust.belief(release, clock.now(), ctx.signal);
     const { verdict } = belief;
-    const { situation, decision } = await decided(release, own, verdict.ok ? verdict.manifestDigest : undefined, ctx.signal);
+    const known = { manifestDigest: verdict.ok ? verdict.manifestDigest : undefined, openApprovers: openApproversText(approvers) };
+    const { situation, decision } = await decided(release, own, known, ctx.signal);
     const trouble = failureOf(situation.steps, jobsOf(own));
     if (verdict.ok) await trust.catalog(release, verdict, () => writeCatalog(acts, release, verdict, ctx.signal));
     const wishes = wavesWanted(release, situation, decision);
@@ -142,7 +154,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
     const soaks = decision.next.do === 'Soak';
     const waits = isNews ? [] : await Promise.all(own.map((wave) => statuses.wave(wave, waveStatus(wave, seen, soaks), ctx.signal)));
     // After its status: a driver that finds its wave at an end does nothing.
-    if (!isNews) await writeJobs(acts, jobsWanted(situation.steps, jobsOf(own)), settings, ctx.signal);
+    if (!isNews) await writeJobs(acts, jobsWanted(situation.steps, jobsOf(own), known.openApprovers !== undefined), settings, ctx.signal);
     const next = releaseStatus(seen);
     waits.push(await statuses.release(release, next, ctx.signal));
     announce(release, next);
@@ -150,7 +162,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
   }
 
   /** By a plan of this moment before something begins: who is offered a release is decided then. */
-  async function decided(release: ReleaseView, own: readonly WaveView[], manifestDigest: string | undefined, signal: AbortSignal) {
+  async function decided(release: ReleaseView, own: readonly WaveView[], known: Known, signal: AbortSignal) {
     const steps = stepsSoFar(own);
     const by = async (maxAgeMs?: number): Promise<{ situation: Situation; decision: Decision }> => {
       const plan = await planner.plan(release, clock.now(), signal, maxAgeMs);
@@ -159,7 +171,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
       const asked = deps.asked(release.namespace, release.name);
       const devices = plan.steps.flatMap((step) => step.devices);
       const inTheWay = (joining: boolean) => rivalOf(release, rivals(), devices, joining);
-      const situation = { ...{ uid, generation, spec, manifestDigest, steps, plan, asked, canGoBack, inTheWay }, now: clock.now() };
+      const situation = { ...{ ...known, uid, generation, spec, steps, plan, asked, canGoBack, inTheWay }, now: clock.now() };
       return { situation, decision: decide(situation) };
     };
     const first = await by();
@@ -214,6 +226,9 @@ export function createReleases(deps: ReleasesDeps): Releases {
     fleetChanged() {
       planner.outdated();
       for (const key of store.keys()) controller.queue.add(key, { band: 'background', afterMs: FLEET_PAUSE_MS });
+    },
+    approversChanged() {
+      for (const key of store.keys()) wake(key);
     },
     reflectors: settings === undefined ? [] : [waves, jobs],
     controller,

@@ -27,6 +27,8 @@ import {
 import type { JobView, ReleaseView, WaveView } from './view.ts';
 import { waveStatus } from './wave-status.ts';
 
+const OPEN = { openApprovers: 'alice may approve requests to Issuer/hedgerow-system/directives' };
+const OPEN_FROM_THE_START = ['Waiting', 'False', undefined, 'True'];
 const WAVES = [{ name: 'canary', size: '10' }, { name: 'broad' }];
 const VERIFIED: Seen['belief'] = {
   verdict: { ok: true, manifestDigest: MANIFEST, signers: ['k1', 'k2'], rootVersion: 3, pinned: 'p', roots: new Map() },
@@ -84,8 +86,29 @@ describe('the status of a release', () => {
       seenOf(withWaves({ failed: 5 }, {}, true, { gates: { error: { ratio: '2%', minSample: 5, confidence: '95%' } } })),
       ['Failed', 'False', undefined, 'True'],
     ],
+    ['stuck while somebody else may approve for drivers', seenOf(situationOf(specOf(WAVES), fleetOf(9), OPEN)), OPEN_FROM_THE_START],
+    ['and paused where it has begun', seenOf(withWaves({ inFlight: 1 }, OPEN, false)), ['Paused', 'False', undefined, 'True']],
+    ['completed all the same when every device is done', seenOf({ ...allDone(), ...OPEN }), ['Completed', 'True', undefined, undefined]],
+    [
+      'aborting all the same, which is no standstill',
+      seenOf(withWaves({ inFlight: 1 }, { ...aborted, ...OPEN }, false)),
+      ['Aborting', 'False', 'True', undefined],
+    ],
     ['completed when every device is done', seenOf(allDone()), ['Completed', 'True', undefined, undefined]],
   ])('%s', (_, seen, expected) => expect(says(seen)).toEqual(expected));
+
+  it('says by code who may approve for drivers and what to do, before anything else that is wrong', () => {
+    const trouble = { reason: 'DriverFailed', message: 'HR-FW-207: x' };
+    const { conditions } = releaseStatus(seenOf(withWaves({ inFlight: 1 }, OPEN, false), { trouble }));
+    for (const [type, status] of [
+      ['Stalled', 'True'],
+      ['Ready', 'False'],
+    ] as const) {
+      const said = findCondition(conditions, type);
+      expect(said).toMatchObject({ status, reason: 'ApproverOpen' });
+      expect(said?.message).toMatch(/^HR-FW-211: alice may approve .*--accept-approver/);
+    }
+  });
 
   function allDone(): Situation {
     const spec = specOf([{ name: 'all' }]);
@@ -146,7 +169,7 @@ describe('the status of a release', () => {
 describe('Jobs', () => {
   const [wave] = started(situationOf(specOf(WAVES), fleetOf(100))) as [WaveView];
   const wanted = (view: WaveView, jobs: JobView[]) => {
-    const { make, change, remove } = jobsWanted(stepsOf([view]), jobs);
+    const { make, change, remove } = jobsWanted(stepsOf([view]), jobs, false);
     return { make: make.length, change: change.map(({ suspend }) => suspend), remove: remove.map(({ name }) => name) };
   };
   const own = (more: Partial<JobView> = {}): JobView => jobOf(wave, jobName(wave), more);
