@@ -28,6 +28,7 @@ type Job = {
 const PATIENT_MS = 240_000;
 const STEP_MS = 25_000;
 const OPERATOR = 'system:serviceaccount:hedgerow-system:hedgerow';
+const MALLORY = 'releases-mallory';
 const DEVICE_COUNT = 10;
 const AUTHOR = 'ci@example.org';
 const DIGEST = 'ab'.repeat(32);
@@ -65,6 +66,7 @@ beforeAll(async () => {
 }, PATIENT_MS);
 
 afterAll(async () => {
+  await removeMallory();
   const waves = await releasesGone();
   await scene.cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', 'hedgerow-rollout', '--ignore-not-found']);
   await scene.stop();
@@ -226,6 +228,9 @@ const applied = (intervention: string, reason: string): Promise<unknown> =>
     { timeoutMs: STEP_MS },
   );
 
+const removeMallory = (): Promise<unknown> =>
+  scene.cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', MALLORY, '--ignore-not-found']);
+
 async function releasesGone(): Promise<number> {
   for (const { metadata } of await scene.api.list<Release>(FIRMWARE_RELEASES, { namespace: scene.site }))
     await scene.api.delete(FIRMWARE_RELEASES, { name: metadata.name ?? '', namespace: scene.site });
@@ -306,6 +311,56 @@ describe('a signed release', () => {
   );
 
   it('is gone with all that was made for it when it is deleted', async () => expect(await releasesGone()).toBe(0), PATIENT_MS);
+});
+
+describe('a release, while somebody else may approve for the issuer of directive keys', () => {
+  it(
+    'does not begin, is suspended where it has begun, and goes on when nobody may any more',
+    async () => {
+      await scene.system.apply(mallory());
+      await publish(release('open'));
+      const stalled = await until('open', 'it is stalled', ({ conditions = [] }) => conditions.some(({ type }) => type === 'Stalled'));
+      expect(condition(stalled, 'Stalled')).toMatchObject({ status: 'True', reason: 'ApproverOpen' });
+      expect(condition(stalled, 'Ready')?.message).toMatch(
+        /^HR-FW-211: mallory may approve requests to Issuer\/hedgerow-system\/directives/,
+      );
+      expect(await scene.api.list(FIRMWARE_WAVES, { namespace: scene.site })).toEqual([]);
+
+      await removeMallory();
+      const canary = await waveOf('open', 0);
+      expect((await jobOf(canary)).spec.suspend).toBe(false);
+
+      await scene.system.apply(mallory());
+      await until('open', 'it is paused', ({ phase }) => phase === 'Paused');
+      const suspended = async (is: boolean): Promise<true | undefined> => ((await jobOf(canary)).spec.suspend === is ? true : undefined);
+      await waitFor('the Job to be suspended', () => suspended(true), { timeoutMs: STEP_MS });
+      expect((await waveOf('open', 0)).spec.suspend).toBe(true);
+
+      await removeMallory();
+      await waitFor('the Job to go on', () => suspended(false), { timeoutMs: STEP_MS });
+      const rolling = await until('open', 'it rolls out', ({ phase }) => phase === 'RollingOut');
+      expect(condition(rolling, 'Stalled')).toBeUndefined();
+      expect(await releasesGone()).toBe(0);
+    },
+    PATIENT_MS,
+  );
+
+  function mallory(): object[] {
+    const group = 'rbac.authorization.k8s.io';
+    const resourceNames = [`issuers.cert-manager.io/${OPERATOR_NAMESPACE}.directives`];
+    const metadata = { name: MALLORY };
+    return [
+      {
+        ...{ apiVersion: `${group}/v1`, kind: 'ClusterRole', metadata },
+        rules: [{ apiGroups: ['cert-manager.io'], resources: ['signers'], resourceNames, verbs: ['approve'] }],
+      },
+      {
+        ...{ apiVersion: `${group}/v1`, kind: 'ClusterRoleBinding', metadata },
+        roleRef: { apiGroup: group, kind: 'ClusterRole', name: MALLORY },
+        subjects: [{ apiGroup: group, kind: 'User', name: 'mallory' }],
+      },
+    ];
+  }
 });
 
 describe("the operator's account", () => {
