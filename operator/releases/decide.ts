@@ -59,7 +59,7 @@ export function decide(situation: Situation): Decision {
   };
 }
 
-/** Somebody else could have a directive key. Whoever is told to stop or to go back still is: that key could not be taken away by waiting. */
+/** Somebody else could have a directive key. What is to stop or to go back still is: waiting would only leave devices with the image. */
 function unlessOpen({ openApprovers }: Situation, next: Decision['next']): Decision['next'] {
   if (openApprovers === undefined || (next.do !== 'Start' && next.do !== 'Offer')) return next;
   return { do: 'Hold', why: 'ApproverOpen', reason: openApprovers };
