@@ -105,7 +105,9 @@ export const compatibility = object('What a device must have to be offered the r
 export const requirement = object('Something that must run on the same device first.', {
   component: label('Its component.'),
   version: versionRange('Range of its version, for example ">=1.4.0".'),
-  release: Type.Optional(objectName('FirmwareRelease that brings it.')),
+  release: Type.Optional(
+    objectName('FirmwareRelease of the same namespace that brings it: this one does not begin before that is Completed. Default: none.'),
+  ),
 });
 
 export const trust = object('Who must have signed the artifacts.', {

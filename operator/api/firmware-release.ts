@@ -57,10 +57,10 @@ const spec = object(
       'Dynamic: Devices that match later join, by the same gates and pace. Snapshot: only those that match at the start. Default: Dynamic.',
       { default: 'Dynamic' },
     ),
-    priority: count('0 to 1000; the higher one of two releases for one component wins. Default: 500.', { max: 1000, default: 500 }),
+    priority: count('0 to 1000; of two releases of one component the higher one begins first. Default: 500.', { max: 1000, default: 500 }),
     conflict: choice(
       ['Queue', 'Supersede', 'Reject'],
-      'What happens while another release of the same component runs: Queue waits, Supersede ends the other, Reject fails this one. Default: Queue.',
+      'What happens while another release of the same component runs on its devices: Queue waits; Supersede ends the other for good, if its priority is lower, or equal and it is older, and in its own namespace only unless this one is for the whole fleet (else it waits); Reject fails this one. Default: Queue.',
       { default: 'Queue' },
     ),
     rollout,

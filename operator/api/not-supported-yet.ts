@@ -77,13 +77,6 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
     'remove it; spread downloads by distribution.jitter and rollout.pace',
   ),
   release('spec.rollout', 'mode: Soft', "self.mode == 'Soft'", 'use mode: Normal'),
-  release(
-    'spec',
-    'conflict: Supersede',
-    "self.conflict == 'Supersede'",
-    'use conflict: Queue, and abort the other release by an Intervention',
-  ),
-  release('spec.requires[]', 'release', 'has(self.release)', 'remove it; the version of the component that has to run first is enough'),
 ];
 
 export function notSupportedRule(entry: NotSupported): Rule {

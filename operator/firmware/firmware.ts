@@ -24,7 +24,7 @@ import {
   unsigned,
 } from './envelope.ts';
 import { ERRORS, explain, type Problem, type Result, resultOf } from './errors.ts';
-import { artifactFor as artifactForPart, type Misfit as MisfitPart } from './fit.ts';
+import { artifactFor as artifactForPart, type Misfit as MisfitPart, misfitOf as misfitPart } from './fit.ts';
 import { stillNeeded as neededPart, sampleToPass as samplePart, type Verdict as VerdictPart } from './gate.ts';
 import { DEFAULT_PACE as defaultPace, leastTime as leastTimePart, offersNow as offersPart, rateOf as ratePart } from './offers.ts';
 import {
@@ -51,6 +51,7 @@ import { type Candidate as CandidatePart, planWaves as planPart, type Step as St
 import { windowFault as windowFaultPart, windowAt as windowPart } from './windows.ts';
 
 export type Misfit = MisfitPart;
+export const misfitOf = misfitPart;
 export type Candidate = CandidatePart;
 export type Step = StepPart;
 export type WavePlan = WavePlanPart;

@@ -1,5 +1,5 @@
 // Which Jobs there are to be: one for each wave whose drivers have something to do, and no other. Pure.
-import { isDone } from './decide.ts';
+import { isDone, wasBack } from './decide.ts';
 import type { StepSoFar } from './decide-steps.ts';
 import { isOvertaken } from './decide-waves.ts';
 import { explain, type ReleaseCode, reasonOf } from './errors.ts';
@@ -42,8 +42,7 @@ function isAtWork(wave: WaveView, steps: readonly StepSoFar[], jobs: readonly Jo
 /** Whether a wave that was stopped or reverted has come to its end: its Job is complete, or was when that was written down. */
 export function isBack(wave: WaveView, jobs: readonly JobView[]): boolean {
   const name = jobName(wave);
-  const wasBack = wave.status?.phase === 'Aborted' && wave.status.observedGeneration === wave.generation;
-  return wasBack || jobs.some((job) => job.name === name && job.ended?.how === 'Complete');
+  return wasBack(wave) || jobs.some((job) => job.name === name && job.ended?.how === 'Complete');
 }
 
 export type JobFailure = { code: ReleaseCode; reason: string; message: string };

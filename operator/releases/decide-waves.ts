@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FirmwareWaveSpec } from '../api/firmware-wave.ts';
 import { type Candidate, type Result, rulesOf, type Step } from '../firmware/firmware.ts';
-import { type Decision, isDone, type Situation } from './decide.ts';
+import { type Decision, isDone, type Situation, wasBack } from './decide.ts';
 import { paceOf, type SitePace } from './decide-pace.ts';
 import { type StepAhead, type StepSoFar, totalOf } from './decide-steps.ts';
 import type { WaveView } from './view.ts';
@@ -38,6 +38,8 @@ export function wavesWanted(release: ReleaseName, situation: Situation, decision
   const going = waves.flatMap((wave): WaveWish[] => {
     const action = decision.actionOf(wave);
     if (action === 'Install' && !working.includes(wave)) return [];
+    // Written again it would ask for another Job, which takes the fence from a later release.
+    if (action === wave.spec.action && wasBack(wave)) return [];
     return [
       {
         namespace: wave.namespace,

@@ -29,12 +29,12 @@ describe('what a release does next', () => {
     ['it has nothing to start where no device takes it', situationOf(specOf(WAVES), []), { do: 'Complete' }],
     [
       'another release in the way is waited for',
-      situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'hq/other', isReject: false }) }),
-      { do: 'Wait', reason: 'hq/other', isReject: false },
+      situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'hq/other', why: 'Queued' }) }),
+      { do: 'Wait', reason: 'hq/other', why: 'Queued' },
     ],
     [
       'one that has begun is not held up by another any more',
-      afterCanary(specOf(WAVES), { confirmed: 5 }, { inTheWay: () => ({ what: 'hq/other', isReject: false }) }),
+      afterCanary(specOf(WAVES), { confirmed: 5 }, { inTheWay: () => ({ what: 'hq/other', why: 'Queued' }) }),
       { do: 'Start', step: 1 },
     ],
     [
@@ -209,7 +209,7 @@ describe('who joins', () => {
   });
   it('is none under Snapshot', () => expect(next(11 * MINUTE_MS, {}, { ...spec, membership: 'Snapshot' })).toEqual({ do: 'Complete' }));
   it('is left to a later release', () =>
-    expect(next(11 * MINUTE_MS, { inTheWay: (joining) => (joining ? { what: 'hq/newer', isReject: false } : undefined) })).toEqual({
+    expect(next(11 * MINUTE_MS, { inTheWay: (joining) => (joining ? { what: 'hq/newer', why: 'Queued' } : undefined) })).toEqual({
       do: 'Complete',
     }));
 });

@@ -63,6 +63,16 @@ export const ERRORS = {
       "somebody else than the operator may approve certificate requests for the issuer of directive keys or of the drivers' MQTT clients: who can make a request there could direct the devices of any site",
     cure: "narrow cert-manager's approveSignerNames (or the ClusterRole named) so that it leaves this issuer out, or accept the identity with --accept-approver; the release goes on by itself then",
   },
+  'HR-FW-215': {
+    title: 'Superseded',
+    cause: 'another release of the same component with spec.conflict: Supersede took the place of this one; it was stopped for good',
+    cure: 'nothing, where that was meant; else make this one again with a higher spec.priority, and let the other one use conflict: Queue',
+  },
+  'HR-FW-216': {
+    title: 'RequirementCycle',
+    cause: 'spec.requires[].release leads from the release over others back to itself: each would wait for the next for ever',
+    cure: 'take one of the requirements out of its FirmwareRelease',
+  },
 } as const;
 
 export type ReleaseCode = keyof typeof ERRORS;

@@ -2,6 +2,7 @@
 import type { Condition } from '../api/meta.ts';
 import type { Verdict } from '../firmware/firmware.ts';
 import { setCondition } from '../runtime/conditions.ts';
+import { requiredBy } from './decide-dependencies.ts';
 import { explain, reasonOf } from './errors.ts';
 import type { Phase, Seen } from './release-status.ts';
 import type { Untrusted, Verified } from './verify.ts';
@@ -22,8 +23,10 @@ export function conditionsOf(
     ['ArtifactVerified', verifiedOf(trust)],
     ['TrustFresh', freshOf(trust)],
     ['Approved', approvedOf(seen)],
+    ['DependenciesMet', dependenciesOf(seen)],
+    ['Superseded', supersededOf(seen)],
     ['GateHealthy', healthyOf(verdict)],
-    ['Progressing', MOVING.includes(phase) ? yes(phase, sentenceOf(seen, phase)) : no(phase, sentenceOf(seen, phase))],
+    ['Progressing', progressOf(seen, phase)],
     ['RollbackPossible', backOf(seen)],
     ['Stalled', stalled],
     // kstatus: in progress unless it is done, or stuck.
@@ -43,6 +46,24 @@ export function conditionsOf(
 }
 
 const MOVING: readonly Phase[] = ['Prefetching', 'RollingOut', 'Soaking', 'Aborting', 'RollingBack'];
+
+/** `Superseding`: the release that is in its way reads it there, and stops. */
+function progressOf(seen: Seen, phase: Phase): Said {
+  const { next } = seen.decision;
+  const reason = next.do === 'Wait' && next.why === 'Superseding' && phase === 'Waiting' ? next.why : phase;
+  return MOVING.includes(phase) ? yes(reason, sentenceOf(seen, phase)) : no(reason, sentenceOf(seen, phase));
+}
+
+/** Said of a release that requires others only. */
+function dependenciesOf({ situation: { spec, lack } }: Seen): Said | undefined {
+  const names = requiredBy({ spec });
+  if (names.length === 0) return undefined;
+  return lack === undefined ? yes('Completed', `completed: ${names.join(', ')}`) : no(lack.why, lack.what);
+}
+
+function supersededOf({ decision: { isSuperseded, next } }: Seen): Said | undefined {
+  return isSuperseded && 'reason' in next ? yes(reasonOf('HR-FW-215'), next.reason) : undefined;
+}
 
 function verifiedOf(trust: Verified | Untrusted): Said {
   if (trust.ok)
@@ -87,6 +108,7 @@ function stalledOf({ trouble, decision: { next }, release, situation }: Seen, ph
   if (situation.openApprovers !== undefined && UNDER_WAY.includes(phase))
     return yes(reasonOf('HR-FW-211'), explain('HR-FW-211', situation.openApprovers));
   if (trouble !== undefined) return yes(trouble.reason, trouble.message);
+  if (phase === 'Superseded') return yes(reasonOf('HR-FW-215'), explain('HR-FW-215', sentenceOf({ decision: { next } }, phase)));
   if (next.do === 'Hold' && next.why === 'NoWayBack') return yes(reasonOf('HR-FW-210'), explain('HR-FW-210', next.reason));
   if (
     (next.do === 'Hold' && next.why === 'Gate') ||
@@ -96,7 +118,8 @@ function stalledOf({ trouble, decision: { next }, release, situation }: Seen, ph
     return yes(reasonOf('HR-FW-209'), explain('HR-FW-209', 'reason' in next ? next.reason : ''));
   if (phase === 'Failed' || phase === 'RolledBack') return yes(phase, sentenceOf({ decision: { next } }, phase));
   if (!trust.ok) return yes(trust.reason, trust.message);
-  if (next.do === 'Wait' && next.isReject) return yes(reasonOf('HR-FW-208'), explain('HR-FW-208', next.reason));
+  if (next.do === 'Wait' && next.why === 'Cycle') return yes(reasonOf('HR-FW-216'), explain('HR-FW-216', next.reason));
+  if (next.do === 'Wait' && next.why === 'Rejected') return yes(reasonOf('HR-FW-208'), explain('HR-FW-208', next.reason));
   if (next.do === 'Complete' && situation.steps.length === 0)
     return yes(reasonOf('HR-FW-204'), explain('HR-FW-204', `no Device takes ${release.name}`));
   return undefined;

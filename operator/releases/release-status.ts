@@ -86,6 +86,7 @@ function phaseOf({ situation: { steps }, decision, jobs, belief }: Seen): Phase 
   if (next.do === 'Revert' || turned.length > 0 || (next.do === 'Hold' && (next.why === 'NoWayBack' || next.why === 'Aborted'))) {
     const goesBack = turned.some((wave) => decision.actionOf(wave) === 'Revert');
     const isOver = turned.every((wave) => wave.spec.action === decision.actionOf(wave) && isBack(wave, jobs));
+    if (decision.isSuperseded) return isOver ? 'Superseded' : 'Aborting';
     if (goesBack) return isOver ? 'RolledBack' : 'RollingBack';
     return isOver ? 'Failed' : 'Aborting';
   }

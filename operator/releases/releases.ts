@@ -4,7 +4,7 @@ import { apiVersionOf, FIRMWARE_RELEASES, FIRMWARE_WAVES, JOBS } from '../api/re
 import type { Candidate } from '../firmware/firmware.ts';
 import { explainFirmware, reasonOfFirmware } from '../firmware/firmware.ts';
 import type { KubeClient } from '../kube/client.ts';
-import type { Key } from '../kube/object.ts';
+import { type Key, keyOfRef } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type Controller, createController, type ReconcileContext } from '../runtime/controller.ts';
@@ -17,8 +17,9 @@ import type { Random } from '../runtime/random.ts';
 import { type Acts, removeAll, writeCatalog, writeJobs, writeWaves } from './acts.ts';
 import { type Asked as AskedOf, type Decision, decide, type Situation } from './decide.ts';
 import { type IssuerApprovers, openApproversText } from './decide-approvers.ts';
+import { lackOf } from './decide-dependencies.ts';
 import { failureOf, jobsWanted } from './decide-jobs.ts';
-import { type Rival, rivalOf } from './decide-rivals.ts';
+import { isNewsToOthers, isOver, type Rival, rivalOf, saidSuperseded, supersederOf } from './decide-rivals.ts';
 import { stepsSoFar } from './decide-steps.ts';
 import { wavesWanted } from './decide-waves.ts';
 import { newsOf } from './news.ts';
@@ -124,6 +125,8 @@ export function createReleases(deps: ReleasesDeps): Releases {
   deps.releases.subscribe(({ key, before, after }) => {
     if (before !== undefined && before.uid !== after?.uid) gone.set(key, (gone.get(key) ?? new Set()).add(before.uid));
     wake(key);
+    if (!isNewsToOthers(before, after)) return;
+    for (const other of store.values()) if (other.key !== key && !isOver(other)) wake(other.key);
   });
 
   async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
@@ -142,6 +145,8 @@ export function createReleases(deps: ReleasesDeps): Releases {
     const { verdict } = belief;
     const known = { manifestDigest: verdict.ok ? verdict.manifestDigest : undefined, openApprovers: openApproversText(approvers) };
     const { situation, decision } = await decided(release, own, known, ctx.signal);
+    if (decision.isSuperseded && saidSuperseded(release) === undefined)
+      return giveWay({ release, situation, decision, belief, jobs: jobsOf(own), trouble: undefined }, ctx.signal);
     const trouble = failureOf(situation.steps, jobsOf(own));
     if (verdict.ok) await trust.catalog(release, verdict, () => writeCatalog(acts, release, verdict, ctx.signal));
     const wishes = wavesWanted(release, situation, decision);
@@ -161,6 +166,14 @@ export function createReleases(deps: ReleasesDeps): Releases {
     return again(next.phase, decision.next.do === 'Soak' ? decision.next.until : undefined, waits);
   }
 
+  /** Said before the first wave is stopped: whatever dies or is deleted in between, it ends the same. */
+  async function giveWay(seen: Seen, signal: AbortSignal): Promise<Outcome> {
+    const next = releaseStatus(seen);
+    await statuses.release(seen.release, next, signal);
+    announce(seen.release, next);
+    return done;
+  }
+
   /** By a plan of this moment before something begins: who is offered a release is decided then. */
   async function decided(release: ReleaseView, own: readonly WaveView[], known: Known, signal: AbortSignal) {
     const steps = stepsSoFar(own);
@@ -171,11 +184,21 @@ export function createReleases(deps: ReleasesDeps): Releases {
       const asked = deps.asked(release.namespace, release.name);
       const devices = plan.steps.flatMap((step) => step.devices);
       const inTheWay = (joining: boolean) => rivalOf(release, rivals(), devices, joining);
-      const situation = { ...{ ...known, uid, generation, spec, steps, plan, asked, canGoBack, inTheWay }, now: clock.now() };
+      const lack = lackOf(release, (name) => store.get(keyOfRef({ namespace: release.namespace, name })));
+      const others = { inTheWay, lack, superseded: supersededBy(release, devices) };
+      const situation = { ...{ ...known, ...others, uid, generation, spec, steps, plan, asked, canGoBack }, now: clock.now() };
       return { situation, decision: decide(situation) };
     };
     const first = await by();
     return first.decision.next.do === 'Start' ? by(0) : first;
+  }
+
+  /** What its status once said holds, whatever becomes of the other release. */
+  function supersededBy(release: ReleaseView, devices: readonly Candidate[]): Situation['superseded'] {
+    const said = saidSuperseded(release);
+    if (said !== undefined) return { by: said, isFinal: true };
+    const by = supersederOf(release, rivals(), devices);
+    return by === undefined ? undefined : { by, isFinal: false };
   }
 
   function rivals(): Rival[] {

@@ -67,12 +67,12 @@ describe('the status of a release', () => {
     ['stuck where no device takes it', seenOf(situationOf(specOf(WAVES), [])), ['Waiting', 'False', undefined, 'True']],
     [
       'waiting for another release is in progress',
-      seenOf(situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'x', isReject: false }) })),
+      seenOf(situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'x', why: 'Queued' }) })),
       ['Waiting', 'False', 'True', undefined],
     ],
     [
       'with conflict Reject it is stuck',
-      seenOf(situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'x', isReject: true }) })),
+      seenOf(situationOf(specOf(WAVES), fleetOf(9), { inTheWay: () => ({ what: 'x', why: 'Rejected' }) })),
       ['Waiting', 'False', undefined, 'True'],
     ],
     [

@@ -39,7 +39,7 @@ export function situationOf(spec: FirmwareReleaseSpec, devices: readonly Candida
   return {
     ...{ uid: UID, generation: 1, spec, manifestDigest: MANIFEST, steps: [], plan, asked: NOBODY, canGoBack: true, now: NOW },
     inTheWay: () => undefined,
-    openApprovers: undefined,
+    ...{ openApprovers: undefined, lack: undefined, superseded: undefined },
     ...more,
   };
 }
