@@ -9,9 +9,13 @@ import { choice, count, duration, flag, list, object, rule, text, time } from '.
 
 const distribution = object('How the bytes reach the sites.', {
   edgeCache: flag('Whether sites cache the artifact. Default: true.', { default: true }),
-  prefetch: choice(['BeforeWave', 'Never'], 'BeforeWave: a site has the artifact before its wave starts. Default: BeforeWave.', {
-    default: 'BeforeWave',
-  }),
+  prefetch: choice(
+    ['BeforeWave', 'Never'],
+    'BeforeWave: artifacts servers begin to fetch what the release names when it is verified, which is before its first wave; no wave waits for them. Default: BeforeWave.',
+    {
+      default: 'BeforeWave',
+    },
+  ),
   jitter: duration('Devices begin to download spread over this time. Default: 10m.', { default: '10m', code: 'HR-API-007' }),
   perSiteBandwidth: Type.Optional(
     text('Limit for one site, for example 20Mbit. Default: none.', {
@@ -66,7 +70,10 @@ const spec = object(
     rollout,
     rollback: Type.Optional(rollback),
     distribution: Type.Optional(distribution),
-    historyLimit: count('How many FirmwareWaves of ended releases are kept. Default: 10.', { max: 100, default: 10 }),
+    historyLimit: count('How many FirmwareWaves of ended releases are to be kept. All are, until their release is deleted. Default: 10.', {
+      max: 100,
+      default: 10,
+    }),
   },
   {
     rules: [

@@ -77,6 +77,26 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
     'remove it; spread downloads by distribution.jitter and rollout.pace',
   ),
   release('spec.rollout', 'mode: Soft', "self.mode == 'Soft'", 'use mode: Normal'),
+  ...['download', 'install'].map((which) =>
+    release(
+      `spec.rollout.windows.${which}[]`,
+      'tz: Device',
+      "self.tz == 'Device'",
+      'name the time zone, for example Europe/Berlin; devices in several zones need a FirmwareRelease for each zone',
+    ),
+  ),
+  release(
+    'spec.distribution',
+    'prefetch: Never',
+    "self.prefetch == 'Never'",
+    'remove it; an artifacts server fetches what a release names',
+  ),
+  release(
+    'spec',
+    'historyLimit other than 10',
+    'self.historyLimit != 10',
+    'remove it; nothing removes FirmwareWaves before their release is deleted',
+  ),
 ];
 
 export function notSupportedRule(entry: NotSupported): Rule {

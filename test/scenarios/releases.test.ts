@@ -310,6 +310,22 @@ describe('a signed release', () => {
     PATIENT_MS,
   );
 
+  it(
+    'takes the place of another one with conflict: Supersede, which has ended then and keeps what its devices have',
+    async () => {
+      await publish(release('gate'));
+      expect(await drive('gate', await waveOf('gate', 0))).toBe(3);
+      await until('gate', 'it waits for an approval', ({ phase }) => phase === 'Waiting');
+      await publish(release('gate-2', { component: 'gate', conflict: 'Supersede', priority: 600 }));
+      const old = await until('gate', 'another takes its place', ({ phase }) => phase === 'Superseded');
+      expect(condition(old, 'Superseded')?.message).toContain(`${scene.site}/gate-2`);
+      expect(old.status?.counts?.confirmed).toBe(3);
+      expect((await waveOf('gate-2', 0)).spec).toMatchObject({ wave: 'canary', action: 'Install' });
+      expect((await waveOf('gate', 0)).spec.action).toBe('Install');
+    },
+    PATIENT_MS,
+  );
+
   it('is gone with all that was made for it when it is deleted', async () => expect(await releasesGone()).toBe(0), PATIENT_MS);
 });
 
