@@ -158,7 +158,7 @@ describe('a release that is superseded', () => {
     const ended: WaveView = { ...stopped, status: { ...stopped.status, phase: 'Aborted', observedGeneration: 2 } };
     const later = at([ended], { generation: 7, now: NOW + 90 * 3600_000 });
     expect(started(later)).toEqual([ended]);
-    expect(jobsWanted(later.steps, [])).toEqual({ make: [], change: [], remove: [] });
+    expect(jobsWanted(later.steps, [], false)).toEqual({ make: [], change: [], remove: [] });
   });
 
   it('keeps what has ended: a settled wave is left alone', () => {
@@ -183,6 +183,11 @@ describe('a release that is superseded', () => {
     ['but once said, whatever is asked later', at([first], { asked: { ...NOBODY, rolledBackBy: 'bob' } }), true],
     ['and though its waves are gone', at([]), true],
   ])('gives way: %s', (_, situation, expected) => expect(decide(situation).isSuperseded).toBe(expected));
+
+  it('takes no place of another while somebody else may approve for the issuers of drivers: it could not begin', () => {
+    const more = { inTheWay: () => ({ what: 'x', why: 'Superseding' as const }), openApprovers: 'somebody' };
+    expect(decide(situationOf(spec, [deviceOf(1)], more)).next).toMatchObject({ do: 'Hold', why: 'ApproverOpen' });
+  });
 
   it('the one that takes its place says so where the other reads it', () => {
     const situation = situationOf(spec, [deviceOf(1)], { inTheWay: () => ({ what: 'x', why: 'Superseding' }) });

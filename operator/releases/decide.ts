@@ -38,10 +38,7 @@ export type Situation = {
 type Action = WaveView['spec']['action'];
 
 export type Decision = {
-  next:
-    | Next
-    | { do: 'Wait'; reason: string; why: InTheWay['why'] | Lack['why'] }
-    | { do: 'Hold'; why: 'ApproverOpen'; reason: string };
+  next: Next | { do: 'Wait'; reason: string; why: InTheWay['why'] | Lack['why'] } | { do: 'Hold'; why: 'ApproverOpen'; reason: string };
   /** Another release takes its place: it is stopped, for good. */
   isSuperseded: boolean;
   ahead: readonly StepAhead[];
