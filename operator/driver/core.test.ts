@@ -51,6 +51,8 @@ describe('an Install', () => {
     const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{ isAway: true }] });
     site.round();
     expect(site.round().counts).toMatchObject({ inFlight: 1, reached: 0, straggler: 0 });
+    // It is told once more.
+    expect(site.round(5 * MINUTE).counts).toMatchObject({ inFlight: 1, reached: 0, straggler: 0 });
     expect(site.round(5 * MINUTE).counts).toMatchObject({ inFlight: 0, reached: 0, straggler: 1, offered: 1 });
     expect(site.tick?.phase).toBe('Done');
     const [device] = site.devices;

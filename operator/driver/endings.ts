@@ -7,7 +7,7 @@ import type { State } from './state.ts';
 
 const BUSY = 14;
 const USER_DENIED = 13;
-const RUNS_ALREADY = 5;
+export const RUNS_ALREADY = 5;
 
 /** After a message that counted for the open directive. */
 export function settle(state: State, row: Row, now: number): void {
@@ -170,7 +170,7 @@ function ended(state: State, row: Row, now: number): void {
 
 /**
  * A device that runs the image refuses to install it. It happens where driver and broker have both forgotten that it was told to: it is done. Where a boot key is
- * registered, its hello of this boot has to bring the bootloader's word for it.
+ * registered, this answer or its hello of this boot has to bring the bootloader's word for it.
  */
 function runsAlready(row: Row): 'Shown' | 'Said' | undefined {
   const { open, standing } = row;
@@ -255,9 +255,20 @@ function stayed(state: State, row: Row, now: number): void {
   state.alarms.set(row, undefined);
 }
 
+/**
+ * The directive again: a device answers one that it has taken by its present state. Its answer may not have come through, for a broker drops what a slow subscriber does not
+ * take in time; and a device without a clock says hello once a minute and no more, maybe while nobody listened.
+ */
+function ask(state: State, row: Row, now: number): void {
+  state.toSend.add(row);
+  state.alarms.set(row, now + ANSWER_MS);
+}
+
 function unanswered(state: State, row: Row, now: number): void {
   const action = row.open?.of.action;
+  const isAsked = row.sentAt >= row.openedAt + ANSWER_MS;
   if (action === 'Cancel') {
+    if (!isAsked) return void ask(state, row, now);
     if (row.under !== undefined && row.under.standing.state !== 'Offered') finish(state, row, 'Cancelled', now);
     else row.place = 'Out';
     return;
@@ -268,6 +279,7 @@ function unanswered(state: State, row: Row, now: number): void {
     open(state, row, openFor(state.plan, row, { action, image: row.open?.image, ...fresh(state, row, now) }), now);
     return;
   }
+  if (!isAsked) return void ask(state, row, now);
   if (state.plan.policy.dropsStragglers && action !== 'Revert') {
     cancel(state, row, now);
     return void finish(state, row, 'Cancelled', now);
@@ -280,6 +292,8 @@ function unanswered(state: State, row: Row, now: number): void {
 function tooLong(state: State, row: Row, now: number): void {
   const { open, standing, phase, heard } = row;
   if (open === undefined || standing === undefined) return;
+  // Not asked since it came so far. Who puts it off would do so again.
+  if (phase !== 'Offered' && row.sentAt <= row.phaseAt) return void ask(state, row, now);
   if (open.of.action === 'Revert') return void stayed(state, row, now);
   if (hasEnded(open.of, standing)) return void finish(state, row, open.of.action === 'Cancel' ? 'TimedOut' : 'Rejected', now);
   if (phase === 'Reboot' || phase === 'Test') {

@@ -1,7 +1,9 @@
 // What the next driver has to know, and may know by the broker alone.
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Hello, StateReport } from '../firmware/firmware.ts';
-import { DEVICE, hello, NEW, state } from '../firmware/testing/messages.ts';
+import { booted, signedBoot } from '../firmware/testing/boot.ts';
+import { DEVICE, hello, NEW, OLD, state } from '../firmware/testing/messages.ts';
 import { Core, type Tick } from './core.ts';
 import type { Order } from './directives.ts';
 import { planOf, START } from './testing/plan.ts';
@@ -86,5 +88,82 @@ describe('a device without a clock', () => {
     says('d'.repeat(32), 4, 900);
     core.tick(START + 1000);
     expect(echoes(40_000)).toEqual(['d'.repeat(32)]);
+  });
+});
+
+describe('a device with a boot key that has done it, when broker and driver have both forgotten that', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const stranger = generateKeyPairSync('ed25519').privateKey;
+  // Of the boot in which it tried the image and confirmed it, with the nonce of a directive that nobody knows any more.
+  const report = booted({ boot: 4, mode: 'Test', nonce: 'e'.repeat(32) });
+
+  it.each([
+    [
+      'is believed when its answer brings the word of its bootloader',
+      { bootReport: signedBoot(report, privateKey) },
+      'Confirmed',
+      'Proven',
+    ],
+    ['is not without it', {}, undefined, undefined],
+    ['is not by a key of somebody else', { bootReport: signedBoot(report, stranger) }, undefined, undefined],
+    ['is not by the word for another boot', { bootReport: signedBoot({ ...report, boot: 3 }, privateKey) }, undefined, undefined],
+    ['is not by the word for another image', { bootReport: signedBoot({ ...report, digest: OLD }, privateKey) }, undefined, undefined],
+    ['is not when its bootloader went back', { bootReport: signedBoot({ ...report, mode: 'Reverted' }, privateKey) }, undefined, undefined],
+    ['is not with a lower counter', { bootReport: signedBoot({ ...report, securityCounter: 4 }, privateKey) }, undefined, undefined],
+    ['is not when it refuses for another reason', { code: 4, bootReport: signedBoot(report, privateKey) }, 'Rejected', undefined],
+  ])('%s', (_, fields, result, proof) => {
+    const core = new Core(planOf({ fence: 2 }), { nonce: () => 'a'.repeat(32), readDirective: () => undefined });
+    core.device({ candidate: { ...candidate, hasBootKey: true }, record: undefined, bootKey: publicKey }, START);
+    core.connected();
+    core.gathered(START);
+    const { seq = 0, nonce = '' } = core.tick(START).publish[0]?.directive ?? {};
+    const answer = state({ seq, nonce, boot: 4, n: 9, state: 'Rejected', code: 5, digest: NEW, securityCounter: 5, ...fields });
+    core.heard(`ota/v1/d/${DEVICE}/state`, Buffer.from(JSON.stringify(answer)), {}, START + 1000);
+    const { record } = core.tick(START + 1000).record[0] ?? {};
+    expect([record?.result, record?.proof]).toEqual([result, proof]);
+  });
+});
+
+describe('a device of which the driver has missed something', () => {
+  const MINUTE = 60_000;
+  const topic = `ota/v1/d/${DEVICE}/state`;
+  const bytes = (report: StateReport): Buffer => Buffer.from(JSON.stringify(report));
+
+  function told() {
+    const core = new Core(planOf({ fence: 1 }), { nonce: () => 'a'.repeat(32), readDirective: () => undefined });
+    core.device({ candidate, record: undefined, bootKey: undefined }, START);
+    core.connected();
+    core.gathered(START);
+    const { seq = 0, nonce = '' } = core.tick(START).publish[0]?.directive ?? {};
+    return { core, seq, nonce };
+  }
+
+  it('is asked again before it is given up, and its end counts when that is what it says', () => {
+    const { core, seq, nonce } = told();
+    core.heard(topic, bytes(state({ seq, nonce, n: 2, state: 'Rebooting' })), {}, START + MINUTE);
+    const late = core.tick(START + 17 * MINUTE);
+    expect(late).toMatchObject({ publish: [{ directive: { seq, nonce } }], record: [], counts: { inFlight: 1 } });
+    core.heard(
+      topic,
+      bytes(state({ seq, nonce, boot: 4, n: 9, state: 'Confirmed', digest: NEW, securityCounter: 5 })),
+      {},
+      START + 18 * MINUTE,
+    );
+    expect(core.tick(START + 18 * MINUTE).record).toMatchObject([{ record: { result: 'Confirmed' } }]);
+  });
+
+  it('is given up when it does not answer that either', () => {
+    const { core, seq, nonce } = told();
+    core.heard(topic, bytes(state({ seq, nonce, n: 2, state: 'Rebooting' })), {}, START + MINUTE);
+    core.tick(START + 17 * MINUTE);
+    expect(core.tick(START + 23 * MINUTE)).toMatchObject({ publish: [], record: [{ record: { result: 'Lost' } }] });
+  });
+
+  it('is told once more before it counts as away: without a clock it says hello only once a minute, maybe when nobody listened', () => {
+    const { core } = told();
+    expect(core.tick(START + 6 * MINUTE)).toMatchObject({ publish: [{}], counts: { inFlight: 1, straggler: 0 } });
+    core.heard(`ota/v1/d/${DEVICE}/hello`, Buffer.from(JSON.stringify(hello({ n: 2, hasClock: false }))), {}, START + 6 * MINUTE + 1000);
+    expect(core.tick(START + 6 * MINUTE + 1000).publish).toMatchObject([{ directive: { echo: 'c'.repeat(32) } }]);
+    expect(core.tick(START + 12 * MINUTE)).toMatchObject({ publish: [], counts: { inFlight: 0, straggler: 1 } });
   });
 });

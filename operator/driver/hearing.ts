@@ -11,7 +11,7 @@ import {
   standingOf,
 } from '../firmware/firmware.ts';
 import { renewed, takenUp } from './directives.ts';
-import { settle } from './endings.ts';
+import { RUNS_ALREADY, settle } from './endings.ts';
 import { type Heard, type Image, type Row, UNKNOWN_VERSION } from './row.ts';
 import type { State } from './state.ts';
 
@@ -26,7 +26,7 @@ export function stateHeard(state: State, row: Row, bytes: Uint8Array, now: numbe
   if (!read.ok) return read.problem.code;
   const report = read.message;
   if (report.component !== state.plan.wave.component) return undefined;
-  note(row, { ...report, version: undefined, nonce: undefined, isProven: false }, now);
+  note(row, { ...report, version: undefined, nonce: undefined, isProven: provesRefusal(state, row, report) }, now);
   if (row.open === undefined && state.isGathering) row.held = report;
   return judged(state, row, report, now);
 }
@@ -167,7 +167,16 @@ function isProven({ plan }: State, row: Row, { device, boot, bootReport }: Hello
   const { image, facts } = row;
   if (bootReport === undefined || facts.bootKey === undefined || own.digest !== image?.digest) return false;
   const { digest, securityCounter } = image;
-  return provesRunning(bootReport, facts.bootKey, { device, component: plan.wave.component, boot, digest, securityCounter });
+  // Whether an image on trial was confirmed, a hello does not say.
+  return provesRunning(bootReport, facts.bootKey, { device, component: plan.wave.component, boot, digest, securityCounter }, ['Normal']);
+}
+
+/** `Rejected` 5 with the bootloader's word. On trial, the genuine image says it only after it was confirmed: before, it is busy. */
+function provesRefusal({ plan }: State, { image, facts }: Row, { device, boot, state, code, digest, bootReport }: StateReport): boolean {
+  if (state !== 'Rejected' || code !== RUNS_ALREADY || image === undefined || digest !== image.digest) return false;
+  if (bootReport === undefined || facts.bootKey === undefined) return false;
+  const expected = { device, component: plan.wave.component, boot, digest, securityCounter: image.securityCounter };
+  return provesRunning(bootReport, facts.bootKey, expected, ['Normal', 'Test']);
 }
 
 /** The image of a directive that this release has sent; Foreign: another release's, or one that says something else today. */

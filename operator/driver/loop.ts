@@ -33,7 +33,12 @@ const LONGEST_GATHERING_MS = 60_000;
 const REPORT_MS = 10_000;
 /** A Lease that is lost, or a clock that was set, is noticed within this. */
 const LONGEST_WAIT_MS = 5000;
-const MOST_MESSAGES = 2000;
+/** Between so many, the connection has its turn: what it does not take in time the broker drops. */
+const MOST_MESSAGES = 200;
+const TURN_MS = 1;
+/** So many directives, and then a pause: devices answer at once, and the broker keeps only so many answers for one who is slow. */
+const MOST_IN_A_ROW = 50;
+const PAUSE_MS = 250;
 const MOST_WRITES = 16;
 /** All drivers of a wave together at most 20. */
 const SAMPLES = 20;
@@ -95,11 +100,12 @@ export async function drive(deps: LoopDeps, stop: AbortSignal): Promise<Ending> 
     const tick = core.tick(now());
     if (tick.isSuperseded) return 'Superseded';
     metrics.ticked(tick.counts, core.refused);
-    await publish(deps, tick.publish);
+    await publishAll(deps, tick.publish, stop);
     writer.add(tick.record);
     await reporter.report(tick, writer.isIdle());
     if (tick.phase === 'Done' && writer.isIdle() && reporter.isTold(tick)) return 'Done';
-    if (!hasMore) await wake.wait(waitOf(tick, gathering !== undefined || writer.isRetrying(), now()), stop);
+    if (hasMore) await clock.sleep(TURN_MS, stop).catch(() => undefined);
+    else await wake.wait(waitOf(tick, gathering !== undefined || writer.isRetrying(), now()), stop);
     return undefined;
   }
 
@@ -120,6 +126,15 @@ const waitOf = ({ next }: Tick, isSoon: boolean, now: number): number =>
 function wallClock(clock: Clock): () => number {
   const [wall, elapsed] = [clock.now(), clock.elapsed()];
   return () => Math.floor(wall + clock.elapsed() - elapsed);
+}
+
+/** As long as this process may: what is not sent any more is the next driver's. */
+async function publishAll(deps: LoopDeps, orders: readonly Order[], stop: AbortSignal): Promise<void> {
+  for (let at = 0; at < orders.length; at += MOST_IN_A_ROW) {
+    if (at > 0) await deps.clock.sleep(PAUSE_MS, stop).catch(() => undefined);
+    if (stop.aborted || !deps.lease.held()) return;
+    await publish(deps, orders.slice(at, at + MOST_IN_A_ROW));
+  }
 }
 
 /** One batch: all are on their way before the first is answered. What the broker did not take is sent again after the next connect. */

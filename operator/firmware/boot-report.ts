@@ -35,19 +35,20 @@ export function bootReportProblem(
 }
 
 /**
- * Whether the bootloader says that the image is the one that it starts for good, in this boot. Without a nonce it does not say since when: good for a device that runs the
+ * Whether the bootloader says that it has started the image in this boot, in one of `modes`. Without a nonce it does not say since when: good for a device that runs the
  * image already and of whose start nobody remembers anything.
  */
 export function provesRunning(
   envelope: NonNullable<StateReport['bootReport']>,
   key: KeyObject,
   expected: Omit<Expected, 'nonce'>,
+  modes: readonly BootReport['mode'][],
 ): boolean {
   const read = envelopeOf(envelope);
   const [signature] = read?.signatures ?? [];
   if (read?.payloadType !== BOOT_TYPE || signature === undefined || !isSignedBy(read, signature, key)) return false;
   const report = readBounded(read.payload, MOST_PAYLOAD);
-  if (!isBootReport(report) || report.mode !== 'Normal') return false;
+  if (!isBootReport(report) || !modes.includes(report.mode)) return false;
   return contradiction(report, { ...expected, nonce: report.nonce ?? '' }) === undefined;
 }
 

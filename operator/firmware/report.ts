@@ -39,7 +39,7 @@ const FIELDS: readonly { field: keyof StateReport; states: readonly DeviceState[
   { field: 'code', states: ['Rejected', 'RolledBack', 'Failed'] },
   { field: 'staged', states: ['Staged', 'Rebooting'], may: true },
   { field: 'selfTest', states: ['Testing', 'Confirmed', 'RolledBack', 'Failed'], may: true },
-  { field: 'bootReport', states: ['Testing', 'Confirmed', 'RolledBack', 'Failed'], may: true },
+  { field: 'bootReport', states: ['Testing', 'Confirmed', 'RolledBack', 'Failed', 'Rejected'], may: true },
 ];
 
 function fieldsThatDoNotFit(report: StateReport): keyof StateReport | undefined {

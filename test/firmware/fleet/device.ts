@@ -38,6 +38,8 @@ type Job = { directive: Directive; stage: DeviceState; pieces: number; code?: nu
 type Trial = { image: Image; nonce: string; tried: boolean };
 
 const BOOT_TYPE = 'application/vnd.hedgerow.firmware.boot.v1+json';
+const ENDS: readonly DeviceState[] = ['Idle', 'Rejected', 'Confirmed', 'RolledBack', 'Failed'];
+const RUNS_ALREADY = 5;
 const PIECES = 3;
 const TRIES = 10;
 const SECOND = 1000;
@@ -82,6 +84,7 @@ export class VirtualDevice {
   /** Of the step that is to come next: another one takes its place. */
   #step = 0;
   #isStarting = false;
+  #isGone = false;
 
   constructor({ name, nature, image, ground, seed, bootKeys }: Made) {
     this.name = name;
@@ -126,7 +129,14 @@ export class VirtualDevice {
     return this.#isOnline;
   }
 
-  /** The digest that runs now: of the image on trial, if there is one. */
+  /** At work at a directive. */
+  get isBusy(): boolean {
+    const stage = this.#job?.stage;
+    const isAtWork = stage !== undefined && !ENDS.includes(stage) && !(stage === 'Staged' && this.#job?.directive.action === 'Stage');
+    return isAtWork && !this.#isLying && !this.#isGone;
+  }
+
+  /** What runs now: the image on trial, if there is one. */
   get running(): Image {
     return this.#mode === 'Test' && this.#trial !== undefined ? this.#trial.image : this.image;
   }
@@ -215,7 +225,7 @@ export class VirtualDevice {
     if (this.#failsAt('Accepted')) return;
     const brings = directive.action === 'Install' || directive.action === 'Stage';
     if (!brings && this.#other?.digest === directive.artifact?.digest) return void this.#to('Rebooting');
-    if (!brings || directive.artifact?.digest === this.image.digest) return void this.#to('Rejected', { code: 5 });
+    if (!brings || directive.artifact?.digest === this.image.digest) return void this.#to('Rejected', { code: RUNS_ALREADY });
     this.#then(between(this.#random, 0, directive.jitter * SECOND), () => this.#to('Downloading'));
   }
 
@@ -239,7 +249,10 @@ export class VirtualDevice {
     this.#tries += 1;
     if (this.#unacknowledged !== undefined && this.#tries < TRIES) return void this.#then(6 * SECOND, () => this.#reboot());
     this.#trial = { image: this.#other, nonce: directive.nonce, tried: false };
-    if (this.nature.away?.from === 'Rebooting') return void this.#off();
+    if (this.nature.away?.from === 'Rebooting') {
+      this.#isGone = true;
+      return void this.#off();
+    }
     this.#restart();
   }
 
@@ -373,7 +386,7 @@ export class VirtualDevice {
     const size = directive.artifact?.size ?? 1;
     const isEnd = stage === 'Rejected' || stage === 'RolledBack' || stage === 'Failed';
     const hasRun = stage === 'Testing' || stage === 'Confirmed' || stage === 'RolledBack';
-    const report = hasRun ? this.#bootReport() : undefined;
+    const report = hasRun || (stage === 'Rejected' && code === RUNS_ALREADY) ? this.#bootReport() : undefined;
     return {
       ...{ ...head, ...body, seq: directive.seq, nonce: directive.nonce, state: stage },
       ...(isEnd ? { code: code ?? 16 } : {}),

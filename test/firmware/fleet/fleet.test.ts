@@ -29,9 +29,7 @@ describe('a rollout to a fleet of which half has a fault', () => {
       expect(isDone).toBe(true);
     }
     expect(troubled.kills).toBe(trouble.kills);
-    const { other, unproven } = differences(quiet, troubled);
-    expect(other).toEqual([]);
-    expect(unproven.length).toBeLessThan(devices / 50);
+    expect(differences(quiet, troubled)).toEqual([]);
   });
 
   it('counts sets: what the drivers report is what stands in the records', async () => {

@@ -44,6 +44,7 @@ type Kept = { floors: Record<string, Floor>; job?: Job };
 
 const TRIES = 10;
 const HELLO_AGAIN_S = 60;
+const RUNS_ALREADY = 5;
 const BUSY = 14;
 
 export class Agent {
@@ -140,7 +141,7 @@ export class Agent {
   async #begin(job: Job): Promise<boolean> {
     const { directive } = job;
     if (directive.action === 'Install' || directive.action === 'Stage') {
-      if (directive.artifact?.digest === this.#booted.digest) return this.#to(job, { stage: 'Rejected', code: 5 });
+      if (directive.artifact?.digest === this.#booted.digest) return this.#to(job, { stage: 'Rejected', code: RUNS_ALREADY });
       return this.#bring(job);
     }
     const found = this.#booted.services.inSlot(otherSlot(this.#booted.slot));
@@ -237,7 +238,7 @@ export class Agent {
       ...{ ...head, component: directive.component, seq: directive.seq, nonce: directive.nonce, state: stage },
       ...(isEnd ? { code: code ?? 16 } : {}),
       ...(hasRun && selfTest !== undefined ? { selfTest } : {}),
-      ...(hasRun ? { bootReport: report } : {}),
+      ...(hasRun || (stage === 'Rejected' && code === RUNS_ALREADY) ? { bootReport: report } : {}),
       ...(stage === 'Downloading' ? { offset: offset ?? 0, total: directive.artifact?.size ?? 1 } : {}),
       ...(stage === 'Staged' || stage === 'Rebooting' ? { staged: directive.artifact?.digest } : {}),
     };

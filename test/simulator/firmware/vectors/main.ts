@@ -187,6 +187,12 @@ function reports(): Pick<Vectors, 'bootKey' | 'states' | 'hellos' | 'directive' 
       { name: 'Downloading', message: text(state({ state: 'Downloading', offset: 1024, total: 4096 })), verdict: 'ok' },
       { name: 'Failed', message: text(state({ state: 'Failed', code: 8, text: 'no route' })), verdict: 'ok' },
       { name: 'Confirmed with a boot report', message: text({ ...ok, bootReport: report() }), verdict: 'ok' },
+      {
+        name: 'Rejected 5 with a boot report',
+        message: text({ ...state({ boot: 4, n: 3, state: 'Rejected', code: 5, digest: NEW, securityCounter: 5 }), bootReport: report() }),
+        verdict: 'ok',
+      },
+      { name: 'Accepted with a boot report', message: text({ ...state({}), bootReport: report() }), verdict: 'HR-FW-102' },
       { name: 'Idle, never had a directive', message: text({ ...state({ state: 'Idle', seq: 0 }), nonce: undefined }), verdict: 'ok' },
       { name: 'Failed without a code', message: text(state({ state: 'Failed' })), verdict: 'HR-FW-102' },
       { name: 'a code in Accepted', message: text(state({ code: 8 })), verdict: 'HR-FW-102' },
