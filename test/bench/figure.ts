@@ -19,6 +19,7 @@ export type Bench = { name: string; about: string; run(args: BenchArgs): AsyncIt
 export type BenchArgs = {
   n?: number;
   clients?: number;
+  sockets?: number;
   rounds?: number;
   seed?: number;
   round?: number;

@@ -31,7 +31,7 @@ const BENCHES: readonly Bench[] = [
   nabBench,
   faultsBench,
 ];
-const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--rounds N] [--seed N] [--round K] [--data DIR]
+const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--sockets N] [--rounds N] [--seed N] [--round K] [--data DIR]
        npm run bench -- --list`;
 
 const { values, positionals } = parseArgs({
@@ -41,6 +41,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean' },
     n: { type: 'string' },
     clients: { type: 'string' },
+    sockets: { type: 'string' },
     rounds: { type: 'string' },
     seed: { type: 'string' },
     round: { type: 'string' },
@@ -57,6 +58,7 @@ if (values.list === true) {
   const numbers = {
     ...numberOf('n', values.n),
     ...numberOf('clients', values.clients),
+    ...numberOf('sockets', values.sockets),
     ...numberOf('rounds', values.rounds),
     ...numberOf('seed', values.seed),
     ...numberOf('round', values.round),

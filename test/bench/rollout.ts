@@ -3,6 +3,7 @@
 import type { Core } from '../../operator/driver/core.ts';
 import { runFleet } from '../firmware/fleet/fleet.ts';
 import { coreWith, signaturesAlone } from '../firmware/fleet/measure.ts';
+import { runPackets } from '../rollout/packets/run.ts';
 import type { Bench, Figure } from './figure.ts';
 import { percentile } from './figure.ts';
 import { heapMiB } from './heap.ts';
@@ -15,12 +16,16 @@ const HOURS = 14;
 const MINUTES = 60;
 const A_DRIVER = 5000;
 const MOST_SHARDS = 12;
+/** Devices with a socket of their own to the broker's stand-in, and those of them with mutual TLS. */
+const SOCKETS = 3000;
+const MUTUAL_TLS = 500;
 const TROUBLE = { kills: 40, ends: 6, doubles: 6, replays: 500 };
 
 export const rolloutBench: Bench = {
   name: 'rollout',
-  about: `${DEVICES} virtual devices (--n N), half of them with a fault each: what the drivers count, and what it costs them (--seed N)`,
-  async *run({ n = DEVICES, seed = 1, progress }) {
+  about: `${DEVICES} virtual devices (--n N), half of them with a fault each: what the drivers count, and what it costs them (--seed N); and by packets (--sockets N)`,
+  async *run({ n = DEVICES, sockets = SOCKETS, seed = 1, progress }) {
+    yield* packets(sockets, seed, progress);
     yield* memory(Math.min(n, 20_000));
     const shards = Math.min(MOST_SHARDS, Math.ceil(n / A_DRIVER));
     const size = { devices: n, shards, perMinute: Math.ceil(n / MINUTES), maxInFlight: Math.ceil(n / 5) };
@@ -49,6 +54,20 @@ export const rolloutBench: Bench = {
     yield { figure: 'rss', value: process.memoryUsage().rss / 2 ** 20, unit: 'MiB', n };
   },
 };
+
+/** The loop, core and MQTT client of the driver in a process of their own, which is killed three times, and the broker once. */
+async function* packets(n: number, seed: number, progress: (line: string) => void): AsyncIterable<Figure> {
+  const startedAt = performance.now();
+  const tls = Math.min(n, MUTUAL_TLS);
+  const outcome = await runPackets({ devices: n, tls, seed, driverKills: 3, brokerKills: 1, say: progress });
+  yield { figure: 'sockets', value: outcome.sockets, unit: 'devices', n };
+  yield { figure: 'sockets-mutual-tls', value: tls, unit: 'devices', n };
+  yield { figure: 'sockets-packets', value: outcome.packets, unit: 'packets', n };
+  yield { figure: 'sockets-confirmed', value: outcome.report?.counts.confirmed ?? 0, unit: 'devices', n };
+  yield { figure: 'sockets-wrong-confirmed', value: outcome.wrongConfirmed.length, unit: 'devices', n };
+  yield { figure: 'sockets-api-writes-most', value: outcome.mostWrites, unit: 'writes', n };
+  yield { figure: 'sockets-wall', value: (performance.now() - startedAt) / 1000, unit: 's', n };
+}
 
 /** Of one driver with so many devices, all of which have an open directive: the most that it ever holds. */
 function* memory(n: number): Iterable<Figure> {
