@@ -1,9 +1,9 @@
 // One verified release as the operator writes it into a ConfigMap: what may be served, by digest. Nothing here is believed but digests: devices verify the rest. Pure.
 import { createHash } from 'node:crypto';
 import { Refused } from './errors.ts';
-import { type Reference, readReference } from './reference.ts';
+import { readFileUrl, readReference, type Source } from './reference.ts';
 
-export type CatalogArtifact = { /** SHA-256, 64 hex digits. */ hex: string; size: number; source: Reference };
+export type CatalogArtifact = { /** SHA-256, 64 hex digits. */ hex: string; size: number; source: Source };
 
 export type Catalog = {
   artifacts: readonly CatalogArtifact[];
@@ -37,9 +37,9 @@ export function readCatalog(files: ReadonlyMap<string, Buffer>): Catalog {
 }
 
 function artifactOf(one: unknown, at: number): CatalogArtifact {
-  const { digest, size, oci } = object(one, `artifact ${at}`);
-  const source = typeof oci === 'string' ? readReference(oci) : undefined;
-  if (source === undefined) return wrong(`oci of artifact ${at} is no reference by digest`);
+  const { digest, size, oci, url } = object(one, `artifact ${at}`);
+  const source = typeof oci === 'string' ? readReference(oci) : typeof url === 'string' ? readFileUrl(url) : undefined;
+  if (source === undefined) return wrong(`artifact ${at} has neither an oci reference by digest nor an https url`);
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > MOST_SIZE) return wrong(`size of artifact ${at} is none`);
   return { hex: hexOf(digest, `digest of artifact ${at}`), size, source };
 }

@@ -7,7 +7,7 @@ import type { Room } from './cache.ts';
 import { Refused } from './errors.ts';
 import { dismiss, reasonOf } from './origin-http.ts';
 import { type Pace, watchPace } from './pace.ts';
-import type { Reference } from './reference.ts';
+import type { Source } from './reference.ts';
 import type { Registry, Wanted } from './registry.ts';
 
 export type DownloadDeps = { registry: Registry; clock: Clock; received(bytes: number): void; pace?: Pace };
@@ -16,7 +16,7 @@ export type DownloadDeps = { registry: Registry; clock: Clock; received(bytes: n
 const PACE: Pace = { everyMs: 60_000, leastBytes: 65_536 };
 
 /** Resolves when the file is in the cache. Rejects with `Refused` HR-FW-410 to 421, or with the signal's reason; what came stays where it may be right. */
-export async function download(room: Room, wanted: Wanted, source: Reference, deps: DownloadDeps, signal: AbortSignal): Promise<void> {
+export async function download(room: Room, wanted: Wanted, source: Source, deps: DownloadDeps, signal: AbortSignal): Promise<void> {
   try {
     await attempt(room, room.begun, wanted, source, deps, signal);
   } catch (error) {
@@ -26,14 +26,7 @@ export async function download(room: Room, wanted: Wanted, source: Reference, de
   }
 }
 
-async function attempt(
-  room: Room,
-  begun: number,
-  wanted: Wanted,
-  source: Reference,
-  deps: DownloadDeps,
-  signal: AbortSignal,
-): Promise<void> {
+async function attempt(room: Room, begun: number, wanted: Wanted, source: Source, deps: DownloadDeps, signal: AbortSignal): Promise<void> {
   // A whole one that was not renamed yet is asked for nowhere.
   if (begun < wanted.size) await fetchRest(room, begun, wanted, source, deps, signal);
   const hash = await hashed(room.path, wanted.size);
@@ -48,7 +41,7 @@ async function fetchRest(
   room: Room,
   begun: number,
   wanted: Wanted,
-  source: Reference,
+  source: Source,
   deps: DownloadDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -85,8 +78,7 @@ async function fetchRest(
   if (at < wanted.size) throw new Refused('HR-FW-410', `${source.registry} ended after ${at} of ${wanted.size} bytes`);
 }
 
-const tooLong = ({ registry }: Reference, { size }: Wanted): Refused =>
-  new Refused('HR-FW-414', `${registry} gives more than ${size} bytes`);
+const tooLong = ({ registry }: Source, { size }: Wanted): Refused => new Refused('HR-FW-414', `${registry} gives more than ${size} bytes`);
 
 async function written(file: FileHandle, piece: Buffer, at: number): Promise<void> {
   for (let done = 0; done < piece.length; ) done += (await file.write(piece, done, piece.length - done, at + done)).bytesWritten;

@@ -8,7 +8,7 @@ import { deviceOf, readLists } from './client-certificate.ts';
 import { readChallenge, readDockerConfig, readToken, tokenUrl } from './credentials.ts';
 import { Refused } from './errors.ts';
 import { parseArtifactsOptions } from './options.ts';
-import { blobUrl, manifestUrl, readReference } from './reference.ts';
+import { blobUrl, manifestUrl, readFileUrl, readReference } from './reference.ts';
 import { fits } from './registry.ts';
 import { catalogFiles } from './testing/site.ts';
 
@@ -103,6 +103,35 @@ describe('a reference', () => {
   });
 });
 
+describe('the URL of a file', () => {
+  it('is https to a host and a path, and says nothing else', () => {
+    const url = 'https://files.example.com:8443/fw/cam-2.4.0.bin';
+    expect(readFileUrl(url)).toEqual({ registry: 'files.example.com:8443', url });
+    for (const bad of [
+      'http://files.example.com/fw',
+      'https://u:p@files.example.com/fw',
+      'https://files.example.com/fw?token=1',
+      'https://files.example.com/fw#1',
+      'https://files.example.com',
+      'https://files.example.com:99999/fw',
+      'https:///fw',
+      'https://files.example.com/a b',
+      'file:///etc/passwd',
+      `https://files.example.com/${'a'.repeat(600)}`,
+    ])
+      expect(readFileUrl(bad), bad).toBeUndefined();
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-zA-Z0-9._:/@?#%\\-]{1,40}$/), (rest) => {
+        const read = readFileUrl(`https://${rest}`);
+        if (read === undefined) return;
+        const { protocol, username, password, search, hash, host } = new URL(read.url);
+        expect({ protocol, rest: username + password + search + hash }).toEqual({ protocol: 'https:', rest: '' });
+        expect([read.registry, read.registry.replace(/:443$/, '')].map((one) => one.replace(/:0+(?=[0-9])/, ':'))).toContain(host);
+      }),
+    );
+  });
+});
+
 describe('a catalog', () => {
   it('of the operator is read, and each change of a part that counts is refused', () => {
     const files = catalogFiles([PUSHED], [Buffer.from('{"root":1}')]);
@@ -118,12 +147,18 @@ describe('a catalog', () => {
       ['envelope.json', Buffer.alloc(70_000, ' ')],
       ['1.root.json', undefined],
       ['1.root.json', Buffer.alloc(600_000)],
-      ...[{ size: 0 }, { size: 1.5 }, { size: 2 ** 40 }, { oci: 'r/x:tag' }, { digest: `sha512:${HEX}` }].map(
-        (change): [string, Buffer] => [
-          'release.json',
-          Buffer.from(JSON.stringify({ ...release, artifacts: [{ ...release.artifacts[0], ...change }] })),
-        ],
-      ),
+      ...[
+        { size: 0 },
+        { size: 1.5 },
+        { size: 2 ** 40 },
+        { oci: 'r/x:tag' },
+        { oci: undefined },
+        { oci: undefined, url: 'http://r/x' },
+        { digest: `sha512:${HEX}` },
+      ].map((change): [string, Buffer] => [
+        'release.json',
+        Buffer.from(JSON.stringify({ ...release, artifacts: [{ ...release.artifacts[0], ...change }] })),
+      ]),
       ['release.json', Buffer.from(JSON.stringify({ ...release, artifacts: Array(17).fill(release.artifacts[0]) }))],
     ];
     for (const [name, bytes] of wrong) {

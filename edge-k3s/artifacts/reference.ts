@@ -1,6 +1,10 @@
-// Where an artifact lies, by digest: `<registry>/<repository>@sha256:<hex>` as spec.artifacts[].oci of a FirmwareRelease has it. Pure.
+// Where an artifact lies: `<registry>/<repository>@sha256:<hex>` as spec.artifacts[].oci of a FirmwareRelease has it, or the https URL of the file as .url has it. Pure.
 
 export type Reference = { registry: string; repository: string /** SHA-256, 64 hex digits. */; hex: string };
+
+/** `registry`: host and port, as for a registry. */
+export type FileAt = { registry: string; url: string };
+export type Source = Reference | FileAt;
 
 /** distribution-spec: components of a repository, one dot, one or two underscores, or dashes between letters and digits. So no `..` and no empty one gets into a path. */
 const COMPONENT = '[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*';
@@ -13,6 +17,15 @@ export function readReference(text: string): Reference | undefined {
   if (text.length > MOST_CHARS) return undefined;
   const [, registry, repository, hex] = REFERENCE.exec(text) ?? [];
   return registry === undefined || repository === undefined || hex === undefined ? undefined : { registry, repository, hex };
+}
+
+const FILE_URL = new RegExp(`^https://(${REGISTRY})/[A-Za-z0-9._~:%+/-]+$`);
+
+/** Undefined for all but https without user, password, query and fragment. */
+export function readFileUrl(text: string): FileAt | undefined {
+  if (text.length > MOST_CHARS || !URL.canParse(text)) return undefined;
+  const [, registry] = FILE_URL.exec(text) ?? [];
+  return registry === undefined ? undefined : { registry, url: text };
 }
 
 /** Docker's own registry answers under another name than the one that everybody writes. */

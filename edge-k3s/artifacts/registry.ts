@@ -1,11 +1,12 @@
-// The OCI distribution API as far as it is needed: a blob by digest, from a place on, found through the manifest that a reference names.
+// Where artifacts come from: the OCI distribution API as far as it is needed (a blob by digest, from a place on, found through the manifest that a reference names), and
+// files at https URLs by the same rules.
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../operator/runtime/clock.ts';
 import { basicFor, readChallenge, readToken, tokenUrl } from './credentials.ts';
 import { Refused } from './errors.ts';
 import { dismiss, type Head, type OriginAnswer, type OriginHttp, reasonOf } from './origin-http.ts';
-import { blobUrl, manifestUrl, type Reference } from './reference.ts';
+import { blobUrl, manifestUrl, type Reference, type Source } from './reference.ts';
 
 export type Wanted = { hex: string; size: number };
 /** `from`: where `body` begins, 0 or what was asked for. */
@@ -13,7 +14,7 @@ export type Opened = { from: number; body: Readable };
 
 export interface Registry {
   /** Rejects with `Refused` HR-FW-410 to 419. The digest of what comes is the caller's to check. */
-  open(source: Reference, wanted: Wanted, from: number, signal: AbortSignal): Promise<Opened>;
+  open(source: Source, wanted: Wanted, from: number, signal: AbortSignal): Promise<Opened>;
 }
 
 const MANIFESTS = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json';
@@ -29,8 +30,8 @@ export function createRegistry({ http, authFile, clock }: { http: OriginHttp; au
   const tokens = new Map<string, { authorization: string; until: number }>();
 
   /** With the token that we have; once more with a new one when that was not enough. */
-  async function get(source: Reference, url: string, headers: Record<string, string>, signal: AbortSignal): Promise<OriginAnswer> {
-    const id = `${source.registry}/${source.repository}`;
+  async function get(source: Source, url: string, headers: Record<string, string>, signal: AbortSignal): Promise<OriginAnswer> {
+    const id = 'url' in source ? source.registry : `${source.registry}/${source.repository}`;
     const known = tokens.get(id);
     const first = known !== undefined && clock.elapsed() < known.until ? { authorization: known.authorization } : {};
     const answer = await http.get(url, { ...headers, ...first }, signal);
@@ -40,12 +41,14 @@ export function createRegistry({ http, authFile, clock }: { http: OriginHttp; au
     return await http.get(url, { ...headers, authorization }, signal);
   }
 
-  async function authorize(source: Reference, id: string, header: string, signal: AbortSignal): Promise<string> {
-    const { registry, repository } = source;
+  async function authorize(source: Source, id: string, header: string, signal: AbortSignal): Promise<string> {
+    const { registry } = source;
     const basic = await basicFor(registry, authFile);
     const challenge = readChallenge(header);
     if (challenge?.scheme === 'basic' && basic !== undefined) return basic;
-    const url = challenge?.scheme === 'bearer' ? tokenUrl(challenge, `repository:${repository}:pull`) : undefined;
+    // Tokens are the registries' way; at a plain file server only the password for its host can help.
+    const url =
+      challenge?.scheme === 'bearer' && 'repository' in source ? tokenUrl(challenge, `repository:${source.repository}:pull`) : undefined;
     if (url === undefined) throw new Refused('HR-FW-411', `${registry} wants credentials, and none fit`);
     const answer = await http.get(url, basic === undefined ? {} : { authorization: basic }, signal);
     const text = await small(answer, MOST_TOKEN_BYTES, registry, signal);
@@ -88,9 +91,9 @@ export function createRegistry({ http, authFile, clock }: { http: OriginHttp; au
   return {
     async open(source, wanted, from, signal) {
       // A reference to the blob itself needs no manifest.
-      if (source.hex !== wanted.hex) fits(await manifest(source, signal), source, wanted);
+      if ('hex' in source && source.hex !== wanted.hex) fits(await manifest(source, signal), source, wanted);
       const range: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
-      const answer = await get(source, blobUrl(source, wanted.hex), range, signal);
+      const answer = await get(source, 'url' in source ? source.url : blobUrl(source, wanted.hex), range, signal);
       refuseStatus(answer, source.registry, from === 0 ? [200] : [200, 206]);
       try {
         return { from: beginOf(answer, source.registry, wanted, from), body: answer.body };

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Misbehaviour, Pushed } from '../../test/harness/oci-origin.ts';
 import { waitFor } from '../../test/harness/wait.ts';
-import { makeSite, type Site } from './testing/site.ts';
+import { makeSite, type Named, type Site } from './testing/site.ts';
 
 const SIZE = 400_000;
 const bytes = randomBytes(SIZE);
@@ -98,6 +98,52 @@ describe('a registry that gives', () => {
     const answer = await site.get(`/fw/sha256/${pushed.hex}`);
     expect({ status: answer.status, code: answer.body.toString().slice(0, 9) }).toEqual({ status: 503, code: 'HR-FW-406' });
     site.origin.misbehave();
+  });
+});
+
+describe('a file at an https URL', () => {
+  it('is fetched whole, without a manifest', async () => {
+    site = await makeSite();
+    const file = asFile(site);
+    expect((await site.get(`/fw/sha256/${file.hex}`)).body.equals(bytes)).toBe(true);
+    expect(site.origin.seen.map(({ kind }) => kind)).toEqual(['blob']);
+  });
+
+  it('goes on from where it broke off', async () => {
+    site = await makeSite();
+    const file = asFile(site);
+    breakAfter(site, 150_000);
+    expect((await site.get(`/fw/sha256/${file.hex}`)).status).toBe(503);
+    site.origin.misbehave();
+    site.name([{ ...file, url: `${file.url}` }, site.origin.push('fw/again', bytes)], [], 'again');
+    expect((await site.get(`/fw/sha256/${file.hex}`)).body.equals(bytes)).toBe(true);
+    expect(site.origin.seen.findLast(({ kind }) => kind === 'blob')?.range).toMatch(/^bytes=[1-9][0-9]*-$/);
+  });
+
+  it.each(Object.entries(LIES).filter(([name]) => !name.includes('manifest')))(
+    'from a server that gives %s: never a wrong byte, and the code says why',
+    async (_name, [code, how]) => {
+      site = await makeSite();
+      const file = asFile(site);
+      site.origin.misbehave(how);
+      const answer = await site.get(`/fw/sha256/${file.hex}`);
+      expect({ status: answer.status, results: site.results }).toEqual({ status: 503, results: [code] });
+      expect(await onDisk(site)).toBeLessThanOrEqual(SIZE);
+      expect(await readdir(join(site.home, 'cache', 'sha256'))).toEqual([]);
+    },
+  );
+
+  it('behind a password is fetched with the one of its host, and never by a token', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'hedgerow-auth-'));
+    const authFile = join(home, 'config.json');
+    site = await makeSite({ authFile });
+    await writeFile(authFile, JSON.stringify({ auths: { [site.origin.registry]: { username: 'edge', password: 's3cret' } } }));
+    const file = asFile(site);
+    const wanted = `Basic ${Buffer.from('edge:s3cret').toString('base64')}`;
+    const challenge = { 'www-authenticate': 'Basic realm="files"' };
+    site.origin.misbehave(({ authorization }, response) => authorization !== wanted && answered(response.writeHead(401, challenge).end()));
+    expect((await site.get(`/fw/sha256/${file.hex}`)).body.equals(bytes)).toBe(true);
+    await rm(home, { recursive: true });
   });
 });
 
@@ -269,6 +315,14 @@ function named(to: Site): Pushed {
   const pushed = to.origin.push('fw/cam', bytes);
   to.name([pushed]);
   return pushed;
+}
+
+/** Not in a catalog of the registry: a file of its server. */
+function asFile(to: Site): Named & { url: string } {
+  const pushed = to.origin.push('fw/cam', bytes);
+  const file = { ...pushed, url: `https://${to.origin.registry}/v2/fw/cam/blobs/${pushed.digest}` };
+  to.name([file]);
+  return file;
 }
 
 function breakAfter(to: Site, count: number): void {

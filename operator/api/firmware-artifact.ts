@@ -56,12 +56,25 @@ export const artifact = object(
   'One file that devices may download.',
   {
     name: label('Name of the artifact, unique in the release.'),
-    oci: text('Where it lies: <registry>/<repository>@sha256:<digest>; a tag is refused.', {
-      max: 512,
-      pattern: '^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$',
-      code: 'HR-API-015',
-      cure: 'name the artifact by digest, registry.example.com/fw/cam@sha256:<64 hex digits>: a tag may point elsewhere tomorrow',
-    }),
+    oci: Type.Optional(
+      text('Where it lies in an OCI registry: <registry>/<repository>@sha256:<digest>; a tag is refused. Either this or url.', {
+        max: 512,
+        pattern: '^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$',
+        code: 'HR-API-015',
+        cure: 'name the artifact by digest, registry.example.com/fw/cam@sha256:<64 hex digits>: a tag may point elsewhere tomorrow',
+      }),
+    ),
+    url: Type.Optional(
+      text(
+        'Where it lies as a file: https://<host>/<path>, without user, password, query and fragment. What comes from there counts by digest only. Either this or oci.',
+        {
+          max: 512,
+          pattern: '^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?/[A-Za-z0-9._~:%+/-]+$',
+          code: 'HR-API-015',
+          cure: 'write https://<host>/<path>; credentials do not belong into it: the artifacts server has them in a file',
+        },
+      ),
+    ),
     format: Type.Unsafe<'mcuboot' | 'suit' | 'rauc' | 'swupdate' | 'raw'>({
       type: 'string',
       enum: ['mcuboot', 'suit', 'rauc', 'swupdate', 'raw'],
@@ -79,6 +92,7 @@ export const artifact = object(
         '!has(self.baseDigest) || self.baseDigest != self.digest',
         'a delta from an image to itself: correct digest or baseDigest',
       ),
+      rule('HR-API-017', 'has(self.oci) != has(self.url)', 'an artifact lies in one place: write oci or url, not both and not neither'),
     ],
   },
 );

@@ -42,8 +42,9 @@ export async function writeCatalog(
 
 function releaseOf({ namespace, name, uid, spec }: ReleaseView, { manifestDigest }: Verified): object {
   const { component, version, securityCounter, trust } = spec;
-  const artifacts = spec.artifacts.map(({ name: artifact, digest, size, oci }: FirmwareReleaseSpec['artifacts'][number]) => ({
-    ...{ name: artifact, digest, size, oci },
+  const artifacts = spec.artifacts.map(({ name: artifact, digest, size, oci, url }: FirmwareReleaseSpec['artifacts'][number]) => ({
+    ...{ name: artifact, digest, size },
+    ...(oci === undefined ? { url } : { oci }),
   }));
   return { namespace, name, uid, component, version, securityCounter, manifestDigest, policy: trust.policyRef.name, artifacts };
 }

@@ -6,6 +6,7 @@ const waves = (...list: object[]): object => ({ rollout: { waves: list } });
 const rollout = (fields: object): object => ({ rollout: { waves: [{ name: 'canary' }, { name: 'rest' }], ...fields } });
 const OCI =
   'HR-API-015: name the artifact by digest, registry.example.com/fw/cam@sha256:<64 hex digits>: a tag may point elsewhere tomorrow';
+const FILE_URL = 'HR-API-015: write https://<host>/<path>; credentials do not belong into it: the artifacts server has them in a file';
 const HEX = 'HR-API-015: a digest is sha256: and 64 hexadecimal digits in lower case';
 const SEMVER = 'HR-API-015: a version is MAJOR.MINOR.PATCH as in semver.org, for example 2.4.0';
 const SPAN = 'HR-API-007: write days, hours, minutes and seconds, for example 7d, 24h or 10m';
@@ -25,6 +26,23 @@ export const BAD_RELEASES: readonly BadManifest[] = [
     'an artifact by tag',
     release({ artifacts: [artifact({ oci: 'registry.example.com/fw/app:2.4.0' })] }),
     [`spec.artifacts[0].oci: ${OCI}`],
+  ],
+  [
+    'an artifact at two places',
+    release({ artifacts: [artifact({ url: 'https://files.example.com/fw/app.bin' })] }),
+    ['spec.artifacts[0]: HR-API-017: an artifact lies in one place: write oci or url, not both and not neither'],
+    'onlyServer',
+  ],
+  [
+    'an artifact nowhere',
+    release({ artifacts: [artifact({ oci: undefined })] }),
+    ['spec.artifacts[0]: HR-API-017: an artifact lies in one place: write oci or url, not both and not neither'],
+    'onlyServer',
+  ],
+  [
+    'an artifact at a URL with a password',
+    release({ artifacts: [artifact({ oci: undefined, url: 'https://me:secret@files.example.com/fw/app.bin' })] }),
+    [`spec.artifacts[0].url: ${FILE_URL}`],
   ],
   ['a digest in capitals', release({ artifacts: [artifact({ digest: DIGEST.toUpperCase() })] }), [`spec.artifacts[0].digest: ${HEX}`]],
   [

@@ -23,14 +23,22 @@ export type Got = { status: number; headers: IncomingHttpHeaders; body: Buffer }
 export type Ask = { method?: string; headers?: Record<string, string>; client?: Identity };
 export type Site = Awaited<ReturnType<typeof makeSite>>;
 
+/** In the registry, or as the file at `url`. */
+export type Named = Pushed & { url?: string };
+
 /** What the operator would write for a release with these artifacts. */
-export function catalogFiles(artifacts: readonly Pushed[], roots: readonly Buffer[] = []): Map<string, Buffer> {
+export function catalogFiles(artifacts: readonly Named[], roots: readonly Buffer[] = []): Map<string, Buffer> {
   const payload = Buffer.from(JSON.stringify(artifacts));
   const envelope = { payload: payload.toString('base64'), payloadType: 'application/vnd.in-toto+json', signatures: [] };
   const release = {
     ...{ namespace: 'berlin', name: 'app', uid: '1', component: 'app', version: '1.0.0', securityCounter: 1, policy: 'trust' },
     manifestDigest: `sha256:${createHash('sha256').update(payload).digest('hex')}`,
-    artifacts: artifacts.map(({ oci, digest, size }, at) => ({ name: `a${at}`, digest, size, oci })),
+    artifacts: artifacts.map(({ oci, url, digest, size }, at) => ({
+      name: `a${at}`,
+      digest,
+      size,
+      ...(url === undefined ? { oci } : { url }),
+    })),
   };
   return new Map([
     ['release.json', Buffer.from(JSON.stringify(release))],
@@ -93,7 +101,7 @@ export async function makeSite(wish: Wish = {}) {
 
   return {
     ...{ home, origin, ca, catalogs, cache, supply, server, registry, device, camera, paths, port, results, serverCaPem: tls.caPem },
-    name: (artifacts: readonly Pushed[], roots: readonly Buffer[] = [], id = 'one'): void =>
+    name: (artifacts: readonly Named[], roots: readonly Buffer[] = [], id = 'one'): void =>
       catalogs.put(id, readCatalog(catalogFiles(artifacts, roots))),
     reread: async (): Promise<void> => server.setFiles(await readTlsFiles(paths)),
     get: (path: string, ask: Ask = {}): Promise<Got> => get(port, path, tls.caPem, { client: camera, ...ask }),
