@@ -16,8 +16,8 @@ export function settle(state: State, row: Row, now: number): void {
   row.hasAnswered = true;
   if (hasEnded(open.of, standing)) ended(state, row, now);
   else if (standing.state !== 'Offered') {
-    // It was no end after all, and is not written yet.
-    row.end = undefined;
+    // It was no end after all, and is not written yet. One that is written stands: a device that is told to go back has confirmed until it has gone.
+    if (!row.isRecorded) row.end = undefined;
     state.toRecord.delete(row);
     onTheWay(state, row, standing.state, now);
   }
@@ -133,6 +133,11 @@ function onTheWay({ alarms, plan: { policy } }: State, row: Row, at: DeviceState
     Test: row.phaseAt + policy.confirmMs + GRACE_MS,
   }[row.phase];
   alarms.set(row, until);
+}
+
+/** How long a phase may last. */
+function lastingMs({ plan: { policy } }: State, phase: Exclude<Phase, 'Offered'>): number {
+  return { Download: policy.downloadMs, Install: policy.installMs, Reboot: policy.confirmMs, Test: policy.confirmMs }[phase];
 }
 
 function phaseOf(state: DeviceState, brings: boolean): Phase {
@@ -259,9 +264,9 @@ function stayed(state: State, row: Row, now: number): void {
  * The directive again: a device answers one that it has taken by its present state. Its answer may not have come through, for a broker drops what a slow subscriber does not
  * take in time; and a device without a clock says hello once a minute and no more, maybe while nobody listened.
  */
-function ask(state: State, row: Row, now: number): void {
+function ask(state: State, row: Row, now: number, withinMs = ANSWER_MS): void {
   state.toSend.add(row);
-  state.alarms.set(row, now + ANSWER_MS);
+  state.alarms.set(row, now + withinMs);
 }
 
 function unanswered(state: State, row: Row, now: number): void {
@@ -293,7 +298,7 @@ function tooLong(state: State, row: Row, now: number): void {
   const { open, standing, phase, heard } = row;
   if (open === undefined || standing === undefined) return;
   // Not asked since it came so far. Who puts it off would do so again.
-  if (phase !== 'Offered' && row.sentAt <= row.phaseAt) return void ask(state, row, now);
+  if (phase !== 'Offered' && row.sentAt <= row.phaseAt) return void ask(state, row, now, Math.min(ANSWER_MS, lastingMs(state, phase)));
   if (open.of.action === 'Revert') return void stayed(state, row, now);
   if (hasEnded(open.of, standing)) return void finish(state, row, open.of.action === 'Cancel' ? 'TimedOut' : 'Rejected', now);
   if (phase === 'Reboot' || phase === 'Test') {

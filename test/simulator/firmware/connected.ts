@@ -99,7 +99,8 @@ export function connectedDevice(fixed: Built, connection: Connection): Connected
       await sleep(RECONNECT_MS);
       if (isRestarting || device.connected() || isOff) continue;
       await connect();
-      if (!isRestarting && !isOff) await agent?.reconnected();
+      // Not waited for: it speaks until it is heard, and where the connection is lost meanwhile this has to make the next one.
+      if (!isRestarting && !isOff) void agent?.reconnected();
     }
   }
 
