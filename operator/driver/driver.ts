@@ -78,7 +78,8 @@ async function work(options: RolloutOptions, world: World, stop: AbortSignal): P
     const fence = await takeFence({ site: wave.namespace, component: prepared.wave.spec.component, identity }, world, stop);
     log.info({ wave, shard: options.shard, fence, action: prepared.wave.spec.action }, 'the driver starts');
     const ending = await atWork({ options, world, prepared, credentials, signing, fence, election }, stop);
-    log.info({ ending }, 'the driver ends');
+    const isSuperseded = ending === 'Superseded' || ending === 'LeaseLost';
+    log.info({ ending, ...(isSuperseded ? { problem: explain({ code: 'HR-FW-312' }) } : {}) }, 'the driver ends');
     return OF_ENDING[ending];
   } finally {
     inner.abort();

@@ -5,6 +5,7 @@ import { createBackoff } from '../kube/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
+import { explain, type Problem } from './errors.ts';
 import { createInbox } from './inbox.ts';
 import type { MqttPort } from './ports.ts';
 
@@ -108,7 +109,9 @@ export function createMqtt({ host, port, credentials, clock, random, log }: Mqtt
         try {
           healthyMs = await connection(signal);
         } catch (err) {
-          if (!signal.aborted) log.warn({ err }, 'the broker could not be reached; it is tried again');
+          const problem: Problem = { code: 'HR-FW-311', found: err instanceof Error ? err.message : String(err) };
+          if (!signal.aborted)
+            log.warn({ code: problem.code, problem: explain(problem) }, 'the broker could not be reached; it is tried again');
         }
         await clock.sleep(backoff.next(healthyMs), signal).catch(() => undefined);
       }

@@ -66,7 +66,7 @@ describe('an envelope', () => {
   const good = { v: 1, boot: 3, seq: 1, ts: NOW, m: { t: 21.5 } };
   it('is read as it is', () => {
     expect(readEnvelope(good)).toEqual({ boot: 3, seq: 1, ts: NOW, backfill: false, m: { t: 21.5 } });
-    expect(readEnvelope({ ...good, backfill: true, m: null })?.backfill).toBe(true);
+    expect(readEnvelope({ ...good, backfill: true, m: null })).toMatchObject({ backfill: true });
   });
   it.each<[string, unknown]>([
     ['of another version', { ...good, v: 2 }],
@@ -81,7 +81,7 @@ describe('an envelope', () => {
     ['without a message', { v: 1, boot: 3, seq: 1, ts: NOW }],
     ['that is a list', [good]],
     ['that is nothing', null],
-  ])('is none %s', (_name, value) => expect(readEnvelope(value)).toBeUndefined());
+  ])('is none %s', (_name, value) => expect(readEnvelope(value)).toBe('HR-GW-201'));
   it('is never made of whatever else a device sends', () => {
     fc.assert(fc.property(fc.anything(), (value) => void readEnvelope(value)));
   });

@@ -15,12 +15,12 @@ export type Envelope = {
 
 const FIELDS = new Set(['v', 'boot', 'seq', 'ts', 'backfill', 'm']);
 
-/** `value`: as decoded. Undefined when it is no envelope, or has a field that none has. */
-export function readEnvelope(value: unknown): Envelope | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  if (Object.keys(value).some((name) => !FIELDS.has(name)) || !('m' in value)) return undefined;
+/** `value`: as decoded. HR-GW-201 when it is no envelope, or has a field that none has. */
+export function readEnvelope(value: unknown): Envelope | 'HR-GW-201' {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'HR-GW-201';
+  if (Object.keys(value).some((name) => !FIELDS.has(name)) || !('m' in value)) return 'HR-GW-201';
   const { v, boot, seq, ts, backfill = false, m } = value as Record<string, unknown>;
-  if (v !== 1 || !isCount(boot) || !isCount(seq) || !isCount(ts) || typeof backfill !== 'boolean') return undefined;
+  if (v !== 1 || !isCount(boot) || !isCount(seq) || !isCount(ts) || typeof backfill !== 'boolean') return 'HR-GW-201';
   return { boot, seq, ts, backfill, m };
 }
 
