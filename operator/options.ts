@@ -1,5 +1,6 @@
 // The operator's flags, as `--help` prints them and as the chart passes them. Pure: text in, options or a complaint out.
 import { parseArgs } from 'node:util';
+import { required } from './flags.ts';
 import { networkCanaries, type ProbeFlags, probe } from './probe-options.ts';
 import { RELEASE_FLAGS, RELEASE_HELP, type ReleaseFlags, releaseOptions } from './release-options.ts';
 import { type RolloutFlags, rollout } from './rollout-options.ts';
@@ -179,11 +180,6 @@ export function parseOptions(argv: readonly string[]): Parsed {
   } catch (error) {
     return { kind: 'wrong', message: error instanceof Error ? error.message : String(error) };
   }
-}
-
-function required(flag: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw new Error(`--${flag} is required`);
-  return value;
 }
 
 /** The token goes over it: never in clear. */

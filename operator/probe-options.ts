@@ -1,4 +1,5 @@
 // The flags by which the operator is told to try what broker and network enforce. Pure: text in, options or a thrown complaint out.
+import { hostPort } from './flags.ts';
 
 /** How the operator tries what the broker enforces. `issuer.namespace`: undefined for a ClusterIssuer. */
 export type ProbeFlags = {
@@ -16,11 +17,8 @@ export function probe(values: Record<string, unknown>): ProbeFlags | undefined {
     if (without !== undefined) throw new Error(`--${without} means nothing without --broker-mqtt`);
     return undefined;
   }
-  const [, inBrackets, plain, digits = ''] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(at) ?? [];
-  const host = inBrackets ?? plain;
-  if (host === undefined || Number(digits) < 1 || Number(digits) > 65_535) throw new Error(`--broker-mqtt ${at} is not HOST:PORT`);
   const caFile = given('broker-mqtt-ca-file') ?? given('broker-ca-file');
-  return { host, port: Number(digits), caFile, issuer: probeIssuer(given('probe-issuer') ?? given('default-issuer') ?? '') };
+  return { ...hostPort('broker-mqtt', at), caFile, issuer: probeIssuer(given('probe-issuer') ?? given('default-issuer') ?? '') };
 }
 
 export function networkCanaries(label: string | undefined): string | undefined {

@@ -1,5 +1,6 @@
 // The flags of the artifacts server, as `--help` prints them and as the chart passes them. Pure.
 import { parseArgs } from 'node:util';
+import { logLevel, required, wholeNumber } from '../../operator/flags.ts';
 
 export type ArtifactsOptions = {
   /** Where catalogs come from: an API server, or a directory. */
@@ -80,18 +81,18 @@ export function parseArtifactsOptions(argv: readonly string[]): ParsedArtifacts 
       cacheDir: required('cache-dir', values['cache-dir']),
       cacheBytes: bytes(values['cache-bytes'] ?? '8Gi'),
       host: values.host ?? '',
-      port: number('port', values.port ?? '8443', 0, 65_535),
+      port: wholeNumber('port', values.port ?? '8443', 0, 65_535),
       certFile: required('tls-cert-file', values['tls-cert-file']),
       keyFile: required('tls-key-file', values['tls-key-file']),
       caFile: required('device-ca-file', values['device-ca-file']),
       crlFiles: values['crl-file'] ?? [],
       registryAuthFile: values['registry-auth-file'],
       registryCaFile: values['registry-ca-file'],
-      downloads: number('downloads', values.downloads ?? '3', 1, 16),
-      transfers: number('transfers', values.transfers ?? '256', 1, 2_000),
+      downloads: wholeNumber('downloads', values.downloads ?? '3', 1, 16),
+      transfers: wholeNumber('transfers', values.transfers ?? '256', 1, 2_000),
       metricsHost: values['metrics-host'] ?? '',
-      metricsPort: number('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
-      logLevel: level(values['log-level'] ?? 'info'),
+      metricsPort: wholeNumber('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
+      logLevel: logLevel(values['log-level'] ?? 'info'),
     };
     return { kind: 'options', options };
   } catch (error) {
@@ -112,22 +113,4 @@ function bytes(text: string): number {
   const size = Number(digits) * (UNITS[unit ?? ''] ?? Number.NaN);
   if (!Number.isSafeInteger(size) || size < 2 ** 20) throw new Error(`--cache-bytes ${text} is no size from 1Mi on, such as 8Gi`);
   return size;
-}
-
-function required(flag: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw new Error(`--${flag} is required`);
-  return value;
-}
-
-function number(flag: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
-    throw new Error(`--${flag} ${text} is not a whole number from ${least} to ${most}`);
-  return value;
-}
-
-function level(text: string): ArtifactsOptions['logLevel'] {
-  const found = (['debug', 'info', 'warn', 'error'] as const).find((one) => one === text);
-  if (found === undefined) throw new Error(`--log-level ${text} is none of debug, info, warn, error`);
-  return found;
 }

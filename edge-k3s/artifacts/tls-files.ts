@@ -3,6 +3,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isSignedBy, type ReadList } from '../../operator/crl/read-list.ts';
 import type { Clock } from '../../operator/runtime/clock.ts';
+import { followFiles } from '../../operator/runtime/follow-files.ts';
 import type { Log } from '../../operator/runtime/log.ts';
 import { readLists } from './client-certificate.ts';
 import { type Problem, Refused } from './errors.ts';
@@ -17,8 +18,6 @@ export type TlsFiles = {
 };
 
 export type TlsPaths = { certFile: string; keyFile: string; caFile: string; crlFiles: readonly string[] };
-
-const LOOK_EVERY_MS = 10_000;
 
 /** Rejects with `Refused` HR-FW-431. */
 export async function readTlsFiles({ certFile, keyFile, caFile, crlFiles }: TlsPaths): Promise<TlsFiles> {
@@ -53,21 +52,20 @@ export async function watchTlsFiles(
   onNew: (files: TlsFiles) => void,
   o: { clock: Clock; log: Log; signal: AbortSignal },
 ): Promise<void> {
-  let last = first;
-  while (!o.signal.aborted) {
-    await o.clock.sleep(LOOK_EVERY_MS, o.signal).catch(() => undefined);
-    if (o.signal.aborted) return;
-    try {
-      const now = await readTlsFiles(paths);
-      if (now.hash === last.hash) continue;
-      onNew(now);
-      last = now;
-      o.log.info({ lists: now.lists.length }, 'new TLS files are in force');
-    } catch (error) {
+  const { log } = o;
+  const followed = {
+    read: () => readTlsFiles(paths),
+    isSame: (one: TlsFiles, other: TlsFiles) => one.hash === other.hash,
+    onNew(files: TlsFiles): void {
+      onNew(files);
+      log.info({ lists: files.lists.length }, 'new TLS files are in force');
+    },
+    onTrouble(error: unknown): void {
       if (!(error instanceof Refused)) throw error;
-      o.log.warn({ ...error.problem }, 'the TLS files do not read; the last good ones stay in force');
-    }
-  }
+      log.warn({ ...error.problem }, 'the TLS files do not read; the last good ones stay in force');
+    },
+  };
+  await followFiles(first, followed, o.clock, o.signal);
 }
 
 function certificatesIn(pem: string, file: string): X509Certificate[] {

@@ -1,5 +1,6 @@
 // The flags of `operator rollout`, as `--help` prints them and as its Job passes them. Pure.
 import { parseArgs } from 'node:util';
+import { hostPort } from '../flags.ts';
 
 export type IssuerFlag = { kind: 'Issuer' | 'ClusterIssuer'; name: string };
 
@@ -57,7 +58,7 @@ export function parseRolloutOptions(argv: readonly string[], env: (name: string)
       ...{ kubeconfig: values.kubeconfig, namespace: values.namespace, caFile: values['broker-mqtt-ca-file'] },
       wave: waveOf(needed('wave', values.wave)),
       shard: whole('shard', values.shard ?? env('JOB_COMPLETION_INDEX') ?? '0', 11),
-      ...target(needed('broker-mqtt', values['broker-mqtt'])),
+      ...hostPort('broker-mqtt', needed('broker-mqtt', values['broker-mqtt'])),
       mqttIssuer: issuer('mqtt-issuer', needed('mqtt-issuer', values['mqtt-issuer'])),
       directiveIssuer: issuer('directive-issuer', needed('directive-issuer', values['directive-issuer'])),
       artifactsUrl: url(needed('artifacts-url', values['artifacts-url'])),
@@ -81,13 +82,6 @@ function waveOf(text: string): RolloutOptions['wave'] {
   const [, namespace, name] = /^([a-z0-9][a-z0-9-]*)\/([a-z0-9][a-z0-9.-]*)$/.exec(text) ?? [];
   if (namespace === undefined || name === undefined) throw new Error(`--wave ${text}: expected NAMESPACE/NAME`);
   return { namespace, name };
-}
-
-function target(text: string): { host: string; port: number } {
-  const [, inBrackets, plain, digits = ''] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = inBrackets ?? plain;
-  if (host === undefined || Number(digits) < 1 || Number(digits) > 65_535) throw new Error(`--broker-mqtt ${text} is not HOST:PORT`);
-  return { host, port: Number(digits) };
 }
 
 /** A request stands in the operator's namespace, so an Issuer has to be there: a namespace is for whoever reads the flag. */

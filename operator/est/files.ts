@@ -3,12 +3,11 @@ import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { factoryCertificates } from '../identity/identity.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { followFiles } from '../runtime/follow-files.ts';
 import type { Log } from '../runtime/log.ts';
 
 export type Material = { key: string; cert: string; authorities: readonly X509Certificate[] };
 type Paths = { certFile: string; keyFile: string; caFile: string; moreCasFile?: string | undefined };
-
-const LOOK_EVERY_MS = 10_000;
 
 /** Rejects with a sentence for a person. */
 export async function readMaterial({ certFile, keyFile, caFile, moreCasFile }: Paths): Promise<Material> {
@@ -39,20 +38,17 @@ export async function watchMaterial(
   onNew: (material: Material) => void,
   o: { clock: Clock; log: Log; signal: AbortSignal },
 ): Promise<void> {
-  let last = first;
-  while (!o.signal.aborted) {
-    await o.clock.sleep(LOOK_EVERY_MS, o.signal).catch(() => undefined);
-    if (o.signal.aborted) return;
-    try {
-      const now = await readMaterial(paths);
-      if (textOf(now) === textOf(last)) continue;
-      onNew(now);
-      last = now;
-      o.log.info({ authorities: now.authorities.length }, 'new certificates are in force');
-    } catch (err) {
-      o.log.warn({ err }, 'the certificate files do not read; the last good ones stay in force');
-    }
-  }
+  const { log } = o;
+  const followed = {
+    read: () => readMaterial(paths),
+    isSame: (one: Material, other: Material) => textOf(one) === textOf(other),
+    onNew(material: Material): void {
+      onNew(material);
+      log.info({ authorities: material.authorities.length }, 'new certificates are in force');
+    },
+    onTrouble: (err: unknown) => log.warn({ err }, 'the certificate files do not read; the last good ones stay in force'),
+  };
+  await followFiles(first, followed, o.clock, o.signal);
 }
 
 function textOf({ key, cert, authorities }: Material): string {

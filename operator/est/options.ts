@@ -1,5 +1,6 @@
 // The flags of `operator est`, as `--help` prints them and as the chart passes them. Pure.
 import { parseArgs } from 'node:util';
+import { logLevel, required, wholeNumber } from '../flags.ts';
 
 export type EstOptions = {
   kubeconfig: string | undefined;
@@ -74,18 +75,18 @@ export function parseEstOptions(argv: readonly string[]): ParsedEst {
       namespace: values.namespace,
       defaultIssuer: issuer(values['default-issuer'] ?? 'Issuer/hedgerow-devices'),
       host: values.host ?? '',
-      port: number('port', values.port ?? '8443', 0, 65_535),
+      port: wholeNumber('port', values.port ?? '8443', 0, 65_535),
       certFile: required('tls-cert-file', values['tls-cert-file']),
       keyFile: required('tls-key-file', values['tls-key-file']),
       caFile: required('device-ca-file', values['device-ca-file']),
       anchorsDir: values['server-anchors'],
       messageFile: values['trust-message-file'],
       moreCasFile: values['more-device-cas-file'],
-      waitSeconds: number('wait', values.wait ?? '10', 0, 30),
-      addressBurst: number('address-burst', values['address-burst'] ?? '600', 1, 1_000_000),
+      waitSeconds: wholeNumber('wait', values.wait ?? '10', 0, 30),
+      addressBurst: wholeNumber('address-burst', values['address-burst'] ?? '600', 1, 1_000_000),
       metricsHost: values['metrics-host'] ?? '',
-      metricsPort: number('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
-      logLevel: level(values['log-level'] ?? 'info'),
+      metricsPort: wholeNumber('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
+      logLevel: logLevel(values['log-level'] ?? 'info'),
     };
     return { kind: 'options', options };
   } catch (error) {
@@ -93,27 +94,9 @@ export function parseEstOptions(argv: readonly string[]): ParsedEst {
   }
 }
 
-function required(flag: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw new Error(`--${flag} is required`);
-  return value;
-}
-
 function issuer(text: string): EstOptions['defaultIssuer'] {
   const [, kind, name] = /^(Issuer|ClusterIssuer)\/([^/]+)$/.exec(text) ?? [];
   if ((kind !== 'Issuer' && kind !== 'ClusterIssuer') || name === undefined)
     throw new Error(`--default-issuer ${text} is neither Issuer/NAME nor ClusterIssuer/NAME`);
   return { kind, name };
-}
-
-function number(flag: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
-    throw new Error(`--${flag} ${text} is not a whole number from ${least} to ${most}`);
-  return value;
-}
-
-function level(text: string): EstOptions['logLevel'] {
-  const found = (['debug', 'info', 'warn', 'error'] as const).find((one) => one === text);
-  if (found === undefined) throw new Error(`--log-level ${text} is none of debug, info, warn, error`);
-  return found;
 }

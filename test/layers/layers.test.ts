@@ -45,6 +45,7 @@ const RANK: Record<string, number> = {
   est: 4,
   crl: 4,
   cli: 5,
+  'flags.ts': 0,
   'options.ts': 0,
   'probe-options.ts': 0,
   'rollout-options.ts': 0,
@@ -55,7 +56,7 @@ const RANK: Record<string, number> = {
 };
 
 /** What a site's own programs share with the operator: words, the way to the API server, what every process needs, and how a revocation list is read. */
-const SHARED_WITH_EDGE = ['operator/api/', 'operator/kube/', 'operator/runtime/', 'operator/crl/read-list.ts'];
+const SHARED_WITH_EDGE = ['operator/api/', 'operator/kube/', 'operator/runtime/', 'operator/flags.ts', 'operator/crl/read-list.ts'];
 
 type Import = { file: string; specifier: string; target: string | undefined };
 
