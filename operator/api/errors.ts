@@ -128,6 +128,11 @@ export const ERRORS = {
     cause: "the operator's account changes or deletes a ConfigMap that is none of its own",
     cure: 'change it as yourself; if it was the operator, somebody else acts in its name: look at who can use its ServiceAccount',
   },
+  'HR-API-035': {
+    title: 'RuleContradictory',
+    cause: 'a rule of spec.localRules has no limit or two, or counts as over where it still holds',
+    cure: 'give it above or below, and a back that lies on the good side of it',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;
