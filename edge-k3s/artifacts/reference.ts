@@ -21,11 +21,12 @@ export function readReference(text: string): Reference | undefined {
 
 const FILE_URL = new RegExp(`^https://(${REGISTRY})/[A-Za-z0-9._~:%+/-]+$`);
 
-/** Undefined for all but https without user, password, query and fragment. */
+/** Undefined for all but https without user, password, query and fragment, to a host that is spelled as it is: `0x7f.1` and `0` are other names of addresses. */
 export function readFileUrl(text: string): FileAt | undefined {
   if (text.length > MOST_CHARS || !URL.canParse(text)) return undefined;
   const [, registry] = FILE_URL.exec(text) ?? [];
-  return registry === undefined ? undefined : { registry, url: text };
+  if (registry === undefined || new URL(text).host !== registry.replace(/:443$/, '')) return undefined;
+  return { registry, url: text };
 }
 
 /** Docker's own registry answers under another name than the one that everybody writes. */
