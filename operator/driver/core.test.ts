@@ -47,6 +47,21 @@ describe('an Install', () => {
     expect(site.facts.get('uid-dev-0')?.record).toMatchObject(record);
   });
 
+  it('asks a device at work that says nothing, every five minutes, and hears how it ended hours before its time is over', () => {
+    const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{}] });
+    site.round();
+    // What it says from its download on does not come through.
+    site.wire = () => [];
+    while (site.devices[0]?.runs !== NEW) site.round();
+    const asked = site.sent.length;
+    for (let rounds = 0; rounds < 3; rounds++) site.round(5 * MINUTE);
+    expect(site.sent.length).toBe(asked + 3);
+    expect(new Set(site.sent.map(({ order }) => order.directive.nonce)).size).toBe(1);
+    site.wire = (messages) => messages;
+    site.round(5 * MINUTE);
+    expect(site.untilDone().counts).toMatchObject({ confirmed: 1, timedOut: 0, lost: 0 });
+  });
+
   it('takes a device that does not answer out of the denominator, and in again when it does', () => {
     const site = new TestSite({ plan: (fence) => planOf({ fence }), devices: [{ isAway: true }] });
     site.round();

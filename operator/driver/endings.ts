@@ -33,6 +33,7 @@ export function late(state: State, row: Row, now: number): void {
   else if (row.place === 'Straggler') send(state, row, now);
   else if (row.place === 'Busy') {
     if (row.standing?.state === 'Offered') unanswered(state, row, now);
+    else if (now < row.untilAt) askMeanwhile(state, row, now);
     else tooLong(state, row, now);
   }
   state.sets.place(row);
@@ -60,7 +61,8 @@ export function open(state: State, row: Row, made: Open, now: number): void {
   row.lastSeq = made.of.seq;
   row.open = made;
   row.standing = standingOf(made.of);
-  Object.assign(row, { place: 'Busy', rebased: 0, owesEcho: false, hasAnswered: false, phase: 'Offered', phaseAt: now, openedAt: now });
+  Object.assign(row, { place: 'Busy', rebased: 0, owesEcho: false, hasAnswered: false, phase: 'Offered' });
+  Object.assign(row, { phaseAt: now, untilAt: 0, openedAt: now });
   state.alarms.set(row, now + ANSWER_MS);
   state.toSend.add(row);
   state.sets.place(row);
@@ -115,7 +117,8 @@ function previousOf({ plan }: State, { before, facts, image }: Row): Row['before
   return { version, digest, securityCounter };
 }
 
-function onTheWay({ alarms, plan: { policy } }: State, row: Row, at: DeviceState, now: number): void {
+function onTheWay(state: State, row: Row, at: DeviceState, now: number): void {
+  const { policy } = state.plan;
   row.place = 'Busy';
   const brings = row.open?.of.action === 'Install' || row.open?.of.action === 'Stage';
   const phase = phaseOf(at, brings);
@@ -132,7 +135,18 @@ function onTheWay({ alarms, plan: { policy } }: State, row: Row, at: DeviceState
     Reboot: row.phaseAt + policy.confirmMs + GRACE_MS,
     Test: row.phaseAt + policy.confirmMs + GRACE_MS,
   }[row.phase];
-  alarms.set(row, until);
+  workUntil(state, row, until, now);
+}
+
+/** Who is at work may be silent for long, and what it said at the end may not have come through: it is asked now and then. Who puts it off would do so again. */
+function workUntil({ alarms }: State, row: Row, until: number, now: number): void {
+  row.untilAt = until;
+  alarms.set(row, row.phase === 'Offered' ? until : Math.min(until, now + ANSWER_MS));
+}
+
+function askMeanwhile(state: State, row: Row, now: number): void {
+  if (row.phase !== 'Offered') state.toSend.add(row);
+  workUntil(state, row, row.untilAt, now);
 }
 
 /** How long a phase may last. */
@@ -196,12 +210,12 @@ function wasUnstaged({ open, standing, attempt }: Row): boolean {
 const MOST_STAGINGS = 4;
 const MOST_ASKS = 20;
 
-function waitForProof({ alarms, plan: { policy } }: State, row: Row, now: number): void {
+function waitForProof(state: State, row: Row, now: number): void {
   row.place = 'Busy';
   if (row.phase === 'Test') return;
   row.phase = 'Test';
   row.phaseAt = now;
-  alarms.set(row, now + policy.confirmMs + GRACE_MS);
+  workUntil(state, row, now + state.plan.policy.confirmMs + GRACE_MS, now);
 }
 
 function staged(state: State, row: Row, now: number): void {
@@ -248,7 +262,7 @@ function notStopped(state: State, row: Row, now: number): void {
   Object.assign(row, { open: under.open, standing: under.standing, under: undefined, hasAnswered: true });
   state.toSend.add(row);
   if (row.phase !== 'Test') Object.assign(row, { place: 'Busy', phase: 'Reboot', phaseAt: now });
-  state.alarms.set(row, now + state.plan.policy.confirmMs + GRACE_MS);
+  workUntil(state, row, now + state.plan.policy.confirmMs + GRACE_MS, now);
 }
 
 /** It did not go back: what it confirmed is still what it runs. */

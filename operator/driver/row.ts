@@ -87,6 +87,8 @@ export type Row = {
   phase: Phase;
   /** When it came into its phase, and when that has lasted too long. */
   phaseAt: number;
+  untilAt: number;
+  /** When it is to be looked at. */
   dueAt: number | undefined;
   /** The one entry of the row among the alarms. */
   alarmAt: number | undefined;
@@ -130,7 +132,16 @@ export const newRow = (name: string, rank: number, facts: DeviceFacts): Row => (
     owesEcho: false,
     notBefore: 0,
   },
-  ...{ isStaged: false, hasAnswered: false, open: undefined, standing: undefined, under: undefined, phase: 'Offered', phaseAt: 0 },
+  ...{
+    isStaged: false,
+    hasAnswered: false,
+    open: undefined,
+    standing: undefined,
+    under: undefined,
+    phase: 'Offered',
+    phaseAt: 0,
+    untilAt: 0,
+  },
   ...{ dueAt: undefined, alarmAt: undefined, lastSeq: 0, isKept: false, openedAt: 0, sentAt: 0, otherAt: 0, isQueued: false },
   ...{ heard: undefined, otherBoot: 0, held: undefined, before: undefined, end: undefined, isRecorded: false, hasStayed: false },
   isAhead: false,

@@ -34,6 +34,30 @@ describe('the reference device', () => {
     return device.machine.receive(sign(make(device.world.device, action, image, fields)));
   };
 
+  it('says no older state after a newer one, and none of before a restart after it', async () => {
+    let isAway = false;
+    const waits: (() => void)[] = [];
+    const device = await started([good], {
+      wait: () => (isAway ? new Promise<void>((resolve) => waits.push(resolve)) : Promise.resolve()),
+    });
+    const { publish } = device.world;
+    device.world.publish = async (topic, payload) => !isAway && publish(topic, payload);
+    isAway = true;
+    const first = order(device, 'Stage', good);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(waits.length).toBe(1);
+    isAway = false;
+    await device.machine.reconnected();
+    const before = statesOf(device).length;
+    for (const wake of waits.splice(0)) wake();
+    await first;
+    const states = statesOf(device);
+    expect(states[before - 1]).toMatchObject({ state: 'Accepted' });
+    const counts = states.map(({ n }) => Number(n));
+    expect(counts).toEqual([...new Set(counts)].toSorted((a, b) => a - b));
+    expect(last(device)).toMatchObject({ state: 'Staged' });
+  });
+
   it('downloads, verifies, restarts, tests and confirms; the driver believes it by its boot report', async () => {
     const device = await started([good]);
     const { make, sign } = commander(site);

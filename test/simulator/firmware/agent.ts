@@ -54,6 +54,8 @@ export class Agent {
   readonly #nonce = randomBytes(16).toString('hex');
   readonly #inbox: Uint8Array[] = [];
   #n = 0;
+  /** `n` of the newest state that it has begun to say. */
+  #said = 0;
   #isBusy = false;
   #saidHello = Number.NEGATIVE_INFINITY;
   /** When the download began, or went on after a restart. */
@@ -216,11 +218,13 @@ export class Agent {
     this.#nvm.save({ ...this.#nvm.value, job: { ...job, ...change } });
   }
 
-  /** The present state, again until it is acknowledged. */
+  /** The present state, again until it is acknowledged, or there is a newer one: an older one that comes after it would stand at the broker in its place. */
   async #say(job = this.#nvm.value.job): Promise<void> {
     this.#n += 1;
+    const n = this.#n;
+    this.#said = n;
     const text = JSON.stringify(this.#state(job));
-    for (let tries = 0; tries < TRIES; tries++) {
+    for (let tries = 0; tries < TRIES && this.#said === n && !this.wantsRestart; tries++) {
       if (await this.#world.publish('state', text)) return;
       await this.#world.wait(1000 * 2 ** tries);
     }

@@ -39,6 +39,8 @@ export function connectedDevice(fixed: Built, connection: Connection): Connected
   let early: Uint8Array[] | undefined = [];
   let isOff = false;
   let isRestarting = false;
+  /** Whoever starts makes its first connection itself. */
+  let isStarting = false;
 
   const world: World = {
     ...{ device: device.name, component: fixed.component, classId: fixed.classId, cas: fixed.cas, flash: fixed.flash },
@@ -71,12 +73,14 @@ export function connectedDevice(fixed: Built, connection: Connection): Connected
   async function run(): Promise<void> {
     isRestarting = true;
     for (let restarts = 0; restarts < MOST_RESTARTS && !isOff; restarts++) {
+      isStarting = true;
       await device.close();
       early = [];
       booted = powerOn(fixed.flash, fixed);
       if (booted === undefined) return;
       agent = new Agent(world, booted);
       await connect();
+      isStarting = false;
       const ready = agent.connected();
       const waiting = early;
       early = undefined;
@@ -97,10 +101,10 @@ export function connectedDevice(fixed: Built, connection: Connection): Connected
   async function keepConnected(): Promise<void> {
     while (!isOff) {
       await sleep(RECONNECT_MS);
-      if (isRestarting || device.connected() || isOff) continue;
+      if (isStarting || device.connected() || isOff) continue;
       await connect();
       // Not waited for: it speaks until it is heard, and where the connection is lost meanwhile this has to make the next one.
-      if (!isRestarting && !isOff) void agent?.reconnected();
+      if (!isStarting && !isOff) void agent?.reconnected();
     }
   }
 

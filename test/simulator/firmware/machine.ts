@@ -28,6 +28,11 @@ export class Machine {
     throw new Error(`${this.#world.device} restarts for ever`);
   }
 
+  /** The connection is new, and the boot is not. */
+  async reconnected(): Promise<void> {
+    await this.#agent?.reconnected();
+  }
+
   async receive(directive: Uint8Array): Promise<void> {
     await this.#agent?.receive(directive);
     if (this.#agent?.wantsRestart === true) await this.start();
