@@ -133,6 +133,12 @@ export const ERRORS = {
     cause: 'a rule of spec.localRules has no limit or two, or counts as over where it still holds',
     cure: 'give it above or below, and a back that lies on the good side of it',
   },
+  'HR-API-036': {
+    title: 'GatewayConfigUnreadable',
+    cause:
+      'the configuration of a gateway is not what the operator writes: another version, a field that this gateway does not know, or no JSON',
+    cure: 'nothing is changed by it: what was read last stays in force; give the gateway the release of the operator, and write nothing into the ConfigMap hedgerow-gateway',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;
