@@ -61,6 +61,11 @@ export const ERRORS = {
     cause: 'as many devices are known as the gateway remembers; forgetting one would let its messages be sent again',
     cure: 'give the gateway more, or delete Devices that are gone',
   },
+  'HR-GW-301': {
+    title: 'DevicesFileUnfit',
+    cause: 'the file of --devices-file is no list of devices of this site',
+    cure: 'write it as docs/reference/edge-gateway.md says; while the gateway runs, the devices before stay known',
+  },
 } as const;
 
 export type GatewayCode = keyof typeof ERRORS;
@@ -68,9 +73,10 @@ export type GatewayCode = keyof typeof ERRORS;
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly code: GatewayCode;
-  constructor(code: GatewayCode, cause?: unknown) {
+  /** `found`: what was seen, in a few words; never a payload. */
+  constructor(code: GatewayCode, cause?: unknown, found?: string) {
     const { title, cause: why, cure } = ERRORS[code];
-    super(`${code} ${title}: ${why}. ${cure}.`, { cause });
+    super(`${code} ${title}: ${why}${found === undefined ? '' : ` (${found})`}. ${cure}.`, { cause });
     this.code = code;
   }
 }
