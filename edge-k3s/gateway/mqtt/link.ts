@@ -1,0 +1,180 @@
+// One connection of a subscription: CONNECT, SUBSCRIBE, acknowledgements in their order, and a sign of life (MQTT 5).
+import { connect, type TLSSocket } from 'node:tls';
+import { generate, type IConnackPacket, type ISubackPacket, type Packet } from 'mqtt-packet';
+import type { Clock, Log } from '../../../operator/kube/ports.ts';
+import { createAcks } from './acks.ts';
+import { createReader, type Publish } from './reader.ts';
+
+export type LinkOptions = {
+  host: string;
+  port: number;
+  /** The name that the broker's certificate must have. */
+  servername: string;
+  /** Read anew for each connection. PEM. */
+  credentials(): { ca: string; cert: string; key: string };
+  clientId: string;
+  /** So many messages may be unacknowledged (§3.1.2.11.3). */
+  receiveMaximum: number;
+  maximumPacketBytes: number;
+  sessionExpirySeconds: number;
+  keepAliveSeconds: number;
+  /** Throws nothing. Messages with QoS 0 need no answer. */
+  receive(message: Publish): void;
+  clock: Clock;
+  log: Log;
+};
+
+const CONNECT_MS = 15_000;
+const GRACE_MS = 2_000;
+const V5 = { protocolVersion: 5 } as const;
+/** §2.2.1: not 0. So many are never under way. */
+const PACKET_IDS = 0xffff;
+
+export type Link = {
+  readonly isOpen: boolean;
+  subscribe(filters: readonly string[]): void;
+  unsubscribe(filters: readonly string[]): void;
+  acknowledge(): void;
+  end(why: string): void;
+  close(): Promise<void>;
+};
+
+export type LinkEvents = {
+  opened(): void /** A SUBSCRIBE was, with this code. */;
+  refused(code: number): void /** Once. */;
+  ended(why: string, refused?: number): void;
+};
+
+export function openLink(o: LinkOptions, events: LinkEvents): Link {
+  const { clock } = o;
+  const acks = createAcks();
+  let [isOpen, isOver, flushing, heard, lastId] = [false, false, false, true, 0];
+  const socket: TLSSocket = connect({ host: o.host, port: o.port, servername: o.servername, minVersion: 'TLSv1.2', ...o.credentials() });
+  socket.setNoDelay(true);
+  const late = clock.setTimer(CONNECT_MS, () => end('no answer to CONNECT'));
+  let beat: { cancel(): void } | undefined;
+
+  function end(why: string, refused?: number): void {
+    if (isOver) return;
+    isOver = true;
+    isOpen = false;
+    late.cancel();
+    beat?.cancel();
+    socket.destroy();
+    events.ended(why, refused);
+  }
+  const send = (packet: Packet): void => void (isOver || socket.write(generate(packet, V5)));
+  const nextId = (): number => {
+    lastId = (lastId % PACKET_IDS) + 1;
+    return lastId;
+  };
+  /** §3.1.2.10: a PINGREQ in the time, whatever else is sent; an answer, or anything, before the next. */
+  function keepAlive(): void {
+    if (!heard) {
+      end('the broker says nothing any more');
+      return;
+    }
+    heard = false;
+    send({ cmd: 'pingreq' });
+    beat = clock.setTimer((o.keepAliveSeconds * 1_000) / 2, keepAlive);
+  }
+
+  function connacked({ reasonCode = 0, sessionPresent, properties }: IConnackPacket): void {
+    if (isOpen || reasonCode !== 0) {
+      end(`the broker refused the connection with code ${reasonCode}`, reasonCode);
+      return;
+    }
+    if (properties?.assignedClientIdentifier !== undefined) o.log.warn({}, 'the broker has given this client another identifier');
+    late.cancel();
+    isOpen = true;
+    o.log.info({ sessionPresent }, 'connected to the broker');
+    keepAlive();
+    events.opened();
+  }
+  function subacked({ granted }: ISubackPacket): void {
+    // Numbers in MQTT 5 (§3.9.3).
+    const refused = (granted as readonly number[]).find((code) => code >= 0x80);
+    if (refused !== undefined) events.refused(refused);
+  }
+
+  const reader = createReader(o.maximumPacketBytes, {
+    publish(message) {
+      if (message.qos === 1) acks.came(message);
+      if (acks.waiting > o.receiveMaximum) throw new Error('more messages than were asked for');
+      o.receive(message);
+    },
+    other(packet) {
+      switch (packet.cmd) {
+        case 'connack':
+          return connacked(packet);
+        case 'suback':
+          return subacked(packet);
+        case 'disconnect':
+          return end(`the broker disconnected with code ${packet.reasonCode ?? 0}`, packet.reasonCode ?? 0);
+        case 'pingresp':
+        case 'unsuback':
+          return;
+        default:
+          throw new Error(`a packet ${packet.cmd}, which no subscriber is sent`);
+      }
+    },
+  });
+  socket.on('secureConnect', () =>
+    send({
+      ...{ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clientId: o.clientId, clean: false, keepalive: o.keepAliveSeconds },
+      properties: {
+        sessionExpiryInterval: o.sessionExpirySeconds,
+        receiveMaximum: o.receiveMaximum,
+        maximumPacketSize: o.maximumPacketBytes,
+      },
+    }),
+  );
+  socket.on('data', (chunk: Buffer) => {
+    heard = true;
+    try {
+      if (!isOver) reader.read(chunk);
+    } catch (error) {
+      end(error instanceof Error ? error.message : String(error));
+    }
+  });
+  socket.on('error', (error) => end(error.message));
+  socket.on('close', () => end('the connection was closed'));
+
+  /** All that became done in one turn go in one write. */
+  function flush(): void {
+    flushing = false;
+    const bytes = isOpen ? acks.take() : undefined;
+    if (bytes !== undefined) socket.write(bytes);
+  }
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    subscribe(filters) {
+      // Retained messages were measured at another time: rh 2 asks for none (§3.8.3.1).
+      const subscriptions = filters.map((topic) => ({ topic, qos: 1 as const, nl: false, rap: true, rh: 2 }));
+      send({ cmd: 'subscribe', messageId: nextId(), subscriptions });
+    },
+    unsubscribe: (filters) => send({ cmd: 'unsubscribe', messageId: nextId(), unsubscriptions: [...filters] }),
+    acknowledge() {
+      if (flushing) return;
+      flushing = true;
+      queueMicrotask(flush);
+    },
+    end,
+    async close() {
+      if (isOpen) {
+        flush();
+        send({ cmd: 'disconnect', reasonCode: 0 });
+        await new Promise<void>((resolve) => {
+          const grace = clock.setTimer(GRACE_MS, resolve);
+          socket.end(() => {
+            grace.cancel();
+            resolve();
+          });
+        });
+      }
+      end('stopped');
+    },
+  };
+}

@@ -1,0 +1,83 @@
+// A lasting subscription at a broker: MQTT 5 over mutual TLS, QoS 1, each message acknowledged when its receiver says so. The library that the tests' devices use hands on
+// one message at a time and waits for it: with a disk in between that is one message a commit. What was not acknowledged comes again with the session, or a new connection.
+import type { Random } from '../../../operator/kube/ports.ts';
+import { type Link, type LinkOptions, openLink } from './link.ts';
+import type { Publish } from './reader.ts';
+
+export type SubscriptionOptions = LinkOptions & {
+  filters: readonly string[];
+  random: Random;
+  /** Each change, with the reason. `refused`: the broker's code for what it does not let this client do. */
+  changed(state: { connected: boolean; why: string; refused?: number }): void;
+};
+
+export type Subscription = {
+  /** The message is dealt with: the broker may forget it. */
+  acknowledge(message: Publish): void;
+  setFilters(filters: readonly string[]): void;
+  /** Another certificate, for example: what is not acknowledged comes again. */
+  reconnect(why: string): void;
+  readonly connected: boolean;
+  /** Acknowledges what is done, and disconnects; the session stays. */
+  stop(): Promise<void>;
+};
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
+
+export function subscribe(o: SubscriptionOptions): Subscription {
+  const { clock, log } = o;
+  let filters = [...new Set(o.filters)];
+  let link: Link | undefined;
+  let failures = 0;
+  let retry: { cancel(): void } | undefined;
+  let stopped = false;
+
+  function open(): void {
+    retry = undefined;
+    const mine = openLink(o, {
+      opened() {
+        failures = 0;
+        if (filters.length > 0) mine.subscribe(filters);
+        o.changed({ connected: true, why: 'connected' });
+      },
+      refused: (code) => o.changed({ connected: true, why: `the broker refused a subscription with code ${code}`, refused: code }),
+      ended(why, refused) {
+        if (link === mine) link = undefined;
+        o.changed({ connected: false, why, ...(refused === undefined ? {} : { refused }) });
+        if (stopped) return;
+        // Full jitter: a site's programs all lose the broker at the same moment.
+        const afterMs = o.random() * Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(16, failures));
+        failures += 1;
+        log.debug({ why, afterMs }, 'the connection to the broker ended');
+        retry = clock.setTimer(afterMs, open);
+      },
+    });
+    link = mine;
+  }
+  open();
+
+  return {
+    acknowledge(message) {
+      message.isDone = true;
+      link?.acknowledge();
+    },
+    setFilters(wanted) {
+      const gone = filters.filter((filter) => !wanted.includes(filter));
+      const added = [...new Set(wanted)].filter((filter) => !filters.includes(filter));
+      filters = [...new Set(wanted)];
+      if (link?.isOpen !== true) return;
+      if (added.length > 0) link.subscribe(added);
+      if (gone.length > 0) link.unsubscribe(gone);
+    },
+    reconnect: (why) => link?.end(why),
+    get connected() {
+      return link?.isOpen === true;
+    },
+    async stop() {
+      stopped = true;
+      retry?.cancel();
+      await link?.close();
+    },
+  };
+}
