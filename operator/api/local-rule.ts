@@ -8,8 +8,9 @@ import { count, duration, list, object, rule, text } from './schema.ts';
 const limit = (description: string) => Type.Number({ description });
 
 /** One level of a topic that is no other level: `cmd/{segment}/{device}/<name>`. */
-const COMMAND_NAME = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$';
-const MOST_ARGS_BYTES = 1024;
+export const COMMAND_NAME = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$';
+/** As JSON. */
+export const MOST_ARGS_BYTES = 1024;
 const COMMAND_NAME_CURE = 'the name of a command is one level of a topic: a-z, 0-9 and -, beginning and ending with a letter or digit';
 
 const command = object('What a device is told.', {

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { preAuthentication } from '../api/dsse.ts';
 import { type Heard, hasEnded, hearHello, hearState, type OpenDirective, openOf, type Standing, standingOf } from './accept.ts';
 import { bootReportProblem } from './boot-report.ts';
-import { preAuthentication } from './envelope.ts';
 import type { BootReport, Hello, StateReport } from './messages.ts';
 import { DIRECTIVE_TYPE } from './protocol.ts';
 import { booted, signedBoot } from './testing/boot.ts';

@@ -1,10 +1,10 @@
 import { verify, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DirectiveCa, directiveCa, directiveKey, type Wanted } from '../../test/harness/directive-certificates.ts';
+import { preAuthentication } from '../api/dsse.ts';
 import { again, nextSeq, signDirective } from './directive.ts';
 import { type DirectiveSigner, readDirectiveSigner } from './directive-signer.ts';
 import { readEnvelope } from './dsse.ts';
-import { preAuthentication } from './envelope.ts';
 import { readBounded } from './json.ts';
 import type { Directive } from './messages.ts';
 import { DIRECTIVE_TYPE } from './protocol.ts';

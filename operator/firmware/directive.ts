@@ -1,7 +1,8 @@
 // Directives: what a device is told to do, signed for it alone. Pure; the nonce and the clock are the caller's.
+
+import { preAuthentication } from '../api/dsse.ts';
 import type { DirectiveSigner } from './directive-signer.ts';
 import { writeEnvelope } from './dsse.ts';
-import { preAuthentication } from './envelope.ts';
 import type { Problem } from './errors.ts';
 import { type Directive, isDirective } from './messages.ts';
 import { DIRECTIVE_TYPE, MOST_BYTES } from './protocol.ts';

@@ -1,6 +1,6 @@
 // Envelopes of messages between driver and device (DSSE): small, with one kind of payload, and with the certificate of the key. Those of releases: envelope.ts.
 import { type KeyObject, verify } from 'node:crypto';
-import { preAuthentication } from './envelope.ts';
+import { preAuthentication } from '../api/dsse.ts';
 import { readBounded } from './json.ts';
 import { digestFor, kindOf } from './signature.ts';
 import { isObject, type Json } from './strict-json.ts';

@@ -1,4 +1,5 @@
 // DSSE envelopes (https://github.com/secure-systems-lab/dsse): who signed which bytes. What the bytes say is read by others, after that. Pure.
+import { preAuthentication } from '../api/dsse.ts';
 import { Refused } from './errors.ts';
 import type { PublicKey } from './public-key.ts';
 import type { Role } from './root.ts';
@@ -51,11 +52,6 @@ export function merged(envelope: Envelope, more: readonly EnvelopeSignature[]): 
 export function envelopeText({ payload, payloadType, signatures }: Envelope): string {
   const list = signatures.map(({ keyid, sig }) => ({ keyid, sig: sig.toString('base64') }));
   return `${JSON.stringify({ payload: payload.toString('base64'), payloadType, signatures: list }, undefined, 1)}\n`;
-}
-
-/** What is signed: PAE of the DSSE specification. */
-export function preAuthentication(type: string, payload: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 }
 
 function unwrapped(bytes: Uint8Array): JsonObject {

@@ -1,6 +1,6 @@
 // Boot reports, signed by a key that only a test would show around.
 import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import { preAuthentication } from '../envelope.ts';
+import { preAuthentication } from '../../api/dsse.ts';
 import type { BootReport, StateReport } from '../messages.ts';
 import { BOOT_TYPE } from '../protocol.ts';
 import { DEVICE, NEW, NONCE } from './messages.ts';

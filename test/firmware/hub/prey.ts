@@ -2,7 +2,7 @@
 // lucky. The ledger beside it is told by nobody: at every start it looks at the bytes that were started.
 import { createHash, type generateKeyPairSync } from 'node:crypto';
 import type { DirectiveSigner } from '../../../operator/firmware/directive-signer.ts';
-import { preAuthentication } from '../../../operator/firmware/envelope.ts';
+import { preAuthentication } from '../../../operator/api/dsse.ts';
 import { DIRECTIVE_TYPE } from '../../../operator/firmware/protocol.ts';
 import type { Fetch } from '../../simulator/firmware/download.ts';
 import { afterCut, type Cut, type Flash, memoryFlash, type Operation, recording } from '../../simulator/firmware/flash.ts';

@@ -40,11 +40,20 @@ export function seal(type: string, payload: Uint8Array, key: KeyObject): Record<
 
 /** UTF-8 that is right, no byte order mark, no key twice, whole numbers; throws for anything else. */
 export function parseJson(bytes: Uint8Array): unknown {
-  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  const text = textOf(bytes);
+  if (/[0-9][.eE]/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"/gs, '""'))) throw new Error('a number is not whole');
+  return parseText(text);
+}
+
+/** The same with any numbers. */
+export const parseAnyJson = (bytes: Uint8Array): unknown => parseText(textOf(bytes));
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+
+function parseText(text: string): unknown {
   const value = JSON.parse(text) as unknown;
   const keys = [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/gs)].filter(([, colon]) => colon !== undefined).length;
   if (keys !== keysIn(value)) throw new Error('a key stands twice');
-  if (/[0-9][.eE]/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"/gs, '""'))) throw new Error('a number is not whole');
   return value;
 }
 
