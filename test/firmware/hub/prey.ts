@@ -1,8 +1,8 @@
 // A device of the fleet that is attacked: the reference device, whose broker and whose artifacts server are the attacker's, and whose power goes when the attacker is
 // lucky. The ledger beside it is told by nobody: at every start it looks at the bytes that were started.
 import { createHash, type generateKeyPairSync } from 'node:crypto';
-import type { DirectiveSigner } from '../../../operator/firmware/directive-signer.ts';
 import { preAuthentication } from '../../../operator/api/dsse.ts';
+import type { DirectiveSigner } from '../../../operator/firmware/directive-signer.ts';
 import { DIRECTIVE_TYPE } from '../../../operator/firmware/protocol.ts';
 import type { Fetch } from '../../simulator/firmware/download.ts';
 import { afterCut, type Cut, type Flash, memoryFlash, type Operation, recording } from '../../simulator/firmware/flash.ts';
