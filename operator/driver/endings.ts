@@ -311,8 +311,8 @@ function unanswered(state: State, row: Row, now: number): void {
 function tooLong(state: State, row: Row, now: number): void {
   const { open, standing, phase, heard } = row;
   if (open === undefined || standing === undefined) return;
-  // Not asked since it came so far. Who puts it off would do so again.
-  if (phase !== 'Offered' && row.sentAt <= row.phaseAt) return void ask(state, row, now, Math.min(ANSWER_MS, lastingMs(state, phase)));
+  // Nobody is given up who was not asked when its time was over. Who puts it off would do so again.
+  if (phase !== 'Offered' && row.sentAt < row.untilAt) return void ask(state, row, now, Math.min(ANSWER_MS, lastingMs(state, phase)));
   if (open.of.action === 'Revert') return void stayed(state, row, now);
   if (hasEnded(open.of, standing)) return void finish(state, row, open.of.action === 'Cancel' ? 'TimedOut' : 'Rejected', now);
   if (phase === 'Reboot' || phase === 'Test') {
