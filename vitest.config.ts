@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'broker',
-          include: ['test/broker/**/*.test.ts', 'test/rollout/**/*.test.ts'],
+          include: ['test/broker/**/*.test.ts', 'test/rollout/**/*.test.ts', 'test/gateway/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -69,7 +69,7 @@ export function judge(topic: string, bytes: Uint8Array, facts: Facts, chainFor: 
   if (envelope === undefined || signature === undefined || envelope.type !== TYPE || envelope.signatures.length !== 1)
     return refused('envelope');
   const chain = chainFor(signature, facts.cas);
-  if (chain === undefined || facts.revoked.has(serialOf(chain.leaf))) return refused('certificate');
+  if (chain === undefined || facts.revoked.has(plainSerial(chain.leaf.serialNumber))) return refused('certificate');
   const { leaf, sender, untilMs } = chain;
   const grant = facts.grants.find((one) => one.sender === sender);
   if (grant === undefined) return refused('sender');
@@ -101,7 +101,7 @@ function inTime(command: Command, sender: string, { epoch, untilMs }: { epoch: n
 }
 
 /** The certificate that signed, if it is that of a device of the site. */
-export function chainOf({ x5c }: Signature, cas: readonly X509Certificate[]): Chain | undefined {
+function chainOf({ x5c }: Signature, cas: readonly X509Certificate[]): Chain | undefined {
   if (x5c.length < 1 || x5c.length > 3 || x5c.some(({ length }) => length > 2048)) return undefined;
   try {
     const chain = x5c.map((der) => new X509Certificate(der));
@@ -133,8 +133,8 @@ export function rememberedChains(): ChainOf {
   };
 }
 
-/** As a revocation list is read: hex in lower case, without zeros in front. */
-export const serialOf = ({ serialNumber }: X509Certificate): string => serialNumber.toLowerCase().replace(/^0+(?=.)/, '');
+/** Hex in lower case, without zeros in front. */
+export const plainSerial = (hex: string): string => hex.toLowerCase().replace(/^0+(?=.)/, '');
 
 const FIELDS = ['v', 'aud', 'seq', 'nonce', 'iat', 'exp', 'name', 'args'];
 

@@ -46,7 +46,7 @@ const hear = (one: Commanded, all: readonly Sent[]): void => {
   for (const { topic, bytes } of all) one.receive(topic, bytes);
 };
 
-describe('2,000 recorded commands (10,000 over sockets: test/broker/commands.test.ts)', () => {
+describe('2,000 recorded commands (10,000 over sockets: test/gateway/commands.test.ts)', () => {
   it('are each done once; sent again, in any order, after a reboot or to another device, none is', () => {
     nowMs = NOW + COUNT;
     const flash = memoryFlash();

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Command, commandTopic, readCommandSigner } from '../../operator/api/command.ts';
+import type { Device } from '../broker/testing/device.ts';
+import { startWorld, type World } from '../broker/testing/world.ts';
 import { waitFor } from '../harness/wait.ts';
 import { type Commanded, powerOn } from '../simulator/command/commanded.ts';
 import { directoryFlash } from '../simulator/firmware/flash.ts';
-import type { Device } from './testing/device.ts';
-import { startWorld, type World } from './testing/world.ts';
 
 const SEGMENT = 'fans.berlin';
 const GATEWAY = 'gateway.berlin';
