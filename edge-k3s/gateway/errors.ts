@@ -66,6 +66,51 @@ export const ERRORS = {
     cause: 'the file of --devices-file is no list of devices of this site',
     cure: 'write it as docs/reference/edge-gateway.md says; while the gateway runs, the devices before stay known',
   },
+  'HR-GW-302': {
+    title: 'TopicForeign',
+    cause: 'the topic is not dt/{segment}/{device}/<stream>, or names a segment that this gateway has no policy for',
+    cure: 'publish telemetry as the SegmentPolicy says; a topic that no policy grants does not reach the gateway unless the broker lets it through',
+  },
+  'HR-GW-303': {
+    title: 'DeviceUnknown',
+    cause: 'the topic names a device that is no Device of this site, or one of another segment',
+    cure: 'make the Device, or let it publish under its own segment; after a move its messages count from when the gateway knows of it',
+  },
+  'HR-GW-304': {
+    title: 'DeviceShut',
+    cause: 'the Device is quarantined or revoked',
+    cure: 'nothing as long as it is meant to be; end the quarantine to hear the device again',
+  },
+  'HR-GW-305': {
+    title: 'TooLarge',
+    cause: 'the payload has more bytes than the segment allows',
+    cure: 'send less at a time, or raise spec.limits.maxPacket of the segment',
+  },
+  'HR-GW-306': {
+    title: 'Undecodable',
+    cause: 'the payload is neither JSON nor CBOR',
+    cure: 'see docs/reference/edge-gateway.md for what is read of both',
+  },
+  'HR-GW-307': {
+    title: 'SchemaViolated',
+    cause: 'the message does not fit a schema of the segment',
+    cure: 'change the firmware, or spec.payload.schemas of the segment',
+  },
+  'HR-GW-308': {
+    title: 'TooManyReadings',
+    cause: 'the message has more than 64 numbers, or one that is nested more than eight deep or has a name of more than 128 characters',
+    cure: 'split the message into streams',
+  },
+  'HR-GW-311': {
+    title: 'ConfigUnfit',
+    cause: 'the file of --config-file is no configuration of a gateway that this one knows',
+    cure: 'let the operator write it, of the same version as the gateway; the configuration before stays in force',
+  },
+  'HR-GW-312': {
+    title: 'SchemaUnfit',
+    cause: 'a schema of a segment is no JSON Schema (draft 2020-12), or could take too long on a message',
+    cure: 'see docs/reference/edge-gateway.md for what a schema may have; the configuration before stays in force',
+  },
 } as const;
 
 export type GatewayCode = keyof typeof ERRORS;

@@ -6,6 +6,8 @@ import { isLike } from './snapshot.ts';
 export type Peers = {
   /** Alerts of the steps that have ended by now. `device`: any name, the same for all its readings. */
   observe(device: string, reading: { atMs: number; value: number }): PeerAlert[];
+  /** Nothing of the device stays. */
+  forget(device: string): void;
   snapshot(): string;
 };
 
@@ -52,6 +54,7 @@ export function createPeers(snapshot?: string): Peers {
   const state = (snapshot === undefined ? undefined : restored(snapshot)) ?? { version: VERSION, endsMs: 0, members: {} };
   return {
     observe: (device, reading) => observe(state, device, reading),
+    forget: (device) => void delete state.members[device],
     snapshot: () => JSON.stringify(state),
   };
 }
