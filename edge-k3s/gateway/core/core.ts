@@ -24,7 +24,15 @@ export type Core = {
   forget(device: string): void;
 };
 
-export function createCore({ tracks, stations, config: first }: { tracks: Tracks; stations: readonly Station[]; config: GatewayConfig }): Core {
+export function createCore({
+  tracks,
+  stations,
+  config: first,
+}: {
+  tracks: Tracks;
+  stations: readonly Station[];
+  config: GatewayConfig;
+}): Core {
   let config = first;
   let segments = new Map<string, GatewaySegment>();
 
@@ -54,7 +62,9 @@ export function createCore({ tracks, stations, config: first }: { tracks: Tracks
       return config;
     },
     parts,
-    forget: (device) => parts.forEach((part) => part.forget(device)),
+    forget(device) {
+      for (const part of parts) part.forget(device);
+    },
   };
 }
 

@@ -18,7 +18,10 @@ export type Finding = {
   alert: Alert;
 };
 
-export type Detectors = Station & { readonly series: number /** Readings of series that a device has too many of. */; readonly unwatched: number };
+export type Detectors = Station & {
+  readonly series: number /** Readings of series that a device has too many of. */;
+  readonly unwatched: number;
+};
 
 /** A device that makes up names has so many series, and no more. */
 const MOST_SERIES = 128;
@@ -76,7 +79,8 @@ export function createDetectors(found: (finding: Finding) => void): Detectors {
     },
     configure(config) {
       told.clear();
-      for (const segment of config.segments) told.set(segment.name, new Map(segment.detect.map((one) => [seriesKey(one.stream, one.field), one])));
+      for (const segment of config.segments)
+        told.set(segment.name, new Map(segment.detect.map((one) => [seriesKey(one.stream, one.field), one])));
       // Whoever is watched in another way now goes on with what was learned.
       for (const known of devices.values())
         for (const [key, one] of known) one.detector = createStream(told.get(one.segment)?.get(key), one.detector.snapshot());
@@ -91,7 +95,8 @@ export function createDetectors(found: (finding: Finding) => void): Detectors {
           const { device, segment, group, stream, boot, seq } = event;
           found({ device, segment, group, stream, field, boot, seq, alert });
         }
-        if (rules !== undefined && rules.size > 0 && rules.get(seriesKey(event.stream, field))?.peers === true) compare(event, field, value);
+        if (rules !== undefined && rules.size > 0 && rules.get(seriesKey(event.stream, field))?.peers === true)
+          compare(event, field, value);
       }
     },
     tick({ nowMs }) {
