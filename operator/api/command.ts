@@ -19,7 +19,7 @@ export type Command = {
 };
 
 export const COMMAND_TYPE = 'application/vnd.hedgerow.command.v1+json';
-export const MOST_COMMAND_BYTES = 8192;
+const MOST_COMMAND_BYTES = 8192;
 /** Longer, and a device whose clock is off by as much would do today what was meant for yesterday. */
 export const MOST_VALID_MS = 3_600_000;
 
@@ -36,6 +36,8 @@ export type CommandSigner = {
 
 const MOST_CERTIFICATES = 3;
 const MOST_CERTIFICATE_BYTES = 2048;
+/** What the payload with the longest args, the signature and the rest of the envelope leave of a whole command. */
+const MOST_CHAIN_BYTES = MOST_COMMAND_BYTES - 2560;
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SUBJECT = /^O=hedgerow\nOU=[a-z0-9-]+\.[a-z0-9-]+\nCN=([a-z0-9-]+\.[a-z0-9-]+)$/;
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -54,8 +56,11 @@ export function readCommandSigner(keyPem: string, chainPem: string): CommandSign
     return {
       problem: 'the certificate is not that of a device: O=hedgerow, OU=<segment>.<namespace>, CN=<device>.<namespace>, client auth',
     };
-  if (chain.length > MOST_CERTIFICATES || chain.some(({ raw }) => raw.length > MOST_CERTIFICATE_BYTES))
-    return { problem: `the chain has more than ${MOST_CERTIFICATES} certificates, or one of more than ${MOST_CERTIFICATE_BYTES} bytes` };
+  const bytes = chain.reduce((sum, { raw }) => sum + raw.toString('base64').length, 0);
+  if (chain.length > MOST_CERTIFICATES || chain.some(({ raw }) => raw.length > MOST_CERTIFICATE_BYTES) || bytes > MOST_CHAIN_BYTES)
+    return {
+      problem: `the chain has more than ${MOST_CERTIFICATES} certificates, one of more than ${MOST_CERTIFICATE_BYTES} bytes, or ${MOST_CHAIN_BYTES} bytes in base64`,
+    };
   const x5c = chain.map(({ raw }) => raw.toString('base64'));
   const keyid = createHash('sha256')
     .update(createPublicKey(key as KeyObject & { type: 'private' }).export({ type: 'spki', format: 'der' }))

@@ -33,10 +33,13 @@ it('a rule as it is written becomes one as the gateway reads it: names as on the
     validMs: 60_000,
     atMost: 60,
   });
-  expect(localRuleOf({ ...without, below: 5, back: 8, to: { device: 'heater-1' }, whenOver: { name: 'heat' } }, SEGMENT)).toMatchObject({
+  expect(
+    localRuleOf({ ...without, below: 5, back: 8, again: '5m', to: { device: 'heater-1' }, whenOver: { name: 'heat' } }, SEGMENT),
+  ).toMatchObject({
     when: 'below',
     limit: 5,
     back: 8,
+    againMs: 300_000,
     to: { segment: SEGMENT, device: 'heater-1.berlin' },
     whenOver: { name: 'heat', args: {} },
   });
@@ -49,6 +52,7 @@ it.each<[string, LocalRuleSpec, RegExp]>([
   ['no limit', without, /above or below/],
   ['a command that is valid for longer than an hour', spec({ validFor: '1h1s' }), /1s to 1h/],
   ['a command that is valid for no time', spec({ validFor: '0s' }), /1s to 1h/],
+  ['a command again at once', spec({ again: '0s' }), /at least 1s/],
   ['more than 1 KiB of args', spec({ whenOver: { name: 'fan', args: { text: 'x'.repeat(1024) } } }), /1 KiB/],
 ])('%s is refused with the cure', (_name, rule, cure) => {
   expect(localRuleOf(rule, SEGMENT)).toEqual({ problem: expect.stringMatching(cure) });

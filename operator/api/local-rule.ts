@@ -67,11 +67,17 @@ const localRuleSpec = object(
       default: '60s',
       code: 'HR-API-007',
     }),
-    atMost: count('Commands of this rule to one device in an hour, those when it is over included; what is more is not sent and counted.', {
-      min: 1,
-      max: 3600,
-      default: 60,
-    }),
+    again: Type.Optional(
+      duration('While the rule holds, its command is sent again so often, at least 1s; without it once.', { code: 'HR-API-007' }),
+    ),
+    atMost: count(
+      'Commands of this rule to one device in an hour, those when it is over included; what is more waits, and is sent if it is still true then.',
+      {
+        min: 1,
+        max: 3600,
+        default: 60,
+      },
+    ),
   },
   {
     rules: [
@@ -122,6 +128,8 @@ export const localRule = Type.Object(
     command: compiledCommand,
     whenOver: Type.Optional(compiledCommand),
     validMs: Type.Integer({ minimum: 1000, maximum: 3_600_000 }),
+    /** While it holds, the command goes out again so often. */
+    againMs: Type.Optional(Type.Integer({ minimum: 1000 })),
     /** To one device in an hour. */
     atMost: Type.Integer({ minimum: 1, maximum: 3600 }),
   },
@@ -138,6 +146,8 @@ export function localRuleOf(spec: LocalRuleSpec, segment: string): LocalRule | {
   if (limit === undefined) return { problem: `rule ${spec.name} has no limit: give it above or below` };
   const validMs = durationMs(spec.validFor) ?? 0;
   if (validMs < 1000 || validMs > 3_600_000) return { problem: `validFor of rule ${spec.name} is ${spec.validFor}: write 1s to 1h` };
+  const againMs = spec.again === undefined ? undefined : (durationMs(spec.again) ?? 0);
+  if (againMs !== undefined && againMs < 1000) return { problem: `again of rule ${spec.name} is ${spec.again}: write at least 1s` };
   const tooLong = [spec.command, spec.whenOver].find((one) => Buffer.byteLength(JSON.stringify(one?.args ?? {})) > MOST_ARGS_BYTES);
   if (tooLong !== undefined) return { problem: `args of command ${tooLong.name} of rule ${spec.name} are more than 1 KiB: shorten them` };
   return {
@@ -156,6 +166,7 @@ export function localRuleOf(spec: LocalRuleSpec, segment: string): LocalRule | {
     command: { name: spec.command.name, args: spec.command.args ?? {} },
     ...(spec.whenOver === undefined ? {} : { whenOver: { name: spec.whenOver.name, args: spec.whenOver.args ?? {} } }),
     validMs,
+    ...(againMs === undefined ? {} : { againMs }),
     atMost: spec.atMost,
   };
 }
