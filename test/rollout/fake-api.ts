@@ -12,6 +12,8 @@ export type FakeApi = {
   url: string;
   /** How often each was called: `PATCH devices/status`. */
   calls: Map<string, number>;
+  /** How often one that was to change an object did: two drivers that meet call more often, and the second is told of a conflict. */
+  changes: Map<string, number>;
   put(collection: string, object: ApiObject): ApiObject;
   get(collection: string, name: string): ApiObject | undefined;
   list(collection: string): ApiObject[];
@@ -29,6 +31,7 @@ export async function startFakeApi(
   const objects = new Map<string, Map<string, ApiObject>>();
   const watches = new Set<Watch>();
   const calls = new Map<string, number>();
+  const changes = new Map<string, number>();
   let revision = 1;
 
   const of = (collection: string): Map<string, ApiObject> => {
@@ -82,6 +85,7 @@ export async function startFakeApi(
     const isOther = wanted.uid !== undefined && wanted.uid !== before.metadata.uid;
     if (isOther || (wanted.resourceVersion !== undefined && wanted.resourceVersion !== before.metadata.resourceVersion))
       return fail(response, 409, 'Conflict');
+    changes.set(call, (changes.get(call) ?? 0) + 1);
     const isApply = request.headers['content-type'] === 'application/apply-patch+yaml';
     const after = isApply ? applied(before, body) : method === 'PATCH' ? (merged(before, body) as ApiObject) : (body as ApiObject);
     return give(response, 200, store(collection, { ...after, metadata: before.metadata }, before));
@@ -117,6 +121,7 @@ export async function startFakeApi(
   return {
     url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
+    changes,
     put,
     get: (collection, name) => of(collection).get(name),
     list: (collection) => [...of(collection).values()],

@@ -70,7 +70,7 @@ describe('a rollout Job', () => {
     expect(await one.startDriver().exited).toBe(0);
     expect(results(one)).toEqual(natures.map((nature) => (nature === fails ? 'RolledBack' : 'Confirmed')));
     expect(one.shard()?.counts).toMatchObject({ matched: 24, offered: 24, reached: 24, confirmed: 20, rolledBack: 4, failed: 0, lost: 0 });
-    expect(one.api.calls.get('PATCH devices/status')).toBe(24);
+    expect(one.api.changes.get('PATCH devices/status')).toBe(24);
   }, 240_000);
 
   it('counts the same when the broker is killed in between and loses everything that it kept', async () => {
@@ -112,7 +112,7 @@ describe('a rollout Job', () => {
       },
     );
     expect(one.directives.slice(before).filter((directive) => directive.fence === fence)).toEqual([]);
-    expect(one.api.calls.get('PATCH devices/status')).toBe(11);
+    expect(one.api.changes.get('PATCH devices/status')).toBe(11);
     second.kill('SIGTERM');
     expect(await second.exited).toBe(75);
   }, 300_000);
