@@ -12,6 +12,7 @@ export default defineConfig({
           include: [
             'operator/**/*.test.ts',
             'edge-k3s/**/*.test.ts',
+            'cloud/**/*.test.ts',
             'scripts/**/*.test.ts',
             'test/layers/**/*.test.ts',
             'test/simulator/**/*.test.ts',

@@ -1,4 +1,5 @@
 // The generated parts of docs/reference/errors.md: one for each room's table of errors.
+import { ERRORS as consumer } from '../../cloud/consumer/errors.ts';
 import { ERRORS as artifacts } from '../../edge-k3s/artifacts/errors.ts';
 import { ERRORS as gateway } from '../../edge-k3s/gateway/errors.ts';
 import { ERRORS as api } from '../../operator/api/errors.ts';
@@ -22,13 +23,14 @@ import { inMarkdown } from './markdown.ts';
 type Row = { title: string; cause: string; cure: string };
 type Table = Readonly<Record<string, Row>>;
 
-/** By the name of the room: every operator/<room>/errors.ts and edge-k3s/<program>/errors.ts. */
+/** By the name of the room: every operator/<room>/errors.ts, edge-k3s/<program>/errors.ts and cloud/<program>/errors.ts. */
 export const ERROR_TABLES: ReadonlyMap<string, Table> = new Map<string, Table>(
   Object.entries({
     api,
     artifacts,
     broker,
     cli,
+    consumer,
     crl,
     driver,
     est,

@@ -66,13 +66,13 @@ describe('the examples of the documentation', () => {
 
 describe('error codes', () => {
   it('of every room are in the reference', () => {
-    const rooms = globSync('{operator,edge-k3s}/*/errors.ts', { cwd: ROOT }).map((file) => basename(dirname(file)));
+    const rooms = globSync('{operator,edge-k3s,cloud}/*/errors.ts', { cwd: ROOT }).map((file) => basename(dirname(file)));
     expect([...ERROR_TABLES.keys()].sort()).toEqual(rooms.sort());
   });
 
   const CODE = /\bHR-[A-Z]+-\d{3}\b/g;
   const codesIn = (file: string): string[] => text(file).match(CODE) ?? [];
-  const sources = globSync('{operator,scripts,bin,charts,edge-k3s}/**/*.{ts,mjs,yaml,tpl,txt}', { cwd: ROOT }).filter(
+  const sources = globSync('{operator,scripts,bin,charts,edge-k3s,cloud}/**/*.{ts,mjs,yaml,tpl,txt}', { cwd: ROOT }).filter(
     (file) => !/\.test\.ts$|\/testing\//.test(file),
   );
 
@@ -102,7 +102,7 @@ describe('error codes', () => {
       for (const [code, { title, cause, cure }] of Object.entries(table)) {
         expect(seen.has(code), code).toBe(false);
         seen.add(code);
-        expect(code).toMatch(/^HR-(API|ID|BRK|SEG|IV|KUBE|RUN|CLI|EST|CRL|TRU|LIM|PRB|FW|GW)-\d{3}$/);
+        expect(code).toMatch(/^HR-(API|ID|BRK|SEG|IV|KUBE|RUN|CLI|EST|CRL|TRU|LIM|PRB|FW|GW|CC)-\d{3}$/);
         expect(title.length, code).toBeGreaterThan(3);
         for (const line of [cause, cure]) expect(line.length, `${room} ${code}`).toBeGreaterThan(5);
       }

@@ -61,7 +61,7 @@ const SHARED_WITH_EDGE = ['operator/api/', 'operator/kube/', 'operator/runtime/'
 type Import = { file: string; specifier: string; target: string | undefined };
 
 describe('layers', () => {
-  const imports = globSync('{operator,edge-k3s,test}/**/*.ts', { cwd: root }).flatMap((file) => importsOf(file));
+  const imports = globSync('{operator,edge-k3s,cloud,test}/**/*.ts', { cwd: root }).flatMap((file) => importsOf(file));
   const inOperator = imports.filter((i) => room(i.file) !== undefined);
 
   it('finds the imports at all', () => expect(inOperator.length).toBeGreaterThan(50));
@@ -116,6 +116,20 @@ describe('layers', () => {
     expect([...wrong, ...tests, ...back].map(say)).toEqual([]);
   });
 
+  it('a program of cloud/ shares with operator/ only what both need, and with edge-k3s/ nothing: all it knows of a gateway is what is sent', () => {
+    const fromCloud = imports.filter((i) => i.file.startsWith('cloud') && !isTest(i.file));
+    expect(fromCloud.length).toBeGreaterThan(10);
+    const shared = ['operator/api/', 'operator/kube/backoff.ts', 'operator/runtime/', 'operator/flags.ts'];
+    const foreign = ['@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
+    const wrong = fromCloud.filter(
+      (i) =>
+        foreign.includes(i.specifier) ||
+        (i.target !== undefined && !i.target.startsWith('cloud') && !shared.some((prefix) => i.target?.startsWith(prefix))),
+    );
+    const back = imports.filter((i) => !i.file.startsWith('test') && !i.file.startsWith('cloud') && !isTest(i.file) && i.target?.startsWith(`cloud${sep}`));
+    expect([...wrong, ...back].map(say)).toEqual([]);
+  });
+
   it('nothing in operator/ imports tests, scripts or development dependencies', () => {
     const development = ['@peculiar/x509', 'vitest', 'fast-check', 'esbuild'];
     const wrong = inOperator.filter(
@@ -156,7 +170,7 @@ describe('layers', () => {
     ['Math.random', /\bMath\.random\(/, ['operator/runtime/random.ts']],
     ['process.env', /\bprocess\.env\b/, ['operator/runtime/environment.ts']],
   ])('%s appears in one file only', (_name, pattern, allowed) => {
-    const users = globSync('{operator,edge-k3s}/**/*.ts', { cwd: root }).filter(
+    const users = globSync('{operator,edge-k3s,cloud}/**/*.ts', { cwd: root }).filter(
       (file) => !isTest(file) && pattern.test(withoutComments(file)),
     );
     expect(users.filter((file) => !allowed.includes(file))).toEqual([]);
