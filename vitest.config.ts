@@ -30,7 +30,7 @@ export default defineConfig({
       {
         test: {
           name: 'broker',
-          include: ['test/broker/**/*.test.ts', 'test/rollout/**/*.test.ts', 'test/gateway/**/*.test.ts'],
+          include: ['test/broker/**/*.test.ts', 'test/rollout/**/*.test.ts', 'test/gateway/**/*.test.ts', 'test/cloud/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -27,7 +27,9 @@ export async function consume(options: ConsumeOptions, deps: Deps, signal: Abort
   const backoff = createBackoff(deps.random);
   while (!signal.aborted) {
     const startedAt = clock.elapsed();
-    const why = await oneConnection(options, deps, signal).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+    const why = await oneConnection(options, deps, signal).catch((error: unknown) =>
+      error instanceof Error ? error.message : String(error),
+    );
     deps.connected(false);
     deps.intake.drop();
     if (signal.aborted) return;
@@ -85,7 +87,11 @@ async function begin(connection: Connection, { clientId }: ConsumeOptions, { sto
   log.info({ resumed: connection.isResumed }, 'the consumer hears the sites');
 }
 
-async function readFiles({ cert, key, ca }: ConsumeOptions['files']): Promise<{ certificate: string; key: string; ca: string | undefined }> {
+async function readFiles({
+  cert,
+  key,
+  ca,
+}: ConsumeOptions['files']): Promise<{ certificate: string; key: string; ca: string | undefined }> {
   const read = (file: string): Promise<string> => readFile(file, 'utf8');
   return { certificate: await read(cert), key: await read(key), ca: ca === undefined ? undefined : await read(ca) };
 }

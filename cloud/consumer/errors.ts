@@ -12,7 +12,8 @@ export const ERRORS = {
   },
   'HR-CC-103': {
     title: 'ForeignSite',
-    cause: 'the site in the message is not the one of its topic, and the broker lets a gateway publish under the topics of its own site only',
+    cause:
+      'the site in the message is not the one of its topic, and the broker lets a gateway publish under the topics of its own site only',
     cure: 'find out who publishes there: a gateway never says another site than its own',
   },
   'HR-CC-104': {
@@ -37,7 +38,8 @@ export const ERRORS = {
   },
   'HR-CC-203': {
     title: 'SessionLost',
-    cause: 'the broker has forgotten the session of the consumer: it was restarted without it, or the consumer was away for longer than four days',
+    cause:
+      'the broker has forgotten the session of the consumer: it was restarted without it, or the consumer was away for longer than four days',
     cure: 'what sites sent meanwhile may be missing; let the broker keep sessions on disk, and allow as many waiting messages as come in an outage',
   },
   'HR-CC-204': {

@@ -6,7 +6,12 @@ import type { ConsumerCode } from './errors.ts';
 import type { Batch, Row, Store } from './store.ts';
 import { type Delivery, MOST_UNDER_WAY } from './subscriber.ts';
 
-export type IntakeMetrics = { taken(type: string): void; again(count: number): void; refused(code: ConsumerCode, count: number): void; wrote(seconds: number): void };
+export type IntakeMetrics = {
+  taken(type: string): void;
+  again(count: number): void;
+  refused(code: ConsumerCode, count: number): void;
+  wrote(seconds: number): void;
+};
 
 export type Intake = {
   take(delivery: Delivery): void;

@@ -97,7 +97,8 @@ export async function openFile(file: string, mode: { access_mode?: 'READ_ONLY' }
 
 async function prepare(connection: DuckDBConnection, file: string): Promise<void> {
   const version = await versionOf(connection);
-  if (version !== undefined && version !== VERSION) throw new Refused('HR-CC-202', `${file} holds something else than a store of version ${VERSION}`);
+  if (version !== undefined && version !== VERSION)
+    throw new Refused('HR-CC-202', `${file} holds something else than a store of version ${VERSION}`);
   if (version === undefined) await inTransaction(connection, async () => void (await connection.run(SCHEMA)));
   await connection.run('create temp table staged as from message limit 0');
   await connection.run('set lock_configuration = true');
@@ -166,7 +167,7 @@ function latest(rows: readonly Row[]): Iterable<Row> {
 function append(appender: DuckDBAppender, row: Row, nowMs: number): void {
   appender.appendVarchar(row.site);
   appender.appendVarchar(row.key);
-  appender.appendInteger(row.rev);
+  appender.appendBigInt(BigInt(row.rev));
   appender.appendVarchar(row.type);
   appender.appendVarchar(row.segment);
   appender.appendVarchar(row.device);

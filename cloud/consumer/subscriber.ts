@@ -73,7 +73,10 @@ export async function openConnection(
     return asked.promise.finally(() => timer.cancel());
   }
   function hear({ topic, payload, qos, messageId }: IPublishPacket): void {
-    if (qos === 2) return end('the broker sent QoS 2, which was not asked for');
+    if (qos === 2) {
+      end('the broker sent QoS 2, which was not asked for');
+      return;
+    }
     const acknowledge = (): void => {
       if (qos === 1 && messageId !== undefined) send({ cmd: 'puback', messageId, reasonCode: 0 });
     };

@@ -126,7 +126,9 @@ describe('layers', () => {
         foreign.includes(i.specifier) ||
         (i.target !== undefined && !i.target.startsWith('cloud') && !shared.some((prefix) => i.target?.startsWith(prefix))),
     );
-    const back = imports.filter((i) => !i.file.startsWith('test') && !i.file.startsWith('cloud') && !isTest(i.file) && i.target?.startsWith(`cloud${sep}`));
+    const back = imports.filter(
+      (i) => !i.file.startsWith('test') && !i.file.startsWith('cloud') && !isTest(i.file) && i.target?.startsWith(`cloud${sep}`),
+    );
     expect([...wrong, ...back].map(say)).toEqual([]);
   });
 

@@ -10,7 +10,14 @@ import type { Log } from '../../../operator/runtime/log.ts';
 import type { Store } from '../store.ts';
 import { overview } from './overview.ts';
 
-export type PageOptions = { pageHost: string; pagePort: number; pageNames: readonly string[]; store: Pick<Store, 'reader'>; clock: Clock; log: Log };
+export type PageOptions = {
+  pageHost: string;
+  pagePort: number;
+  pageNames: readonly string[];
+  store: Pick<Store, 'reader'>;
+  clock: Clock;
+  log: Log;
+};
 
 const PAGE = fileURLToPath(new URL('page.html', import.meta.url));
 /** However many look at the page: the store is asked once in so long for each question. */
@@ -60,7 +67,10 @@ const HOURS = [1, 6, 24, 168, 720] as const;
 
 /** A page of somebody else that has its name resolve to this address (DNS rebinding) asks by that name. */
 export function isOwnName(host: string | undefined, names: readonly string[]): boolean {
-  const name = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(host ?? '')?.slice(1).find((part) => part !== undefined);
+  const name = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i
+    .exec(host ?? '')
+    ?.slice(1)
+    .find((part) => part !== undefined);
   return name !== undefined && (name === 'localhost' || isIP(name) !== 0 || names.includes(name));
 }
 
@@ -73,7 +83,13 @@ export function policyOf(html: string): string {
   return `default-src 'none'; script-src ${hashes('script')}; style-src ${hashes('style')}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 }
 
-function send(response: ServerResponse, status: number, type: string, body: string, policy = "default-src 'none'; frame-ancestors 'none'"): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  policy = "default-src 'none'; frame-ancestors 'none'",
+): void {
   response
     .writeHead(status, {
       ...{ 'content-type': type, 'content-security-policy': policy, 'cache-control': 'no-store' },

@@ -1,7 +1,7 @@
 // The capture, read: what two ends of a real TLS connection have said comes out of the bytes between them.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeServerCertificate } from '../../harness/certificates.ts';

@@ -5,9 +5,9 @@ export type Wire = { fromClient: Buffer; fromServer: Buffer };
 type Suite = { cipher: 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305'; hash: 'sha256' | 'sha384'; keyBytes: number };
 
 const SUITES: Readonly<Record<number, Suite>> = {
-  0x1301: { cipher: 'aes-128-gcm', hash: 'sha256', keyBytes: 16 },
-  0x1302: { cipher: 'aes-256-gcm', hash: 'sha384', keyBytes: 32 },
-  0x1303: { cipher: 'chacha20-poly1305', hash: 'sha256', keyBytes: 32 },
+  4865: { cipher: 'aes-128-gcm', hash: 'sha256', keyBytes: 16 },
+  4866: { cipher: 'aes-256-gcm', hash: 'sha384', keyBytes: 32 },
+  4867: { cipher: 'chacha20-poly1305', hash: 'sha256', keyBytes: 32 },
 };
 const [HANDSHAKE, APPLICATION, ALERT] = [22, 23, 21];
 const [FINISHED, KEY_UPDATE] = [20, 24];

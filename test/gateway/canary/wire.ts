@@ -1,5 +1,5 @@
 // A listener in front of a broker that passes every byte on and keeps a copy: the capture on the uplink, without rights on the machine.
-import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Wire } from './tls13.ts';
 
 export type Tap = {
