@@ -178,7 +178,7 @@ it('shows its page and the data of it, to those who only read', async () => {
   expect(await page.text()).toContain('what the sites say');
   const data = (await (await fetch(`${pageUrl}/overview.json?hours=720&site=`)).json()) as {
     sites: { site: string }[];
-    refused: unknown[];
+    refused: { code: string }[];
   };
   expect(data.sites.map(({ site }) => site)).toEqual(['berlin', 'paris']);
   expect(data.refused.map(({ code }) => code).sort()).toEqual(['HR-CC-101', 'HR-CC-103', 'HR-CC-105']);
