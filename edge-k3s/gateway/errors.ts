@@ -111,6 +111,27 @@ export const ERRORS = {
     cause: 'a schema of a segment is no JSON Schema (draft 2020-12), or could take too long on a message',
     cure: 'see docs/reference/edge-gateway.md for what a schema may have; the configuration before stays in force',
   },
+  'HR-GW-401': {
+    title: 'NotToLeave',
+    cause: 'the egress of the segment does not let messages of this type go, or no longer',
+    cure: 'nothing where it is meant so; otherwise change spec.egress of the SegmentPolicy',
+  },
+  'HR-GW-402': {
+    title: 'UnfitToLeave',
+    cause: 'what was to leave fits no schema of what may leave a site',
+    cure: 'report it: the gateway would have sent more than it may',
+  },
+  'HR-GW-403': {
+    title: 'OfNobody',
+    cause: 'what was to leave is of a segment without a policy, or of a device that is no Device any more',
+    cure: 'nothing: what a device or a segment leaves behind does not leave the site',
+  },
+  'HR-GW-404': {
+    title: 'ResidentsUnreadable',
+    cause:
+      'the file of the devices of which the gateway has something on its disk does not read: which of them are gone, and have to be erased, nobody knows',
+    cure: 'restore the file from a backup of the volume, or give the gateway an empty volume: what it had not sent yet is lost then',
+  },
 } as const;
 
 export type GatewayCode = keyof typeof ERRORS;

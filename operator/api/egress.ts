@@ -1,5 +1,5 @@
 // All that may leave a site, as schemas that allow nothing else: the gateway sends only what fits, and whoever receives it checks it again.
-// What fits has no reading as a device sent it, no text that a device made up, and a name of a device only where the policy says so; Raw alone is different,
+// What fits has no reading as a device sent it, no sentence, and the name of a device only where the policy says so; Raw alone is different,
 // and only while a policy of the segment says Raw. docs/reference/edge-egress.md.
 import { Ajv, type ValidateFunction } from 'ajv';
 import { type Static, Type } from 'typebox';
@@ -15,10 +15,10 @@ export const ALERT_KINDS = [
   ...['unusable', 'range', 'rate', 'stuck', 'gap', 'cadence', 'level', 'step', 'time-of-day', 'pattern', 'repeat', 'peers'],
   ...['schema', 'rule', 'storm'],
 ] as const;
-export const SECURITY_KINDS = [
+const SECURITY_KINDS = [
   ...['ReplayDetected', 'SchemaFlood', 'MessageFlood', 'SizeExceeded', 'SchemaViolated', 'IdentityMismatch', 'Reconnecting'],
 ] as const;
-export const LOSS_REASONS = ['bound', 'damage', 'expired', 'unknown'] as const;
+const LOSS_REASONS = ['bound', 'damage', 'expired', 'unknown'] as const;
 /** Bins of a trend for each sign: those of the gateway's sketch are fewer. */
 const MAX_BINS = 4096;
 const MOST_MS = 8.64e15;

@@ -37,10 +37,7 @@ export function coarsen(records: readonly Stored[], widthMs: number, how: Coarse
 /** Writes into `replaced` what becomes of each: the last one becomes the wider one. */
 function merged(group: readonly Stored[], how: Coarsening, replaced: Map<Stored, Stored | undefined>): void {
   const windows = new Map<string, Stored[]>();
-  for (const one of group) {
-    const name = `${one.fromMs}-${one.toMs}`;
-    windows.set(name, [...(windows.get(name) ?? []), one]);
-  }
+  for (const one of group) windows.set(one.key, [...(windows.get(one.key) ?? []), one]);
   const whole = [...windows.values()].filter((revisions) => revisions.some(({ revision }) => revision === 0));
   const parts = whole.map((revisions) => revisions.reduce((best, one) => (one.revision > best.revision ? one : best)));
   const all = whole.flat();

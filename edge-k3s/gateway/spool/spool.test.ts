@@ -212,9 +212,7 @@ describe('the spool', () => {
   it('a stream is merged only as far as corrections can no longer come', async () => {
     expect(coarsening.settleMs).toBe(2 * MINUTE_MS);
     const spool = await open(memoryDisk(), MAX_BYTES);
-    const late: Entry[] = some('trend', 4_000).flatMap((one, n) =>
-      n % 10 === 0 ? [one, { ...one, key: `${one.key}/1`, revision: 1 }] : [one],
-    );
+    const late: Entry[] = some('trend', 4_000).flatMap((one, n) => (n % 10 === 0 ? [one, { ...one, revision: 1 }] : [one]));
     await fill(spool, late);
     const got = await drain(spool);
     const wide = got.filter(({ key }) => key.startsWith('wide/')).flatMap(({ payload }) => windowsIn(payload));
