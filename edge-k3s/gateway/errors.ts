@@ -131,6 +131,30 @@ export const ERRORS = {
     cause:
       'the file of the devices of which the gateway has something on its disk does not read: which of them are gone, and have to be erased, nobody knows',
     cure: 'restore the file from a backup of the volume, or give the gateway an empty volume: what it had not sent yet is lost then',
+  'HR-GW-701': {
+    title: 'CannotSign',
+    cause: 'commands are signed with the key by which the gateway is connected, and that is none that devices take',
+    cure: 'give the gateway a certificate of the issuer of its devices with a key on P-256 or Ed25519; see docs/reference/edge-commands.md',
+  },
+  'HR-GW-702': {
+    title: 'CommandNotAuthorized',
+    cause: 'the broker does not let the gateway publish at this topic of cmd/',
+    cure: "give the gateway's segment the topic cmd/<segment>.<namespace>/+/+ to publish, and the segment of the device an acceptFrom for it",
+  },
+  'HR-GW-703': {
+    title: 'CommandOver',
+    cause: 'its time was over, or newer ones took its place, before the broker had it',
+    cure: 'look at the connection of the gateway to its broker; validFor of the rule says how long a command may wait',
+  },
+  'HR-GW-704': {
+    title: 'ReceiverUnknown',
+    cause: 'the rule tells a device that is no Active Device of that segment',
+    cure: 'correct spec.localRules[].to, or let the Device become Active',
+  },
+  'HR-GW-705': {
+    title: 'CommandUnfit',
+    cause: 'the rule makes a command that no device would take',
+    cure: 'compare the rule with docs/reference/edge-commands.md; the configuration was not compiled by the operator of this version',
   },
 } as const;
 

@@ -1,6 +1,6 @@
-// One connection of a subscription: CONNECT, SUBSCRIBE, acknowledgements in their order, and a sign of life (MQTT 5).
+// One connection of a subscription: CONNECT, SUBSCRIBE, acknowledgements in their order, a sign of life, and now and then a message of our own (MQTT 5).
 import { connect, type TLSSocket } from 'node:tls';
-import { generate, type IConnackPacket, type ISubackPacket, type Packet } from 'mqtt-packet';
+import { generate, type IConnackPacket, type IPubackPacket, type ISubackPacket, type Packet } from 'mqtt-packet';
 import type { Clock, Log } from '../../../operator/kube/ports.ts';
 import { createAcks } from './acks.ts';
 import { createReader, type Publish } from './reader.ts';
@@ -30,11 +30,15 @@ const V5 = { protocolVersion: 5 } as const;
 /** §2.2.1: not 0. So many are never under way. */
 const PACKET_IDS = 0xffff;
 
+export type Outgoing = { topic: string; payload: Buffer /** From then on the broker delivers it to nobody. */; expirySeconds: number };
+
 export type Link = {
   readonly isOpen: boolean;
   subscribe(filters: readonly string[]): void;
   unsubscribe(filters: readonly string[]): void;
   acknowledge(): void;
+  /** QoS 1. The broker's code (§3.4.2.1); undefined when the connection ended before it came. */
+  publish(message: Outgoing): Promise<number | undefined>;
   end(why: string): void;
   close(): Promise<void>;
 };
@@ -53,6 +57,7 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
   socket.setNoDelay(true);
   const late = clock.setTimer(CONNECT_MS, () => end('no answer to CONNECT'));
   let beat: { cancel(): void } | undefined;
+  const unanswered = new Map<number, (code: number | undefined) => void>();
 
   function end(why: string, refused?: number): void {
     if (isOver) return;
@@ -61,11 +66,14 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     late.cancel();
     beat?.cancel();
     socket.destroy();
+    for (const answer of unanswered.values()) answer(undefined);
+    unanswered.clear();
     events.ended(why, refused);
   }
   const send = (packet: Packet): void => void (isOver || socket.write(generate(packet, V5)));
   const nextId = (): number => {
-    lastId = (lastId % PACKET_IDS) + 1;
+    do lastId = (lastId % PACKET_IDS) + 1;
+    while (unanswered.has(lastId));
     return lastId;
   };
   /** §3.1.2.10: a PINGREQ in the time, whatever else is sent; an answer, or anything, before the next. */
@@ -97,6 +105,11 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     if (refused !== undefined) events.refused(refused);
   }
 
+  function pubacked({ messageId = 0, reasonCode = 0 }: IPubackPacket): void {
+    unanswered.get(messageId)?.(reasonCode);
+    unanswered.delete(messageId);
+  }
+
   const reader = createReader(o.maximumPacketBytes, {
     publish(message) {
       if (message.qos === 1) acks.came(message);
@@ -109,6 +122,8 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
           return connacked(packet);
         case 'suback':
           return subacked(packet);
+        case 'puback':
+          return pubacked(packet);
         case 'disconnect':
           return end(`the broker disconnected with code ${packet.reasonCode ?? 0}`, packet.reasonCode ?? 0);
         case 'pingresp':
@@ -160,6 +175,13 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
       if (flushing) return;
       flushing = true;
       queueMicrotask(flush);
+    },
+    publish({ topic, payload, expirySeconds }) {
+      if (!isOpen) return Promise.resolve(undefined);
+      const messageId = nextId();
+      const properties = { messageExpiryInterval: expirySeconds };
+      send({ cmd: 'publish', topic, payload, qos: 1, dup: false, retain: false, messageId, properties });
+      return new Promise((resolve) => unanswered.set(messageId, resolve));
     },
     end,
     async close() {

@@ -123,6 +123,24 @@ describe('a subscription', () => {
     expect(at.of('puback', 1).map(({ messageId }) => messageId)).toEqual([2]);
   });
 
+  it('sends a message of its own with an end, and hears what the broker says of it; nothing when the connection ends first', async () => {
+    const at = await broker();
+    const mine = follow(at.port, []);
+    const outgoing = { topic: 'cmd/fans.berlin/fan-1.berlin/speed', payload: Buffer.from('x'), expirySeconds: 60 };
+    expect(await mine.publish(outgoing)).toBeUndefined();
+    await until(() => at.of('connect', 0).length === 1);
+    at.send(0, connack);
+    await until(() => mine.connected);
+    const [first, second, third] = [1, 2, 3].map(() => mine.publish(outgoing));
+    await until(() => at.of('publish', 0).length === 3);
+    const sent = at.of('publish', 0);
+    expect(sent[0]).toMatchObject({ topic: outgoing.topic, qos: 1, retain: false, properties: { messageExpiryInterval: 60 } });
+    at.send(0, ...[1, 0].map((n): Packet => ({ cmd: 'puback', messageId: sent[n]?.messageId ?? 0, reasonCode: n === 0 ? 0 : 0x87 })));
+    expect([await first, await second]).toEqual([0, 0x87]);
+    at.cut(0);
+    expect(await third).toBeUndefined();
+  });
+
   it('follows other filters', async () => {
     const at = await broker();
     const mine = follow(at.port, []);

@@ -1,7 +1,7 @@
 // A lasting subscription at a broker: MQTT 5 over mutual TLS, QoS 1, each message acknowledged when its receiver says so. The library that the tests' devices use hands on
 // one message at a time and waits for it: with a disk in between that is one message a commit. What was not acknowledged comes again with the session, or a new connection.
 import type { Random } from '../../../operator/kube/ports.ts';
-import { type Link, type LinkOptions, openLink } from './link.ts';
+import { type Link, type LinkOptions, type Outgoing, openLink } from './link.ts';
 import type { Publish } from './reader.ts';
 
 export type SubscriptionOptions = LinkOptions & {
@@ -15,6 +15,8 @@ export type Subscription = {
   /** The message is dealt with: the broker may forget it. */
   acknowledge(message: Publish): void;
   setFilters(filters: readonly string[]): void;
+  /** The broker's code; undefined without a connection, or when it ended first: nobody knows then whether the message went out. */
+  publish(message: Outgoing): Promise<number | undefined>;
   /** Another certificate, for example: what is not acknowledged comes again. */
   reconnect(why: string): void;
   readonly connected: boolean;
@@ -70,6 +72,7 @@ export function subscribe(o: SubscriptionOptions): Subscription {
       if (added.length > 0) link.subscribe(added);
       if (gone.length > 0) link.unsubscribe(gone);
     },
+    publish: (message) => link?.publish(message) ?? Promise.resolve(undefined),
     reconnect: (why) => link?.end(why),
     get connected() {
       return link?.isOpen === true;

@@ -18,10 +18,11 @@ export function powerOn({ flash, now, execute, ...facts }: CommandedOptions): Co
   return {
     receive(topic, bytes) {
       const judged = judge(topic, bytes, { ...facts, now: now(), floors: kept.value }, chains);
-      if (judged.verdict === 'new') {
-        kept.save({ ...kept.value, [judged.sender]: judged.floor });
-        execute(judged.command, judged.sender);
-      }
+      if (judged.verdict === 'refused') return judged;
+      const { command, sender, floor } = judged;
+      // Nothing is written for what is delivered twice, unless it came with the next certificate.
+      if (kept.value[sender]?.seq !== floor.seq || kept.value[sender].epoch !== floor.epoch) kept.save({ ...kept.value, [sender]: floor });
+      if (judged.verdict === 'new') execute(command, sender);
       return judged;
     },
   };

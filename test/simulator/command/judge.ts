@@ -49,7 +49,7 @@ export type Refusal =
 
 export type Judged =
   | { verdict: 'refused'; why: Refusal }
-  /** `known`: the last one of this sender again; it is not done again. */
+  /** `known`: the last one of this sender again; it is not done again, and `floor` is kept all the same. */
   | { verdict: 'new' | 'known'; command: Command; sender: string; floor: Floor };
 
 type Chain = { leaf: X509Certificate; sender: string; untilMs: number };
@@ -93,8 +93,10 @@ function inTime(command: Command, sender: string, { epoch, untilMs }: { epoch: n
   const floor = { epoch, seq, nonce };
   if (last !== undefined) {
     if (epoch < last.epoch) return refused('epoch');
-    if (epoch === last.epoch && seq === last.seq && nonce === last.nonce) return { verdict: 'known', command, sender, floor };
-    if (epoch === last.epoch && seq <= last.seq) return refused('sequence');
+    if (seq === last.seq && nonce === last.nonce) return { verdict: 'known', command, sender, floor };
+    // A number is a time, so one that is ahead of the clock was used up: by a thief, whose certificate is out of use with the next one.
+    const isUsedUp = epoch > last.epoch && last.seq > now + MOST_EARLY_MS;
+    if (seq <= last.seq && !isUsedUp) return refused('sequence');
   }
   if (iat > now + MOST_EARLY_MS) return refused('early');
   return now < exp ? { verdict: 'new', command, sender, floor } : refused('expired');
@@ -107,6 +109,8 @@ function chainOf({ x5c }: Signature, cas: readonly X509Certificate[]): Chain | u
     const chain = x5c.map((der) => new X509Certificate(der));
     const [leaf, ...between] = chain;
     if (leaf === undefined || leaf.ca || between.some(({ ca }) => !ca)) return undefined;
+    // Bytes behind a certificate are passed over by who reads it; two envelopes would be one command.
+    if (chain.some(({ raw }, at) => !raw.equals(x5c[at] ?? raw))) return undefined;
     const isLinked = chain.every((one, at) => {
       const issuers = at + 1 < chain.length ? chain.slice(at + 1, at + 2) : cas;
       return issuers.some((issuer) => issuer.ca && one.checkIssued(issuer) && one.verify(issuer.publicKey));

@@ -24,6 +24,8 @@ const stranger = await siteCa('devices of berlin', NOW);
 const gateway = await sender(ca, GATEWAY, NOW);
 const older = await sender(ca, GATEWAY, NOW, { notBefore: EPOCH - 1000 });
 const newer = await sender(ca, GATEWAY, NOW, { notBefore: EPOCH + 1000 });
+const robbed = await sender(ca, 'robbed.berlin', NOW, { notBefore: EPOCH + 1000 });
+const robbedBefore = await sender(ca, 'robbed.berlin', NOW);
 const revoked = await sender(ca, GATEWAY, NOW, { notBefore: EPOCH + 2000 });
 
 const good: Command = {
@@ -63,9 +65,22 @@ const commands: Vectors['commands'] = [
     verdict: 'new',
   },
   { name: 'the last one again', envelope: signed({ ...good, seq: 1000, nonce: NONCE }), verdict: 'known' },
-  { name: 'a lower seq with the next certificate', envelope: signed({ ...good, seq: 1 }, newer), verdict: 'new' },
+  {
+    name: 'the last one again, with the next certificate',
+    envelope: signed({ ...good, seq: 1000, nonce: NONCE }, newer),
+    verdict: 'known',
+  },
+  { name: 'the next one, with the next certificate', envelope: signed(good, newer), verdict: 'new' },
+  { name: 'a lower seq with the next certificate, when the numbers were used up', envelope: signed(good, robbed), verdict: 'new' },
   { name: 'made 2 minutes ahead of the clock', envelope: signed({ ...good, iat: NOW + 120_000, exp: NOW + 180_000 }), verdict: 'new' },
   { name: 'the last seq with another nonce', envelope: signed({ ...good, seq: 1000 }), verdict: 'refused', why: 'sequence' },
+  {
+    name: 'when the numbers were used up, with the same certificate',
+    envelope: signed(good, robbedBefore),
+    verdict: 'refused',
+    why: 'sequence',
+  },
+  { name: 'a lower seq with the next certificate', envelope: signed({ ...good, seq: 999 }, newer), verdict: 'refused', why: 'sequence' },
   { name: 'a lower seq', envelope: signed({ ...good, seq: 999 }), verdict: 'refused', why: 'sequence' },
   { name: 'a certificate older than the last one', envelope: signed(good, older), verdict: 'refused', why: 'epoch' },
   { name: 'at exp', envelope: signed({ ...good, iat: NOW - 60_000, exp: NOW }), verdict: 'refused', why: 'expired' },
@@ -160,9 +175,15 @@ const vectors: Vectors = {
   device: DEVICE,
   now: NOW,
   cas: [der(ca).toString('base64')],
-  grants: [{ sender: GATEWAY, commands: ['speed', 'stop'] }],
+  grants: [
+    { sender: GATEWAY, commands: ['speed', 'stop'] },
+    { sender: 'robbed.berlin', commands: ['speed'] },
+  ],
   crl: (await revocationList(ca, [revoked], NOW)).toString('base64'),
-  floors: { [GATEWAY]: { epoch: EPOCH, seq: 1000, nonce: NONCE } },
+  floors: {
+    [GATEWAY]: { epoch: EPOCH, seq: 1000, nonce: NONCE },
+    'robbed.berlin': { epoch: EPOCH, seq: Number.MAX_SAFE_INTEGER, nonce: NONCE },
+  },
   commands,
 };
 writeFileSync(FILE, `${JSON.stringify(vectors, undefined, 1)}\n`);
