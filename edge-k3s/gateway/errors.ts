@@ -131,6 +131,7 @@ export const ERRORS = {
     cause:
       'the file of the devices of which the gateway has something on its disk does not read: which of them are gone, and have to be erased, nobody knows',
     cure: 'restore the file from a backup of the volume, or give the gateway an empty volume: what it had not sent yet is lost then',
+  },
   'HR-GW-701': {
     title: 'CannotSign',
     cause: 'commands are signed with the key by which the gateway is connected, and that is none that devices take',
