@@ -98,11 +98,11 @@ const segments: Policy = {
     },
     {
       code: 'HR-API-004',
-      expression: ['agg', 'alert']
+      expression: ['agg', 'alert', 'raw']
         .map((word) => `variables.topics.all(t, !t.startsWith('${word}/') || t.startsWith('${word}/' + object.metadata.namespace + '/'))`)
         .join(' && '),
-      message: 'topics under agg/ and alert/ go on with the name of the namespace of the policy: agg/<namespace>/…',
-      messageExpression: `'HR-API-004: topics under agg/ and alert/ belong to one site each: begin with agg/' + object.metadata.namespace + '/ or alert/' + object.metadata.namespace + '/'`,
+      message: 'topics under agg/, alert/ and raw/ go on with the name of the namespace of the policy: agg/<namespace>/…',
+      messageExpression: `'HR-API-004: topics under agg/, alert/ and raw/ belong to one site each: go on with ' + object.metadata.namespace + '/'`,
     },
   ],
 };
@@ -236,7 +236,7 @@ function automatic(operatorUser: string): Policy {
  */
 function catalogs(operatorUser: string): Policy {
   const user = 'request.userInfo.username';
-  const fixed = ['hedgerow-ca-bundle', 'hedgerow-firmware-roots'].map(celString).join(', ');
+  const fixed = ['hedgerow-ca-bundle', 'hedgerow-firmware-roots', 'hedgerow-gateway'].map(celString).join(', ');
   const kept = `request.name in [${fixed}] || request.name.startsWith('hedgerow-out-of-touch-') || request.name == ${user}.split(':')[3] + '-trust'`;
   return {
     name: 'hedgerow-catalogs',

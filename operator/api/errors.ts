@@ -139,6 +139,11 @@ export const ERRORS = {
       'the configuration of a gateway is not what the operator writes: another version, a field that this gateway does not know, or no JSON',
     cure: 'nothing is changed by it: what was read last stays in force; give the gateway the release of the operator, and write nothing into the ConfigMap hedgerow-gateway',
   },
+  'HR-API-037': {
+    title: 'TelemetryOutOfRange',
+    cause: 'a time or limit of spec.telemetry, spec.payload or spec.retention is one that a gateway cannot keep',
+    cure: 'see the message; docs/reference/segment-policy.md has the ranges',
+  },
 } as const;
 
 export type ApiCode = keyof typeof ERRORS;

@@ -39,8 +39,6 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   ),
   segment('spec', 'networks', 'has(self.networks) && self.networks.size() > 0', REMOVE),
   segment('spec.conduits[].to', 'workload', 'has(self.workload)', 'give the pods a SegmentPolicy and lead the conduit to that segment'),
-  segment('spec', 'payload', 'has(self.payload)', `${REMOVE}; payloads are not checked`),
-  segment('spec', 'egress other than Aggregates', "self.egress != 'Aggregates'", 'remove it; nothing leaves the site by Hedgerow'),
   segment(
     'spec.quarantine',
     'triggers ReplayDetected and SchemaFlood',

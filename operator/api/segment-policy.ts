@@ -3,8 +3,10 @@ import { type Static, Type } from 'typebox';
 import { accepted, cidr, conduit } from './conduit.ts';
 import { conditions, label, labelSelector, objectName, observedGeneration, SELECTS_SOMETHING } from './fields.ts';
 import { AGE, conditionColumn, type KindDefinition, type KindObject } from './kind.ts';
+import { localRules } from './local-rule.ts';
 import { SEGMENT_POLICIES } from './resources.ts';
-import { choice, count, duration, flag, list, object, rule, text, time } from './schema.ts';
+import { choice, count, flag, list, object, rule, text } from './schema.ts';
+import { egress, payload, rawEgress, retention, telemetry } from './telemetry.ts';
 import { MAX_TOPIC_LENGTH, topicPattern, topicRules } from './topic.ts';
 
 const podSelector = labelSelector('Labels of the pods.', {
@@ -106,30 +108,6 @@ const limits = object(
     maxPacket: Type.Optional(rate('Largest packet, for example 16KiB.', '^[0-9]{1,6}(KiB|MiB)?$', 'write a size, for example 16KiB')),
   },
 );
-
-const payload = object('What the payloads of its telemetry must look like; enforced at a gateway.', {
-  schemas: Type.Optional(
-    list(
-      'Schemas by topic. Default: none.',
-      object('One schema.', {
-        topic: text('MQTT topic filter it is for.', { max: MAX_TOPIC_LENGTH, min: 1 }),
-        schema: Type.Unsafe<Record<string, unknown>>({
-          type: 'object',
-          description: 'JSON Schema (draft 2020-12) of the payload.',
-          'x-kubernetes-preserve-unknown-fields': true,
-        }),
-      }),
-      { max: 16, keys: ['topic'] },
-    ),
-  ),
-  onViolation: choice(['Drop', 'Alert', 'Quarantine'], 'What happens to a message that does not fit. Default: Drop.', { default: 'Drop' }),
-  replay: Type.Optional(
-    object('Protection against messages sent again.', {
-      window: count('How many sequence numbers back are accepted out of order. Default: 64.', { min: 1, max: 4096, default: 64 }),
-      maxSkew: duration("How far a message's clock may be off. Default: 120s.", { default: '120s', code: 'HR-API-007' }),
-    }),
-  ),
-});
 
 const keyRef = (description: string) =>
   object(description, {
@@ -274,17 +252,11 @@ const spec = object(
     acceptFrom: Type.Optional(list('Whose conduits this segment accepts. Default: nobody.', accepted, { max: 32 })),
     limits: Type.Optional(limits),
     payload: Type.Optional(payload),
-    egress: choice(
-      ['None', 'Alerts', 'Aggregates', 'Raw'],
-      'What may leave the site: None, Alerts, Aggregates (and alerts), or Raw. Default: Aggregates.',
-      { default: 'Aggregates' },
-    ),
-    rawEgress: Type.Optional(
-      object('Why and how long raw data may leave the site; goes with egress: Raw.', {
-        justification: text('Why raw data has to leave the site; it is audited.', { max: 512, min: 1 }),
-        expires: time('When it ends (RFC 3339).'),
-      }),
-    ),
+    telemetry: Type.Optional(telemetry),
+    localRules: Type.Optional(localRules),
+    egress,
+    rawEgress: Type.Optional(rawEgress),
+    retention: Type.Optional(retention),
     enrollment: Type.Optional(enrollment),
     quarantine: Type.Optional(quarantine),
     mode: choice(

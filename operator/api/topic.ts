@@ -77,15 +77,15 @@ const CHECKS: readonly Check[] = [
   },
   {
     code: 'HR-API-004',
-    pattern: '^(agg|alert)/[+#]',
+    pattern: '^(agg|alert|raw)/[+#]',
     not: true,
-    cure: 'topics under agg/ and alert/ belong to one site each: name the namespace',
+    cure: 'topics under agg/, alert/ and raw/ belong to one site each: name the namespace',
   },
   {
     code: 'HR-API-004',
-    // The second level says whose topic it is. A name without a dot is nobody's; agg/ and alert/ are bound to the namespace by admission.
-    pattern: `^(${WORD}/([{]segment[}]|${SEGMENT}|[+])/.|${WORD}/#$|(agg|alert)/[a-z0-9-]+/.)`,
-    cure: 'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics',
+    // The second level says whose topic it is. A name without a dot is nobody's; agg/, alert/ and raw/ are bound to the namespace by admission.
+    pattern: `^(${WORD}/([{]segment[}]|${SEGMENT}|[+])/.|${WORD}/#$|(agg|alert|raw)/[a-z0-9-]+/.)`,
+    cure: 'begin with <word>/{segment}/, or agg/, alert/ or raw/ and the namespace; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics',
   },
 ];
 
@@ -110,9 +110,9 @@ export function topicRules(action: TopicAction): Rule[] {
 /** The same language as one JavaScript pattern, for ajv. That it is the same is a property test. */
 export function topicPattern(action: TopicAction): string {
   const last = action === 'publish' ? LEVEL : SAFE_LAST_LEVEL;
-  const owned = `(${WORD}/([{]segment[}]|${SEGMENT}|[+])|(agg|alert)/[a-z0-9-]+)(/${LEVEL}){0,${MAX_TOPIC_LEVELS - 3}}/(${last}|#)`;
+  const owned = `(${WORD}/([{]segment[}]|${SEGMENT}|[+])|(agg|alert|raw)/[a-z0-9-]+)(/${LEVEL}){0,${MAX_TOPIC_LEVELS - 3}}/(${last}|#)`;
   const wider = action === 'subscribe' ? '(?![^/]*/[^/]*/(.*/)?[+]/#$)' : '';
-  return `^(?!(ota|recovery)/)(?!(agg|alert)/[+#])${wider}(${WORD}/#|${owned})$`;
+  return `^(?!(ota|recovery)/)(?!(agg|alert|raw)/[+#])${wider}(${WORD}/#|${owned})$`;
 }
 
 /** What a segment may let others have: topics of its own, and nothing that the broker would read wider. */

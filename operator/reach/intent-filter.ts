@@ -49,6 +49,9 @@ const MOST_LEVELS = 8;
 
 export type Action = 'publish' | 'subscribe';
 
+/** What leaves a site: these words go on with its name. */
+export const isOfSites = (word: string | undefined): boolean => word === 'agg' || word === 'alert' || word === 'raw';
+
 /** Why a policy may not have this filter, or undefined. `{segment}` stands where its own name stood. */
 export function filterFault(filter: string, action: Action, namespace: string): string | undefined {
   const levels = filter.split('/');
@@ -62,9 +65,9 @@ export function filterFault(filter: string, action: Action, namespace: string): 
   if (action === 'subscribe' && levels.at(-1) === '+') return 'a subscription that ends in + admits #';
   if (action === 'subscribe' && levels.length > 3 && levels.at(-1) === '#' && levels.at(-2) === '+')
     return 'a subscription that ends in +/# admits # a level higher';
-  if (whose === '#') return word === 'agg' || word === 'alert' ? 'it is of every site' : undefined;
+  if (whose === '#') return isOfSites(word) ? 'it is of every site' : undefined;
   if (levels.length < 3) return 'nothing stands below the name of the segment';
-  if (word === 'agg' || word === 'alert') return whose === namespace || whose === '{segment}' ? undefined : 'it is of another site';
+  if (isOfSites(word)) return whose === namespace || whose === '{segment}' ? undefined : 'it is of another site';
   return whose === '{segment}' || whose === '+' || SEGMENT.test(whose) ? undefined : 'its second level names no segment';
 }
 

@@ -80,10 +80,11 @@ const shares = (way: Way, ports: readonly string[], port: string): boolean =>
 /** What devices of a segment may do with a topic; only `{device}` is left to fill in. */
 export type TopicRight = { action: Action; filter: string; grants: readonly Grant[] };
 
-/** Topics of its own: one key is enough. */
-export function ownTopics(zone: Zone): TopicRight[] {
+/** Topics of its own: one key is enough. What is raw/ waits until raw data may leave the site. */
+export function ownTopics(zone: Zone, rawLeaves: boolean): TopicRight[] {
+  const isHeld = ({ action, filter }: Wish): boolean => action === 'publish' && filter.startsWith('raw/') && !rawLeaves;
   return zone.wishes.flatMap((wish) =>
-    wish.of === 'self' ? [{ action: wish.action, filter: wish.filter, grants: [grantOf(zone, wish)] }] : [],
+    wish.of === 'self' && !isHeld(wish) ? [{ action: wish.action, filter: wish.filter, grants: [grantOf(zone, wish)] }] : [],
   );
 }
 

@@ -1,7 +1,7 @@
 // A SegmentPolicy as it was meant: which of its texts holds, and what that one asks for and accepts. Read strictly, from whatever stands in the manifest. Pure.
 // Written from segmentation-edge.md 2.2 and design/api.md, not from the code that compiles policies: each is to find the other's mistakes.
 import { parseCidr } from './addresses.ts';
-import { type Action, filterFault, mixesDevices } from './intent-filter.ts';
+import { type Action, filterFault, isOfSites, mixesDevices } from './intent-filter.ts';
 import { isObject, type LabelSelector, readSelector } from './label-selector.ts';
 import { isProtocol } from './ports.ts';
 
@@ -48,6 +48,8 @@ export type Zone = {
   ways: readonly Way[];
   accepts: readonly Acceptance[];
   wishes: readonly Wish[];
+  /** Raw data of its devices may leave the site before this time. */
+  rawEnds: number;
 };
 
 export type PolicyReading = {
@@ -102,9 +104,17 @@ function readText(namespace: string, name: string, spec: unknown, maxTrust: numb
     workloads: each(spec.workloads, 'spec.workloads', home, readWorkload),
     ways: each(spec.conduits, 'spec.conduits', home, readWay),
     accepts: each(spec.acceptFrom, 'spec.acceptFrom', home, readAcceptance),
-    wishes: readWishes(spec.topics, home, intra !== 'Allow'),
+    wishes: readWishes(spec.topics, { ...home, trust: isTrust ? trust : 0 }, intra !== 'Allow'),
+    rawEnds: rawEnd(spec),
   };
   return { zone: faults.length === 0 ? zone : undefined, faults };
+}
+
+/** Without a time that can be read it is over before it begins. */
+function rawEnd({ egress, rawEgress }: Record<string, unknown>): number {
+  const ends =
+    egress === 'Raw' && isObject(rawEgress) && typeof rawEgress.expires === 'string' ? Date.parse(rawEgress.expires) : Number.NaN;
+  return Number.isNaN(ends) ? Number.NEGATIVE_INFINITY : ends;
 }
 
 function readWorkload(entry: Record<string, unknown>, path: string, home: Home): LabelSelector | undefined {
@@ -170,7 +180,9 @@ function readAcceptance(entry: Record<string, unknown>, path: string, home: Home
   return { path, from: `${namespace}/${segment}`, ports: each(entry.ports, `${path}.ports`, home, readPort), topics };
 }
 
-function readWishes(topics: unknown, home: Home, isolated: boolean): Wish[] {
+const SITE_SPEAKER = 3;
+
+function readWishes(topics: unknown, home: Home & { trust: number }, isolated: boolean): Wish[] {
   if (topics === undefined) return [];
   if (!isObject(topics)) return home.fault('spec.topics', 'it is not an object') ?? [];
   return (['publish', 'subscribe'] as const).flatMap((action) =>
@@ -179,6 +191,8 @@ function readWishes(topics: unknown, home: Home, isolated: boolean): Wish[] {
       const filter = withPlaceholder(entry.topic, home);
       const wrong = filterFault(filter, action, home.namespace);
       if (wrong !== undefined) return home.fault(`${path}.topic`, wrong);
+      if (action === 'publish' && isOfSites(filter.split('/')[0]) && filter.split('/')[1] !== '{segment}' && home.trust < SITE_SPEAKER)
+        return home.fault(`${path}.topic`, `it speaks for the site, and ${home.trust} is less than the trust of a gateway`);
       if (isolated && mixesDevices(filter))
         return home.fault(`${path}.topic`, 'a wildcard stands where {device} would, and the segment is isolated');
       return {
@@ -195,7 +209,7 @@ function readWishes(topics: unknown, home: Home, isolated: boolean): Wish[] {
 
 function ownerOf(filter: string): Wish['of'] {
   const [word, whose = ''] = filter.split('/');
-  if (whose === '{segment}' || word === 'agg' || word === 'alert') return 'self';
+  if (whose === '{segment}' || isOfSites(word)) return 'self';
   return whose === '+' || whose === '#' ? 'all' : whose;
 }
 

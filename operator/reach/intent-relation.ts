@@ -45,11 +45,12 @@ export function createRelation(facts: Facts, now: number): () => Relation {
     const shared = sharedBy(zones, facts);
     const standings = new Map(zones.map((zone) => [zone.key, stand(zone.key, zone, shared.has(zone.key))]));
     const all = [...standings.values()];
+    const rawSites = new Set(zones.flatMap(({ namespace, rawEnds }) => (rawEnds > now ? [namespace] : [])));
     const rights = new Map<string, Rights>();
     for (const zone of all) {
       const asks = zone.wishes.some(({ of }) => of !== 'self');
       const parts = asks ? all.map((owner) => borrow(`${zone.key} ${owner.key}`, zone, owner)).filter((part) => part.length > 0) : [];
-      rights.set(zone.key, rightsOf(zone.key, own(zone.key, zone), ...parts));
+      rights.set(zone.key, rightsOf(zone.key, own(zone.key, zone, rawSites.has(zone.namespace)), ...parts));
     }
     const pairs = new Map<string, Pair>();
     for (const a of all) {

@@ -7,6 +7,7 @@ import { grantProblem, type TopicAction, topicProblem } from '../api/topic.ts';
 import type { TopicRight } from '../broker/broker.ts';
 import { type Key, keyOfRef } from '../kube/object.ts';
 import type { Finding } from './errors.ts';
+import { gatewayFindings } from './gateway-segment.ts';
 import { selectsEverything } from './selector.ts';
 
 export type PolicyText = { name: string; namespace: string; spec: SegmentPolicySpec };
@@ -36,6 +37,7 @@ export function accept(policy: PolicyText, maxTrust: number | undefined): { acce
     ...workloads(spec),
     ...unsupported(spec),
     ...cidrs(spec),
+    ...gatewayFindings(policy),
     ...[...topics, ...grants].flatMap(({ finding }) => (finding === undefined ? [] : [finding])),
   ];
   if (refused.length > 0) return { refused };
@@ -94,7 +96,9 @@ function isCidr(text: string): boolean {
 
 /** A wildcard where `{device}` would stand: one device of the segment could speak for, or listen to, another. */
 const BEFORE_DEVICE = /[{]segment[}]\/([^{]*\/)?[+#]/;
-const SITE_WORDS = ['agg', 'alert'];
+const SITE_WORDS = ['agg', 'alert', 'raw'];
+/** Whoever tells the hub what a site has to say stands where gateways stand. */
+const SITE_SPEAKER = 3;
 
 type Written = { ask: Ask; finding?: Finding };
 
@@ -123,6 +127,15 @@ function topicOf(policy: PolicyText, written: Omit<Ask, 'owner'>): Written {
   if (problem !== undefined) return refuse(problem.message);
   if (SITE_WORDS.includes(levels[0] ?? '') && levels[1] !== '{segment}' && levels[1] !== namespace)
     return refuse(`topics under ${levels[0]}/ belong to one site each: begin with ${levels[0]}/${namespace}/`);
+  if (SITE_WORDS.includes(levels[0] ?? '') && levels[1] === namespace && written.action === 'publish' && (spec.trust ?? 2) < SITE_SPEAKER)
+    return {
+      ask,
+      finding: {
+        code: 'HR-SEG-009',
+        path: written.path,
+        found: `${JSON.stringify(topic)} is the voice of a site, and spec.trust is ${spec.trust ?? 2}`,
+      },
+    };
   if ((spec.intraSegment ?? 'Isolated') === 'Isolated' && BEFORE_DEVICE.test(topic))
     return refuse('a wildcard stands where {device} would: put {device} before it, or set intraSegment: Allow');
   return { ask };

@@ -110,6 +110,7 @@ describe('the status of an audited policy', () => {
         excluded: undefined,
         probe: notProbed(),
         networkProbe: networkNotProbed(),
+        gateway: 'none',
         devices: 0,
         enrollment: undefined,
         pods: 0,

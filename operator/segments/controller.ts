@@ -2,6 +2,7 @@
 // reconciled like one that is there, from the labels of the NetworkPolicies it left behind; there is no finalizer (docs/adr/0004-segments.md).
 import { selects } from '../api/label-selector.ts';
 import { apiVersionOf, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources.ts';
+import type { SegmentPolicyStatus } from '../api/segment-policy.ts';
 import type { Exclusion } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Key, refOf } from '../kube/object.ts';
@@ -20,13 +21,14 @@ import { carryOut } from './act.ts';
 import { type ActualPolicy, isAsDesired } from './actual-policy.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import { exclusionSaid, gapsOf, isNetworkTried } from './gaps.ts';
+import type { GatewayStanding } from './gateway-site.ts';
 import type { Model, PolicyFacts, Verdict } from './model.ts';
 import { type BrokerAccess, denyPolicy, type NetworkPolicy, networkPoliciesOf, SITE_DENY_NAME, siteDeny } from './networkpolicy.ts';
 import { reachStatusOf } from './pairs.ts';
 import { type Plan, planNetworkPolicies, type Step } from './plan.ts';
 import type { Pods } from './pods.ts';
 
-import { type EnrollmentView, summarise } from './summary.ts';
+import { type EnrollmentView, RAW_EGRESS, summarise } from './summary.ts';
 import type { NamespaceView, PolicyView } from './views.ts';
 
 export type ControllerDeps = {
@@ -39,6 +41,8 @@ export type ControllerDeps = {
   model: () => Model;
   /** The model of now with this policy in the place of the one of the same name. */
   modelWith: (policy: PolicyFacts) => Model;
+  /** Whether the gateway of a namespace is there, and told what the policies say. */
+  gateway: (namespace: string) => GatewayStanding;
   devices: (segment: Key) => number;
   enrollment: (segment: Key) => EnrollmentView | 'unknown' | undefined;
   exclusion: (segment: string) => Exclusion | 'unknown' | undefined;
@@ -162,6 +166,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
         ...(acted.refused === undefined ? {} : { refused: acted.refused }),
       },
       excluded,
+      gateway: deps.gateway(policy.namespace),
       probe: deps.probe(`${policy.name}.${policy.namespace}`),
       networkProbe: deps.networkProbe(),
       devices: deps.devices(policy.key),
@@ -173,6 +178,7 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
           : gapsOf({
               ...{ segment, model: shown, broker: deps.broker, excluded },
               widening: wideningOf(policy.namespace, segment.workloads),
+              gateway: deps.gateway(policy.namespace) !== 'none',
               networkTried: isNetworkTried(deps.networkProbe(), policy.status?.gaps),
               onHostNetwork: deps.pods.onHostNetwork(policy.namespace, segment.workloads),
             }),
@@ -187,8 +193,17 @@ export function createSegmentController(deps: ControllerDeps): SegmentController
     const enforced = status.conditions?.find((condition) => condition.type === 'Enforced');
     if (enforced?.reason === PROBE_FAILED && findCondition(policy.status?.conditions, 'Enforced')?.reason !== PROBE_FAILED)
       tell(policy, 'Warning', PROBE_FAILED, enforced.message, 'Probe');
+    tellOfRaw(policy, status);
     if (acted.refused !== undefined) return again(acted.refused);
     return stalled === undefined ? done : { kind: 'stalled', reason: stalled.reason, message: stalled.message };
+  }
+
+  /** Once when raw data may begin to leave, and once when they may not any more. */
+  function tellOfRaw(policy: PolicyView, status: SegmentPolicyStatus): void {
+    const now = findCondition(status.conditions, RAW_EGRESS);
+    const before = findCondition(policy.status?.conditions, RAW_EGRESS);
+    if (now === undefined || now.status === before?.status) return;
+    tell(policy, now.status === 'True' ? 'Warning' : 'Normal', now.reason, now.message, 'Compile');
   }
 
   /** Foreign policies that allow something to or from a pod of the segment. */

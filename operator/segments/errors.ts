@@ -26,6 +26,27 @@ export const ERRORS = {
     cause: 'an address range is malformed or has bits set behind its prefix length',
     cure: 'write the network address and the prefix length, for example 192.0.2.0/24',
   },
+  'HR-SEG-006': {
+    title: 'SchemaRefused',
+    cause: 'a JSON Schema of spec.payload.schemas, or the topic it is for, is not one that a gateway can check messages by',
+    cure: 'see the message; a schema is draft 2020-12, at most 32 KiB, and refers to nothing outside itself',
+  },
+  'HR-SEG-007': {
+    title: 'LocalRuleRefused',
+    cause: 'a rule of spec.localRules cannot be kept by a gateway',
+    cure: 'see the message and docs/reference/segment-policy.md',
+  },
+  'HR-SEG-008': {
+    title: 'TelemetryOutOfRange',
+    cause: 'a time of spec.payload, spec.telemetry, spec.retention or spec.rawEgress is one that a gateway cannot keep',
+    cure: 'see docs/reference/segment-policy.md for the ranges',
+  },
+  'HR-SEG-009': {
+    title: 'NotTheVoiceOfASite',
+    cause:
+      'what is published under agg/, alert/ or raw/ and the name of a namespace counts as the word of the whole site, and spec.trust is below 3',
+    cure: 'let the gateway of the site publish it, by a SegmentPolicy with trust: 3 of its own; devices publish under <word>/{segment}/',
+  },
   'HR-SEG-010': {
     title: 'PeerNotFound',
     cause: 'the conduit or the topic leads to a SegmentPolicy that does not exist',
@@ -60,6 +81,16 @@ export const ERRORS = {
     title: 'TopicNotAccepted',
     cause: 'the topics of another segment are used only when both sides grant it, and its owner does not',
     cure: 'ask the owner of that segment for an entry in its spec.acceptFrom with this topic and action; the rest of the policy is in force, and this too as soon as it is accepted',
+  },
+  'HR-SEG-017': {
+    title: 'GatewayConfigTooLarge',
+    cause: 'what the SegmentPolicies of the namespace say to its gateway does not fit into one ConfigMap (1 MiB)',
+    cure: 'shorten the schemas of spec.payload.schemas, or split the site into two namespaces; until then the gateway keeps what it had before',
+  },
+  'HR-SEG-018': {
+    title: 'GatewayConfigRefused',
+    cause: 'the API server did not take what was written into the ConfigMap hedgerow-gateway',
+    cure: 'see the message; it is tried again by itself, and the gateway keeps what it had before',
   },
   'HR-SEG-020': {
     title: 'NetworkPolicyRefused',

@@ -19,6 +19,7 @@ const statusWith = (why: typeof excluded | undefined) =>
     ...{
       probe: notProbed(),
       networkProbe: networkNotProbed(),
+      gateway: 'none',
       devices: 3,
       enrollment: undefined,
       pods: 0,

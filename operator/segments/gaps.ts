@@ -19,6 +19,8 @@ export type GapInput = {
   widening: readonly ActualPolicy[];
   /** Pods of the segment that use the network of their node, by name. */
   onHostNetwork: readonly string[];
+  /** Whether the site has a gateway; not said: it has none. */
+  gateway?: boolean;
   /** Whether canaries have shown that the network keeps NetworkPolicies. */
   networkTried?: boolean;
 };
@@ -31,6 +33,7 @@ export function gapsOf(input: GapInput): Gap[] {
     ...limitGaps(segment, input.broker.events === true),
     ...foreign(input),
     ...directReaders(input),
+    ...withoutGateway(input),
     ...flowsWithoutPods(input),
     ...(pods
       ? [
@@ -121,6 +124,18 @@ function directReaders({ segment }: GapInput): Gap[] {
       reason: 'DirectTelemetry',
       affects: `subscriptions to ${some(direct)}: spec.payload, its replay window and spec.egress do not hold for what is read at the broker directly`,
       mitigation: 'let the service check what it reads, or read what a gateway publishes under agg/ and alert/',
+    },
+  ];
+}
+
+function withoutGateway({ segment, gateway }: GapInput): Gap[] {
+  if (gateway === true || segment.gatewayFields.length === 0) return [];
+  return [
+    {
+      surface: 'gateway',
+      reason: 'NoGateway',
+      affects: `${some(segment.gatewayFields)}: the namespace has no gateway that would keep it`,
+      mitigation: `install the chart hedgerow-edge in the namespace; until then nothing leaves the site by Hedgerow, and payloads are not checked`,
     },
   ];
 }

@@ -29,6 +29,7 @@ function statusOf(limits: Limits | undefined, triggers: Trigger[] = [], events =
     ...{
       probe: notProbed(),
       networkProbe: networkNotProbed(),
+      gateway: 'none',
       devices: 3,
       enrollment: undefined,
       pods: 0,

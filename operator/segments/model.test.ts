@@ -171,7 +171,14 @@ describe('what a policy may say', () => {
     ['a text that could close a string in the rule is refused', topic('dt/{segment}/{device}/"},{allow,all}'), 3, ['TopicOutOfReach']],
     ['a wildcard in place of the device is refused', topic('dt/{segment}/+/temp'), 3, ['TopicOutOfReach']],
     ['unless members may reach each other', { ...topic('dt/{segment}/+/temp'), intraSegment: 'Allow' }, 3, []],
-    ["the site's own aggregates are accepted", topic('agg/berlin/temperature'), 3, []],
+    ["the site's own aggregates are accepted from a gateway", { ...topic('agg/berlin/temperature'), trust: 3 }, 3, []],
+    ['from a device they are refused', topic('agg/berlin/temperature'), 3, ['NotTheVoiceOfASite']],
+    [
+      'and so are alerts and raw data',
+      { topics: { publish: ['alert/berlin/#', 'raw/berlin/#'].map((one) => ({ topic: one, qosMax: 1, retain: false })) } },
+      3,
+      ['NotTheVoiceOfASite', 'NotTheVoiceOfASite'],
+    ],
     ["another site's are refused", topic('agg/paris/temperature'), 3, ['TopicOutOfReach']],
     ['an empty podSelector is refused', { workloads: [{ podSelector: {} }] }, 3, ['SelectorTooWide']],
     [

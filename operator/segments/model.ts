@@ -1,4 +1,6 @@
 // All SegmentPolicies -> one plain model of who may reach whom. Every emitter (NetworkPolicies, topic rights) starts from it. Pure: no I/O, no clock.
+
+import type { GatewaySegment } from '../api/gateway-config.ts';
 import type { Labels } from '../api/label-selector.ts';
 import { segmentName } from '../api/names.ts';
 import type { AcceptFrom, Conduit, LabelSelector, SegmentPolicySpec } from '../api/segment-policy.ts';
@@ -6,6 +8,8 @@ import type { SegmentRights } from '../broker/broker.ts';
 import { type Key, keyOfRef } from '../kube/object.ts';
 import { type Accepted, accept } from './accept.ts';
 import type { Finding } from './errors.ts';
+import { gatewayFieldsOf, gatewaySegmentOf } from './gateway-segment.ts';
+import { type RawEgress, rawEgressOf, withholdRaw } from './raw-egress.ts';
 import { canonicalJson, canonicalSelector, selectsEverything } from './selector.ts';
 import { sharedPods } from './shared-pods.ts';
 import { type Borrowed, borrow, marketOf, type Owner, rises, type TopicMarket } from './topics.ts';
@@ -52,6 +56,12 @@ export type Segment = {
   limits: SegmentPolicySpec['limits'];
   /** What sends one device to quarantine without a person. */
   triggers: readonly Trigger[];
+  /** What the gateway of the site does for it. */
+  gateway: GatewaySegment;
+  /** What only a gateway keeps of it, in words. */
+  gatewayFields: readonly string[];
+  /** Whether and until when raw data may leave; absent where the policy does not say so. */
+  raw?: RawEgress;
   rights: SegmentRights;
   outgoing: Flow[];
   incoming: Flow[];
@@ -105,6 +115,7 @@ function build(input: ModelInput): Model {
   for (const standing of standings.values()) verdicts.set(standing.key, verdictOf(standing, all));
   for (const verdict of verdicts.values())
     for (const flow of verdict.segment?.outgoing ?? []) verdicts.get(flow.to)?.segment?.incoming.push(flow);
+  withholdRaw(verdicts);
   const ends = [...verdicts.values()].flatMap(({ nextExpiry }) => (nextExpiry === undefined ? [] : [nextExpiry]));
   return { verdicts, ...(ends.length === 0 ? {} : { nextExpiry: Math.min(...ends) }) };
 }
@@ -175,7 +186,8 @@ function verdictOf(standing: Standing, all: All): Verdict {
   const conflictsWith = all.conflicts.get(key) ?? [];
   const verdict: Verdict = { key, refused, audited, missing: [], partly: [], expired: [], conflictsWith, shut };
   if (inForce === undefined) return verdict;
-  const segment = emptySegment(standing, inForce, conflictsWith.length > 0);
+  const segment = emptySegment(standing, inForce, { conflicted: conflictsWith.length > 0, now: all.now });
+  if (segment.raw?.open === true) verdict.nextExpiry = segment.raw.endMs;
   for (const [i, conduit] of sortedConduits(inForce.spec)) {
     const end = endOf(conduit);
     if (end !== undefined && end <= all.now) {
@@ -243,10 +255,10 @@ function acceptedPorts(peer: Standing, initiator: Standing): Set<string> {
   return new Set((peer.inForce?.spec.acceptFrom ?? []).filter(isInitiator).flatMap((entry) => portsOf(entry.ports ?? []).map(textOf)));
 }
 
-function emptySegment(standing: Standing, inForce: InForce, conflicted: boolean): Segment {
+function emptySegment(standing: Standing, inForce: InForce, { conflicted, now }: { conflicted: boolean; now: number }): Segment {
   const { key, name, namespace } = standing;
   const { spec, accepted, trust, generation } = inForce;
-  const wireName = segmentName(name, namespace);
+  const raw = rawEgressOf(spec, now);
   return {
     key,
     name,
@@ -258,7 +270,10 @@ function emptySegment(standing: Standing, inForce: InForce, conflicted: boolean)
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
     limits: spec.limits,
     triggers: spec.quarantine?.triggers ?? [],
-    rights: { segment: wireName, publish: [...accepted.publish], subscribe: [...accepted.subscribe] },
+    gateway: gatewaySegmentOf({ name, namespace, spec }, now),
+    gatewayFields: gatewayFieldsOf(spec),
+    ...(raw === undefined ? {} : { raw }),
+    rights: { segment: segmentName(name, namespace), publish: [...accepted.publish], subscribe: [...accepted.subscribe] },
     outgoing: [],
     incoming: [],
     outside: [],

@@ -109,7 +109,7 @@ function byTopics(segments: readonly Segment[]): Way[] {
 }
 
 /** Topics of a namespace and of no segment: everybody in it may share them, so their pairs grow with the square of its segments. */
-const OF_THE_SITE: readonly string[] = ['agg', 'alert'];
+const OF_THE_SITE: readonly string[] = ['agg', 'alert', 'raw'];
 const DEVICE = '{device}';
 
 function meeting(from: Right, to: Right): Way[] {

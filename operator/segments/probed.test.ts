@@ -37,7 +37,17 @@ function statusOf({
   const verdict = buildModel({ policies: [policy], maxTrust: () => 3, pods: () => [], now: NOW }).verdicts.get('berlin/sensors');
   if (verdict === undefined) throw new Error('no verdict');
   return summarise({
-    ...{ generation, spec: policy.spec, status: before, verdict, compiled: verdict, probe, networkProbe: network, excluded: undefined },
+    ...{
+      generation,
+      spec: policy.spec,
+      status: before,
+      verdict,
+      compiled: verdict,
+      probe,
+      networkProbe: network,
+      excluded: undefined,
+      gateway: 'none',
+    },
     network: { policies: 1, ...(refused ? { refused: { code: 'HR-SEG-020', path: '', found: 'x' } as const } : {}) },
     ...{ devices: 0, enrollment: undefined, pods: 0, gaps: [], reach: { pairs: 0, added: 0, removed: 0, modelDigest: '' } },
     now: `2026-11-26T00:00:0${generation}Z`,

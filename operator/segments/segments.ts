@@ -3,7 +3,7 @@ import { NAMESPACES, NETWORK_POLICIES, SEGMENT_POLICIES } from '../api/resources
 import type { SegmentPolicy } from '../api/segment-policy.ts';
 import type { Exclusion, SegmentRights } from '../broker/broker.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { type Key, type KubeObject, keyOfRef } from '../kube/object.ts';
+import { type Key, type KubeObject, keyOfRef, refOf } from '../kube/object.ts';
 import { createReflector, type Reflector } from '../kube/reflector.ts';
 import type { Change, Projected } from '../kube/store.ts';
 import { networkNotProbed, notProbed, type Standing } from '../probe/probe.ts';
@@ -17,6 +17,7 @@ import type { Random } from '../runtime/random.ts';
 import { type ActualPolicy, actualPolicy, type LivePolicy } from './actual-policy.ts';
 import { createSegmentController } from './controller.ts';
 import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
+import { createGatewaySites } from './gateway-site.ts';
 import type { Membership } from './membership.ts';
 import { buildModel, rightsOf, type Segment } from './model.ts';
 import { createModelCache } from './model-cache.ts';
@@ -132,7 +133,14 @@ export function createSegments(deps: SegmentsDeps): Segments {
       COUNTS_AFTER_MS,
     );
   });
-  const reflectors = [policies, namespaces, networkPolicies, ...pods.reflectors];
+  const gateways = createGatewaySites({
+    ...shared,
+    model: () => cache.current(),
+    ready: () => ready(),
+    onStanding: (namespace) => wake(policies.store.by('namespace', namespace).map(({ key }) => key)),
+  });
+  const ofModel = [policies, namespaces, networkPolicies, ...pods.reflectors];
+  const reflectors = [...ofModel, gateways.reflector];
 
   function wakeForPolicy(policy: ActualPolicy): void {
     if (policy.ours?.role === 'site-deny') {
@@ -153,14 +161,17 @@ export function createSegments(deps: SegmentsDeps): Segments {
   });
   deps.devices.subscribe((change) => counts.changed(change));
 
-  const ready = (): boolean => reflectors.every((reflector) => reflector.store.synced);
+  const ready = (): boolean => ofModel.every((reflector) => reflector.store.synced);
   const cache = createModelCache({
     policies: policies.store,
     namespaces: namespaces.store,
     pods: (namespace) => pods.inNamespace(namespace),
     ready,
     clock,
-    onCompiled: (segments) => wake(segments),
+    onCompiled: (segments) => {
+      wake(segments);
+      for (const namespace of new Set(segments.map((segment) => refOf(segment).namespace ?? ''))) gateways.changed(namespace);
+    },
     onRights: (segments) => {
       for (const listener of listeners) listener(segments);
     },
@@ -173,6 +184,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
     pods,
     model: () => cache.current(),
     modelWith: (policy) => cache.modelWith(policy),
+    gateway: (namespace) => gateways.standing(namespace),
     devices: (segment) => counts.of(segment),
     enrollment: deps.enrollment ?? (() => undefined),
     exclusion: deps.exclusion ?? (() => undefined),
@@ -209,7 +221,7 @@ export function createSegments(deps: SegmentsDeps): Segments {
       wake(policies.store.by('namespace', namespace).flatMap(({ key, spec }) => ((spec.workloads ?? []).length > 0 ? [key] : [])));
     },
     reflectors,
-    controllers: [segmentController.controller, siteController, quarantineController],
+    controllers: [segmentController.controller, siteController, quarantineController, gateways.controller],
   };
 }
 

@@ -78,6 +78,7 @@ function statusOf(model: Model, policy: PolicyFacts): SegmentPolicyStatus {
       excluded: undefined,
       probe: notProbed(),
       networkProbe: networkNotProbed(),
+      gateway: 'none',
       devices: 0,
       enrollment: undefined,
       pods: 0,

@@ -6,6 +6,7 @@ import type { Standing } from '../probe/probe.ts';
 import { findCondition, setCondition } from '../runtime/conditions.ts';
 import { explain, type Finding, reasonOf } from './errors.ts';
 import type { Gap } from './gaps.ts';
+import type { GatewayStanding } from './gateway-site.ts';
 import type { Verdict } from './model.ts';
 import type { ReachStatus } from './pairs.ts';
 
@@ -20,6 +21,8 @@ export type SummaryInput = {
   network: { policies: number; refused?: Finding };
   /** The broker's text denies the segment: why. */
   excluded: Exclusion | undefined;
+  /** Whether the gateway of the site was told. */
+  gateway: GatewayStanding;
   /** What was tried at the broker. */
   probe: Standing;
   /** What was tried in the network, for every pod alike. */
@@ -36,6 +39,7 @@ export type SummaryInput = {
 export type EnrollmentView = { status: Condition['status']; reason: string; message: string; registered: number };
 
 export const ENROLLMENT_OPEN = 'EnrollmentOpen';
+export const RAW_EGRESS = 'RawEgress';
 
 type Said = { status: Condition['status']; reason: string; message: string };
 
@@ -47,6 +51,7 @@ export function summarise(input: SummaryInput): SegmentPolicyStatus {
     ['Conflicted', conflicted(input)],
     ['GapsPresent', gapsPresent(input)],
     [ENROLLMENT_OPEN, enrollmentOpen(input)],
+    [RAW_EGRESS, rawEgress(input)],
     ['Ready', ready(input)],
     ['Reconciling', reconciling(input)],
     ['Stalled', stalled(input)],
@@ -107,11 +112,12 @@ function compiled({ compiled: verdict }: SummaryInput): Said {
 
 /** Never more than what was seen: to be applied and read back is not to be enforced. */
 function enforced(input: SummaryInput): Said {
-  const { verdict, network, excluded, probe, networkProbe } = input;
+  const { verdict, network, excluded, gateway, probe, networkProbe } = input;
   if (network.refused !== undefined) return no(reasonOf(network.refused.code), explain(network.refused));
   if (verdict.audited) return no('AuditOnly', `mode: Audit: this text is not applied; ${instead(verdict)}`);
   if (verdict.segment === undefined) return no(firstReason(verdict.refused), 'nothing of this policy is in force; what it shut stays shut');
   if (excluded !== undefined) return no(excluded.reason, excluded.message);
+  if (typeof gateway === 'object') return no(reasonOf(gateway.code), explain(gateway));
   // Without pods there is nothing of it in the network.
   const parts = verdict.segment.workloads.length === 0 ? [probe] : [probe, networkProbe];
   const tried = parts.flatMap((part) => (part.state === 'pending' ? [] : [part]));
@@ -156,6 +162,16 @@ function enrollmentOpen({ enrollment, status }: SummaryInput): Said | undefined 
   // After a restart: what stands there holds until it was looked at.
   const before = findCondition(status?.conditions, ENROLLMENT_OPEN);
   return before === undefined ? undefined : { status: before.status, reason: before.reason, message: before.message };
+}
+
+/** Of the text in force: what is only audited opens nothing. */
+function rawEgress({ verdict }: SummaryInput): Said | undefined {
+  const raw = verdict.segment?.raw;
+  if (raw === undefined) return undefined;
+  const end = new Date(raw.endMs).toISOString();
+  return raw.open
+    ? yes('RawEgressOpen', `raw data of its devices may leave the site until ${end}: ${raw.justification}`)
+    : no('RawEgressOver', `since ${end} no raw data leave the site; spec.egress counts as Aggregates`);
 }
 
 function registered({ enrollment, status }: SummaryInput): { registered?: number } {

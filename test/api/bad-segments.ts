@@ -20,6 +20,7 @@ const FINGERPRINT = 'a'.repeat(64);
 const LISTS = { configMapRefs: [{ name: 'serials', key: 'list' }] };
 const MAKER = { secretRef: { name: 'maker', key: 'ca.crt' }, sha256: [FINGERPRINT] };
 const OWN_TOPIC = 'topic of spec.acceptFrom: a segment lets others have topics of its own only: begin with <word>/{segment}/';
+const HOT = { name: 'hot', stream: 'climate', field: 'celsius', above: 30, command: { name: 'fan' } };
 const accepts = (topic: string, action: string) => segment({ acceptFrom: [{ segment: 'gateways', topics: [{ topic, action }] }] });
 
 export const BAD_SEGMENTS: readonly BadManifest[] = [
@@ -265,5 +266,56 @@ export const BAD_SEGMENTS: readonly BadManifest[] = [
     'a maximum of nothing',
     segment({ enrollment: { maximum: 0 } }),
     ['spec.enrollment.maximum: spec.enrollment.maximum in body should be greater than or equal to 1'],
+  ],
+  [
+    'a window of two days',
+    segment({ telemetry: { window: '48h' } }),
+    ['spec.telemetry.window: HR-API-037: spec.telemetry.window is 1s to 24h'],
+    'onlyServer',
+  ],
+  [
+    'a clock that may be off by any time',
+    segment({ payload: { replay: { maxSkew: '25h' } } }),
+    ['spec.payload.replay.maxSkew: HR-API-037: spec.payload.replay.maxSkew is 1s to 24h'],
+    'onlyServer',
+  ],
+  [
+    'trends that are kept for no time',
+    segment({ retention: { trends: '0s' } }),
+    ['spec.retention.trends: HR-API-037: spec.retention is 1m to 87600h'],
+    'onlyServer',
+  ],
+  [
+    'a range without values',
+    segment({ telemetry: { detect: [{ stream: 'climate', field: 'celsius', min: 5, max: 4 }] } }),
+    ['spec.telemetry.detect[0].max: HR-API-037: min of spec.telemetry.detect is above max: a value is never in such a range'],
+    'onlyServer',
+  ],
+  [
+    'a change that is never slow enough',
+    segment({ telemetry: { detect: [{ stream: 'climate', field: 'celsius', maxPerSecond: 0 }] } }),
+    ['spec.telemetry.detect[0].maxPerSecond: HR-API-037: maxPerSecond is more than 0'],
+    'onlyServer',
+  ],
+  [
+    'a rule with two limits',
+    segment({ localRules: [{ ...HOT, below: 5 }] }),
+    ['spec.localRules[0]: HR-API-035: a rule of spec.localRules has above or below, one of both: a range is two rules'],
+    'onlyServer',
+  ],
+  [
+    'a rule that is over while it holds',
+    segment({ localRules: [{ ...HOT, back: 31 }] }),
+    [
+      'spec.localRules[0].back: HR-API-035: back of a rule in spec.localRules lies on the good side of its limit: at most above, at least below',
+    ],
+    'onlyServer',
+  ],
+  [
+    'a command with levels',
+    segment({ localRules: [{ ...HOT, command: { name: 'fan/on' } }] }),
+    [
+      'spec.localRules[0].command.name: HR-API-015: the name of a command is one level of a topic: a-z, 0-9 and -, beginning and ending with a letter or digit',
+    ],
   ],
 ];

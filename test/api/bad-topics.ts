@@ -6,14 +6,14 @@ const CHARACTERS =
   'only letters, digits and . _ : @ ~ = - may be in a level (quotes, backslashes, spaces and control characters could change the rule at the broker)';
 const DOLLAR = 'topics that begin with $ belong to the broker: begin with a word of your own';
 const OUTSIDE =
-  'begin with <word>/{segment}/, agg/<namespace>/ or alert/<namespace>/; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics';
-const EVERY_SITE = 'topics under agg/ and alert/ belong to one site each: name the namespace';
+  'begin with <word>/{segment}/, or agg/, alert/ or raw/ and the namespace; topics of other segments begin with <word>/<segment>.<namespace>/, <word>/+/ or are <word>/#, and their owner has to accept them in spec.acceptFrom[].topics';
+const EVERY_SITE = 'topics under agg/, alert/ and raw/ belong to one site each: name the namespace';
 const EMPTY_LEVEL = 'a level is empty: remove the / at the beginning, at the end or beside another /';
 const HASH = '# stands alone as the last level: put it behind the last /, or use + for a single level';
 const PLACEHOLDERS = 'the only placeholders are {device} and {segment}: they stand for <device>.<namespace> and <segment>.<namespace>';
 const PLACEHOLDER_ALONE = 'a placeholder stands alone in its level: write x/{device}/y, not x-{device}';
 const RESERVED = 'topics under ota/ and recovery/ are granted to every device by Hedgerow itself: remove the entry';
-const OTHER_SITE = 'HR-API-004: topics under agg/ and alert/ belong to one site each: begin with agg/api-table/ or alert/api-table/';
+const OTHER_SITE = 'HR-API-004: topics under agg/, alert/ and raw/ belong to one site each: go on with api-table/';
 const long = (length: number): string => 'x'.repeat(length);
 const own = 'dt/{segment}/{device}';
 const topic = (action: 'publish' | 'subscribe', code: string, cure: string): string =>

@@ -18,8 +18,6 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   }),
   'SegmentPolicy spec.networks': segment({ networks: [{ cidr: '10.20.0.0/16' }] }),
   'SegmentPolicy spec.conduits[].to.workload': conduit({ to: { workload: { podSelector: { matchLabels: { app: 'db' } } } } }),
-  'SegmentPolicy spec.payload': segment({ payload: { onViolation: 'Drop' } }),
-  'SegmentPolicy spec.egress other than Aggregates': segment({ egress: 'Alerts' }),
   'SegmentPolicy spec.quarantine.triggers ReplayDetected and SchemaFlood': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
 

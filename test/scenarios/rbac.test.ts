@@ -104,6 +104,9 @@ const MAY: readonly Question[] = [
   ['patch', 'configmaps', OWN, 'hedgerow-trust'],
   ['get', 'configmaps', OWN, 'hedgerow-ca-bundle'],
   ['update', 'configmaps', OWN, 'hedgerow-ca-bundle'],
+  // What the gateway of a site is told: into the one ConfigMap that whoever installs a gateway makes.
+  ['watch', 'configmaps', '', 'hedgerow-gateway'],
+  ['patch', 'configmaps', SITE, 'hedgerow-gateway'],
 ];
 
 const MAY_NOT: readonly Question[] = [
@@ -126,6 +129,8 @@ const MAY_NOT: readonly Question[] = [
   ['list', 'configmaps', SITE],
   ['watch', 'configmaps', ''],
   ['patch', 'configmaps', SITE, 'hedgerow-serials'],
+  ['create', 'configmaps', SITE, 'hedgerow-gateway'],
+  ['delete', 'configmaps', SITE, 'hedgerow-gateway'],
   ['get', 'configmaps', SITE, 'kube-root-ca.crt'],
   ['get', 'secrets', SITE, 'hedgerow-manufacturer-ca'],
   ['get', 'configmaps', SITE, 'hedgerow-ca-bundle'],
@@ -323,8 +328,9 @@ describe("the chart's ServiceAccount", () => {
 
   it('may create Devices and read lists of serial numbers only where there is an EST server', async () => {
     const without = (await render(cluster, { fullnameOverride: 'hedgerow' }, own)).find(({ kind }) => kind === 'ClusterRole');
-    const rules = (without as unknown as { rules: { resources: string[]; verbs: string[] }[] }).rules;
-    expect(rules.flatMap(({ resources }) => resources)).not.toContain('configmaps');
+    const rules = (without as unknown as { rules: { resources: string[]; resourceNames?: string[]; verbs: string[] }[] }).rules;
+    const maps = rules.filter(({ resources }) => resources.includes('configmaps'));
+    expect(maps.flatMap(({ resourceNames = ['*'] }) => resourceNames)).toEqual(['hedgerow-gateway']);
     expect(rules.filter(({ resources, verbs }) => resources.includes('devices') && verbs.includes('create'))).toEqual([]);
   });
 

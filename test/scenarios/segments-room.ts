@@ -31,6 +31,7 @@ export const RULES = [
   // Where the administrator says so: clusterNetworkPolicy.enabled of the chart.
   { apiGroups: ['policy.networking.k8s.io'], resources: ['clusternetworkpolicies'], verbs: ['create', 'get', 'patch', 'delete'] },
   { apiGroups: [''], resources: ['namespaces', 'pods'], verbs: ['list', 'watch'] },
+  { apiGroups: [''], resources: ['configmaps'], resourceNames: ['hedgerow-gateway'], verbs: ['list', 'watch', 'patch'] },
 ];
 
 export type DeviceView = Projected & { namespace: string; name: string; segment: string; status: Device['status'] };

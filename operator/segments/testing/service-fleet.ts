@@ -36,6 +36,7 @@ const shapesOf = (site: string): Shape[] => [
   [
     'gateways',
     {
+      trust: 3,
       intraSegment: 'Allow',
       // Aggregates are of a site: a rule for each site.
       topics: { publish: [{ topic: `agg/${site}/{device}/#`, qosMax: 1, retain: true }], subscribe: [heard('peer/{segment}/+/status')] },
