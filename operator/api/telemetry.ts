@@ -142,5 +142,6 @@ export const rawEgress = object('Why and how long raw data may leave the site; g
   expires: time('When it ends (RFC 3339); from then on it is Aggregates.'),
 });
 
+export type Payload = Static<typeof payload>;
 export type Telemetry = Static<typeof telemetry>;
 export type Retention = Static<typeof retention>;

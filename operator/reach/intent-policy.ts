@@ -1,5 +1,7 @@
 // A SegmentPolicy as it was meant: which of its texts holds, and what that one asks for and accepts. Read strictly, from whatever stands in the manifest. Pure.
 // Written from segmentation-edge.md 2.2 and design/api.md, not from the code that compiles policies: each is to find the other's mistakes.
+
+import { gatewayProblems } from '../api/gateway-text.ts';
 import { parseCidr } from './addresses.ts';
 import { type Action, filterFault, isOfSites, mixesDevices } from './intent-filter.ts';
 import { isObject, type LabelSelector, readSelector } from './label-selector.ts';
@@ -107,6 +109,7 @@ function readText(namespace: string, name: string, spec: unknown, maxTrust: numb
     wishes: readWishes(spec.topics, { ...home, trust: isTrust ? trust : 0 }, intra !== 'Allow'),
     rawEnds: rawEnd(spec),
   };
+  for (const { path, problem } of gatewayProblems(spec, home.wireName)) fault(path === '' ? 'spec' : path, problem);
   return { zone: faults.length === 0 ? zone : undefined, faults };
 }
 

@@ -37,9 +37,10 @@ export const ERRORS = {
     cure: 'see the message and docs/reference/segment-policy.md',
   },
   'HR-SEG-008': {
-    title: 'TelemetryOutOfRange',
-    cause: 'a time of spec.payload, spec.telemetry, spec.retention or spec.rawEgress is one that a gateway cannot keep',
-    cure: 'see docs/reference/segment-policy.md for the ranges',
+    title: 'TelemetryRefused',
+    cause:
+      'spec.payload, spec.telemetry, spec.retention or spec.rawEgress is one that a gateway cannot keep: a field that is none, or a time out of its range',
+    cure: 'see the message, and docs/reference/segment-policy.md for the ranges',
   },
   'HR-SEG-009': {
     title: 'NotTheVoiceOfASite',

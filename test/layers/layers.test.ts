@@ -88,9 +88,12 @@ describe('layers', () => {
     expect(wrong.map(say)).toEqual([]);
   });
 
+  /** Schemas and rules of a gateway: they refuse a policy as a whole and say nothing of who reaches whom, so there is one reading of them (ADR 0040). */
+  const OF_PAYLOADS = join('operator', 'api', 'gateway-text.ts');
   it('what proves reachability shares no code with what grants it', () => {
     const wrong = inOperator.filter(
-      (i) => room(i.file) === 'reach' && !isTest(i.file) && i.target !== undefined && room(i.target) !== 'reach',
+      (i) =>
+        room(i.file) === 'reach' && !isTest(i.file) && i.target !== undefined && room(i.target) !== 'reach' && i.target !== OF_PAYLOADS,
     );
     expect(wrong.map(say)).toEqual([]);
   });
