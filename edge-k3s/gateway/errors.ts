@@ -157,6 +157,16 @@ export const ERRORS = {
     cause: 'the rule makes a command that no device would take',
     cure: 'compare the rule with docs/reference/edge-commands.md; the configuration was not compiled by the operator of this version',
   },
+  'HR-GW-711': {
+    title: 'NothingHeard',
+    cause: 'nothing was heard of the device, or of its stream, since the gateway has its disk',
+    cure: 'see that the device sends to dt/{segment}/{device}/<stream>, and that its segment has a SegmentPolicy',
+  },
+  'HR-GW-712': {
+    title: 'AnswerTooLong',
+    cause: 'the last values of the device are more than one message takes',
+    cure: 'ask for one stream of it',
+  },
 } as const;
 
 export type GatewayCode = keyof typeof ERRORS;
