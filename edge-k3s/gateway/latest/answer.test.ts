@@ -30,7 +30,7 @@ function makeDesk(known: KnownDevice = PANEL, said: LatestDevice | undefined = S
     },
     ...{ clock, asked: (result: string) => void results.push(result) },
   });
-  const ask = (question: unknown, topic = 'get/gateways.berlin/panel-1.berlin'): void =>
+  const ask = (question: unknown, topic = 'get/gateways.berlin/gateway.berlin/panel-1.berlin'): void =>
     desk.offer(topic, Buffer.from(typeof question === 'string' ? question : JSON.stringify(question)));
   return {
     ask,
@@ -87,9 +87,9 @@ describe('the last values of a device', () => {
   it('are told to nobody who is no Active Device, and no question chooses where the answer goes', () => {
     const { ask, sent, results } = makeDesk({ ...PANEL, lifecycle: 'Quarantined' });
     ask(QUESTION);
-    ask(QUESTION, 'get/gateways.berlin/stranger.berlin');
+    ask(QUESTION, 'get/gateways.berlin/gateway.berlin/stranger.berlin');
     ask({ ...QUESTION, reply: 'cmd/fans.berlin/fan-1.berlin/stop' });
-    ask(QUESTION, 'get/gateways.berlin/panel-1.berlin/more');
+    ask(QUESTION, 'get/gateways.berlin/gateway.berlin/panel-1.berlin/more');
     expect([sent, results]).toEqual([[], ['unknown', 'unknown', 'malformed', 'malformed']]);
   });
 
@@ -106,7 +106,7 @@ describe('the last values of a device', () => {
     fc.assert(
       fc.property(fc.string(), fc.oneof(fc.string(), fc.json()), (topic, text) => {
         expect(readQuestion(topic, Buffer.from(text))).toBeUndefined();
-        const found = readQuestion('get/g.b/p.b', Buffer.from(text));
+        const found = readQuestion('get/g.b/g.b/p.b', Buffer.from(text));
         if (found !== undefined) expect(JSON.parse(text)).toMatchObject({ v: 1, id: found.id });
       }),
     );

@@ -6,8 +6,8 @@ import type { LatestDevice } from './latest.ts';
 
 export type Question = { reader: string; id: string; device: string; stream: string | undefined };
 
-/** `segment`: of the gateway, as in its certificate. One + and no more: what an answer is about stands in the payload. */
-export const questionFilter = (segment: string): string => `get/${segment}/+`;
+/** `segment`, `gateway`: of the gateway, as in its certificate. */
+export const questionFilter = (segment: string, gateway: string): string => `get/${segment}/${gateway}/#`;
 
 const MOST_QUESTION_BYTES = 512;
 const MOST_ANSWER_BYTES = 65_536;
@@ -15,7 +15,7 @@ const WIRE = /^[a-z0-9-]{1,62}\.[a-z0-9-]{1,62}$/;
 
 /** Undefined for whatever is no question. */
 export function readQuestion(topic: string, payload: Buffer): Question | undefined {
-  const [word, , reader, ...more] = topic.split('/');
+  const [word, , , reader, ...more] = topic.split('/');
   if (word !== 'get' || reader === undefined || more.length > 0 || !WIRE.test(reader) || payload.length > MOST_QUESTION_BYTES)
     return undefined;
   const { v, id, device, stream, ...others } = objectOf(payload);
