@@ -8,6 +8,7 @@ import { watchLists } from './crl/crl.ts';
 import {
   createDevices,
   createFarewell,
+  createLeftovers,
   createTouchWatch,
   type DeviceView,
   deviceIndexes,
@@ -218,6 +219,11 @@ function compose(manager: Manager, parts: Parts): void {
 
   const farewell = createFarewell({ recorder, broker, clock });
   identity.onRetired((entries) => farewell.retired(entries));
+  const leftovers = createLeftovers({
+    ...{ retained: broker.retained, broker, rights: () => segments.rights(), clock, log },
+    entries: () => (ledger.synced && store.synced ? ledger.all() : undefined),
+    isDevice: (name) => store.get(keyOfWireName(name)) !== undefined,
+  });
   broker.onExcluded((changed) => segments.brokerSaysElse(changed));
   broker.onLook((clients) => devices.looked(clients));
   broker.onLook((clients) => limits.looked(clients));
@@ -227,6 +233,7 @@ function compose(manager: Manager, parts: Parts): void {
   for (const reflector of [...caches, ...more]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });
+  manager.whileLeading({ name: 'leftovers', run: (signal) => leftovers.run(signal) });
   if (inventory !== undefined) manager.whileLeading({ name: 'inventory', run: (signal) => inventory.run(signal) });
   manager.whileLeading({ name: 'touch', run: (signal) => touch.run(signal) });
   if (lists !== undefined) manager.whileLeading({ name: 'lists', run: (signal) => lists.run(signal) });

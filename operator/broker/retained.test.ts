@@ -50,6 +50,14 @@ describe('retained messages', () => {
     });
   });
 
+  it('are removed, and what is gone already is no trouble', async () => {
+    const { retained, calls } = broker({ status: 204, body: {} }, { status: 404, body: { code: 'NOT_FOUND' } }, { status: 400, body: {} });
+    await retained.remove(TOPIC);
+    await retained.remove(TOPIC);
+    expect(calls[1]).toMatchObject({ method: 'DELETE', path: '/mqtt/retainer/message/trust%2Fv1%2Fd%2Fthermo-1.berlin%2Fconfirmed' });
+    await expect(retained.remove(TOPIC)).rejects.toMatchObject({ code: 'HR-BRK-005' });
+  });
+
   it.each<[what: string, answer: Answer]>([
     ['another status', { status: 400, body: { code: 'BAD_REQUEST', message: 'no' } }],
     ['no list', { status: 200, body: { data: 'x' } }],

@@ -11,6 +11,8 @@ export interface Retained {
   get(topic: string): Promise<Buffer | undefined>;
   /** QoS 1; takes the place of what is there, and reaches those who are subscribed. */
   put(topic: string, payload: string): Promise<void>;
+  /** Nobody who is subscribed hears of it. What is not there is gone already. */
+  remove(topic: string): Promise<void>;
 }
 
 export function createRetained(rest: Rest): Retained {
@@ -43,6 +45,10 @@ export function createRetained(rest: Rest): Retained {
       const answer = await rest.call({ method: 'POST', path: '/publish', body });
       // 202: nobody was listening; it is retained all the same (publish.json).
       if (answer.status !== 200 && answer.status !== 202) throw unexpected('POST /publish', answer.status, answer.body);
+    },
+    async remove(topic) {
+      const answer = await rest.call({ method: 'DELETE', path: `/mqtt/retainer/message/${encodeURIComponent(topic)}` });
+      if (answer.status !== 204 && answer.status !== 404) throw unexpected('DELETE /mqtt/retainer/message', answer.status, answer.body);
     },
   };
 }

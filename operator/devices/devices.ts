@@ -29,6 +29,7 @@ import { type BrokerDevice, certificateHolders, desiredBroker, judgeConnection }
 import { createFarewell as farewell } from './farewell.ts';
 import { bootKeyInvalid } from './firmware.ts';
 import { createIncidents } from './incidents.ts';
+import { createLeftovers as leftovers } from './leftovers.ts';
 import { moveOf } from './move.ts';
 import { newsOf } from './news.ts';
 import { type Lists, listed } from './revocation.ts';
@@ -40,9 +41,10 @@ import { type TouchWatch, createTouchWatch as touchWatch } from './touch-watch.t
 import { keyOfWireName as keyOf } from './wire-name.ts';
 
 export const keyOfWireName = keyOf;
-/** The memory of who is away, and what is told of Devices that are gone: to be run while this process leads. */
+/** The memory of who is away, what is told of Devices that are gone, and what they left at the broker: to be run while this process leads. */
 export const createTouchWatch = touchWatch;
 export const createFarewell = farewell;
+export const createLeftovers = leftovers;
 
 /** What the cache keeps of a Device. */
 export type DeviceView = DeviceFacts & {

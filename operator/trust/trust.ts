@@ -40,7 +40,7 @@ export type TrustDeps = {
   client: Pick<KubeClient, 'get' | 'mergePatch'>;
   namespace: string;
   options: TrustOptions;
-  retained: Retained;
+  retained: Pick<Retained, 'list' | 'get' | 'put'>;
   /** `<device>.<namespace>` of each device that could connect now. Throws while that is not known. */
   fleet(): { inTouch: string[]; outOfTouch: string[] };
   recorder: Pick<Recorder, 'event'>;

@@ -40,6 +40,20 @@ const untilBanned = (one: Member): Promise<boolean> =>
     },
   );
 
+const retainedOf = ({ ref: { name, namespace } }: Member): string[] => [
+  `dt/office.${namespace}/${name}.${namespace}/climate`,
+  `ota/v1/d/${name}.${namespace}/state`,
+];
+async function retain(topic: string): Promise<void> {
+  const { status } = await scene.system.standIn().request('POST', '/publish', { body: { topic, payload: '{}', qos: 1, retain: true } });
+  if (status >= 300) throw new Error(`the broker answered ${status}`);
+}
+async function retainedAmong(topics: readonly string[]): Promise<string[]> {
+  const ask = (topic: string) => scene.system.standIn().request('GET', `/mqtt/retainer/message/${encodeURIComponent(topic)}`);
+  const found = await Promise.all(topics.map(async (topic) => ({ topic, status: (await ask(topic)).status })));
+  return found.filter(({ status }) => status === 200).map(({ topic }) => topic);
+}
+
 async function reasonsOf({ ref }: Member): Promise<string[]> {
   const { items } = await scene.system.get<{ items: { reason: string; regarding?: { name?: string } }[] }>(
     'events.events.k8s.io',
@@ -53,10 +67,16 @@ const untilTold = (one: Member, reason: string): Promise<boolean> =>
   });
 
 describe('a Device that is deleted', () => {
-  it('goes at once, is banned, and is told of by an Event that outlives it', async () => {
+  it('goes at once, is banned, and is told of by an Event that outlives it; what it has left at the broker goes too, and nothing of others', async () => {
+    const topics = ['plain', 'bystander'].flatMap((name) => retainedOf(member(name)));
+    for (const topic of topics) await retain(topic);
     await remove(member('plain'));
     await untilBanned(member('plain'));
     await untilTold(member('plain'), 'Retired');
+    await waitFor('its retained messages to go', async () => (await retainedAmong(retainedOf(member('plain')))).length === 0 || undefined, {
+      timeoutMs: PATIENT_MS,
+    });
+    expect(await retainedAmong(topics)).toEqual(retainedOf(member('bystander')));
   });
 
   it('is still known to the plugin, with what became of its certificate', async () => {

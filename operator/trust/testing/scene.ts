@@ -17,7 +17,7 @@ const STATE = { namespace: 'hedgerow', name: 'hedgerow-trust' };
 const CERTIFICATE = { namespace: 'emqx', name: 'broker' };
 
 /** The retained messages of a broker that everybody may write to: what the room believes is its own business. */
-export class FakeRetained implements Retained {
+export class FakeRetained implements Pick<Retained, 'list' | 'get' | 'put'> {
   readonly messages = new Map<string, { row: RetainedRow; payload: Buffer }>();
   reads: string[] = [];
   writes: string[] = [];
