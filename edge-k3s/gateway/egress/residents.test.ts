@@ -29,7 +29,7 @@ async function world(of: { known: KnownDevice[]; synced?: boolean; disk?: Memory
       told.push(`erase ${name}`);
       return 3;
     },
-    erased: async (ref, records) => void told.push(`erased ${ref} ${records}`),
+    erased: async (ref, { records }) => void told.push(`erased ${ref} ${records}`),
     clock: { now: () => 1 },
     ...of.more,
   });
@@ -91,6 +91,14 @@ describe('residents', () => {
     expect(told).toEqual([`erase ${A.name}`, `erased ${ref} 3`]);
     expect(residents.devices.get(A.name)?.uid).toBe('another');
     expect(residents.refOf(A.name, true)).not.toBe(ref);
+  });
+
+  it('knows those from before by their names, and hears nobody, while it does not know who is there', async () => {
+    const before = await world({ known: [A] });
+    await before.residents.follow();
+    const { residents } = await world({ known: [], synced: false, disk: memoryDisk(before.disk.files()) });
+    expect(residents.refOf(A.name, true)).toBe(before.residents.refOf(A.name, true));
+    expect(residents.devices.get(A.name)).toBeUndefined();
   });
 
   it('erases nobody while it does not know who is there', async () => {

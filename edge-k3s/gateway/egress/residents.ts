@@ -24,7 +24,7 @@ export type ResidentsOptions = {
   /** Resolves with the number of records when nothing of the device is on disk but what is here. */
   erase(device: string): Promise<number>;
   /** Resolves when it is in the spool that the site has nothing of who was called so. */
-  erased(ref: string, records: number, atMs: number): Promise<void>;
+  erased(ref: string, what: { uid: string; records: number; atMs: number }): Promise<void>;
   clock: Pick<Clock, 'now'>;
 };
 
@@ -47,7 +47,7 @@ export async function openResidents(o: ResidentsOptions): Promise<Residents> {
     for (const [device, { uid, pseudonym, isNamed }] of residents) {
       if (o.devices.get(device)?.uid === uid) continue;
       const records = await o.erase(device);
-      for (const ref of [pseudonym, ...(isNamed ? [device] : [])]) await o.erased(ref, records, o.clock.now());
+      for (const ref of [pseudonym, ...(isNamed ? [device] : [])]) await o.erased(ref, { uid, records, atMs: o.clock.now() });
       await save(new Map([...residents].filter(([name]) => name !== device)));
     }
   }
@@ -77,9 +77,10 @@ export async function openResidents(o: ResidentsOptions): Promise<Residents> {
       },
     },
     refOf(device, pseudonyms) {
-      const known = o.devices.get(device);
-      const resident = known !== undefined && isHome(known) ? residents.get(device) : undefined;
-      return !pseudonyms && resident?.isNamed === true ? device : resident?.pseudonym;
+      const resident = residents.get(device);
+      // At a start the journal is read before anybody knows who is there.
+      if (resident === undefined || (o.devices.isSynced() && o.devices.get(device)?.uid !== resident.uid)) return undefined;
+      return !pseudonyms && resident.isNamed ? device : resident.pseudonym;
     },
     follow() {
       const next = lane.then(async () => {

@@ -1,0 +1,68 @@
+// From the state into the spool, through the gate. What was put is kept until it is certain on disk: the journal of the state is not begun anew before.
+import type { Clock } from '../../../operator/runtime/clock.ts';
+import type { Output } from '../core/output.ts';
+import { type GatewayCode, Refused, refusedBy } from '../errors.ts';
+import type { Entry } from '../spool/record.ts';
+import type { Spool } from '../spool/spool.ts';
+import { admit, type Gate } from './gate.ts';
+
+export type Outbox = {
+  put(output: Output): void;
+  /** Resolves when what was put so far is in the spool, or was turned away at the gate. */
+  settled(): Promise<void>;
+  /** Rejects with `Refused` when the spool takes nothing any more: memory is ahead of the disk then, and only a new start brings the two together. */
+  readonly failed: Promise<never>;
+};
+
+export type OutboxOptions = {
+  gate: Gate;
+  spool: Pick<Spool, 'append'>;
+  clock: Pick<Clock, 'now' | 'setTimer'>;
+  /** What became of one. */
+  count(type: Output['body']['type'], result: GatewayCode | 'taken'): void;
+};
+
+/** A disk that is full, or too slow, is asked again. */
+const AGAIN_MS = 1_000;
+const AGAIN: readonly GatewayCode[] = ['HR-GW-101', 'HR-GW-104'];
+/** Waiting for the disk; more would fill the memory. */
+const MOST = 16_384;
+
+export function createOutbox({ gate, spool, clock, count }: OutboxOptions): Outbox {
+  const open = new Set<Promise<void>>();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+
+  async function append(entry: Entry): Promise<GatewayCode | 'taken'> {
+    for (;;) {
+      const refused = await spool.append(entry).then(() => undefined, refusedBy);
+      if (refused === undefined) return 'taken';
+      // It does not fit at all: waiting does not make it smaller.
+      if (refused.code === 'HR-GW-103') return refused.code;
+      if (!AGAIN.includes(refused.code)) throw refused;
+      await new Promise<void>((resolve) => clock.setTimer(AGAIN_MS, resolve));
+    }
+  }
+
+  return {
+    put(output) {
+      const { type } = output.body;
+      const entry = admit(output, gate, clock.now());
+      if (typeof entry === 'string') {
+        count(type, entry);
+        return;
+      }
+      if (open.size >= MOST) failure.reject(new Refused('HR-GW-104'));
+      const done = append(entry).then((result) => count(type, result));
+      open.add(done);
+      done.then(
+        () => open.delete(done),
+        (error: unknown) => failure.reject(error),
+      );
+    },
+    async settled() {
+      await Promise.all(open);
+    },
+    failed: failure.promise,
+  };
+}
