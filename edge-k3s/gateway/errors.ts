@@ -132,6 +132,26 @@ export const ERRORS = {
       'the file of the devices of which the gateway has something on its disk does not read: which of them are gone, and have to be erased, nobody knows',
     cure: 'restore the file from a backup of the volume, or give the gateway an empty volume: what it had not sent yet is lost then',
   },
+  'HR-GW-501': {
+    title: 'UplinkRefused',
+    cause: 'the cloud broker does not take the connection of the gateway',
+    cure: 'see what the reason code says: 0x87 is a certificate that has no rights there, 0x8a a ban, 0x89 and 0x97 a broker that has too much to do; it is tried again',
+  },
+  'HR-GW-502': {
+    title: 'NotTaken',
+    cause: 'the cloud broker refuses a message of the site, by its reason code; the message is kept, and the others go past it',
+    cure: 'grant the subject of the uplink to publish below agg/<site>/ and alert/<site>/, and below raw/<site>/ while a policy says Raw; 0x97 is a quota of the broker',
+  },
+  'HR-GW-503': {
+    title: 'NobodyListens',
+    cause: 'the cloud broker has nobody who takes a message of the site (reason code 0x10), and would throw it away; it is kept',
+    cure: 'let the cloud consumer subscribe; its session holds what comes while it is away',
+  },
+  'HR-GW-504': {
+    title: 'TooLargeForCloud',
+    cause: 'the message is larger than the cloud broker takes, so that it would end the connection; it is left out',
+    cure: 'raise mqtt.max_packet_size of the cloud broker to 256KB at least',
+  },
   'HR-GW-701': {
     title: 'CannotSign',
     cause: 'commands are signed with the key by which the gateway is connected, and that is none that devices take',
@@ -156,6 +176,16 @@ export const ERRORS = {
     title: 'CommandUnfit',
     cause: 'the rule makes a command that no device would take',
     cure: 'compare the rule with docs/reference/edge-commands.md; the configuration was not compiled by the operator of this version',
+  },
+  'HR-GW-711': {
+    title: 'NothingHeard',
+    cause: 'nothing was heard of the device, or of its stream, since the gateway has its disk',
+    cure: 'see that the device sends to dt/{segment}/{device}/<stream>, and that its segment has a SegmentPolicy',
+  },
+  'HR-GW-712': {
+    title: 'AnswerTooLong',
+    cause: 'the last values of the device are more than one message takes',
+    cure: 'ask for one stream of it',
   },
 } as const;
 

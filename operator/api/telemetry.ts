@@ -22,7 +22,7 @@ export const payload = object('What the payloads of its telemetry must look like
         schema: Type.Unsafe<Record<string, unknown>>({
           type: 'object',
           description:
-            'JSON Schema (draft 2020-12) of what a message says, m of its envelope; at most 32 KiB, without $id and without $ref to elsewhere.',
+            'JSON Schema (draft 2020-12) of what a message says, m of its envelope; at most 32 KiB, with $ref only into its own parts (#/$defs/…) and patterns that end in a bounded number of steps.',
           'x-kubernetes-preserve-unknown-fields': true,
         }),
       }),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { schemaProblem, stepsOf } from './schema-bounds.ts';
+import { schemaProblem, stepsOf } from '../../../operator/api/schema-bounds.ts';
 import { compileSchemas } from './schemas.ts';
 
 const TOPIC = 'dt/office.berlin/thermo-1.berlin/climate';

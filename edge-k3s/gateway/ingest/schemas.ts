@@ -1,7 +1,7 @@
 // The schemas of a segment as validators (JSON Schema, draft 2020-12), compiled once a configuration.
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { LONGEST_MATCHED, schemaProblem } from '../../../operator/api/schema-bounds.ts';
 import { Refused } from '../errors.ts';
-import { LONGEST_MATCHED, schemaProblem } from './schema-bounds.ts';
 import { fits } from './topic.ts';
 
 export type Schemas = {
@@ -43,7 +43,7 @@ function compile(topic: string, schema: object): Validator['validate'] {
   }
 }
 
-/** See schema-bounds.ts: the number of steps is bounded for texts of this length. */
+/** see operator/api/schema-bounds.ts: the number of steps is bounded for texts of this length. */
 const matcher = Object.assign(
   (pattern: string, flags: string) => {
     const expression = new RegExp(pattern, flags);

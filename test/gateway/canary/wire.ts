@@ -6,6 +6,8 @@ export type Tap = {
   port: number;
   /** Of each connection, in the order in which they came. */
   captured(): Wire[];
+  /** Breaks all connections. */
+  cut(): void;
   close(): Promise<void>;
 };
 
@@ -23,12 +25,16 @@ export async function startTap(to: { host: string; port: number }): Promise<Tap>
       socket.on('close', () => open.delete(socket));
     }
   });
+  const cut = (): void => {
+    for (const socket of open) socket.destroy();
+  };
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
     captured: () => connections.map((one) => ({ fromClient: Buffer.concat(one.fromClient), fromServer: Buffer.concat(one.fromServer) })),
+    cut,
     async close() {
-      for (const socket of open) socket.destroy();
+      cut();
       await new Promise<void>((resolve) => void server.close(() => resolve()));
     },
   };

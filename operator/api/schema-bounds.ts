@@ -81,6 +81,12 @@ function target(root: unknown, ref: string): unknown {
 function checkPattern(pattern: unknown): void {
   if (typeof pattern !== 'string' || pattern.length > LONGEST_PATTERN)
     throw new Unbounded(`a pattern is longer than ${LONGEST_PATTERN} characters`);
+  try {
+    // As the gateway makes it.
+    new RegExp(pattern, 'u');
+  } catch {
+    throw new Unbounded(`the pattern ${pattern} is no regular expression`);
+  }
   if (stepsOf(pattern) > MOST_STEPS)
     throw new Unbounded(`the pattern ${pattern} could take too long: repeat no group that repeats within itself, and use fewer * and +`);
 }
