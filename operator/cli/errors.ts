@@ -344,6 +344,16 @@ export const ERRORS = {
     cause: 'the release has no wave of this name',
     cure: 'name one of those that "kubectl hedgerow rollout status" lists',
   },
+  'HR-CLI-098': {
+    title: 'CommandUnfit',
+    cause: 'no device would take such a command',
+    cure: 'see docs/reference/edge-commands.md for its form',
+  },
+  'HR-CLI-099': {
+    title: 'CannotSignCommand',
+    cause: 'key and certificate are not those of a Device that signs commands',
+    cure: 'give the certificate of a Device of the site and its key, P-256 or Ed25519: docs/reference/edge-commands.md',
+  },
 } as const;
 
 export type CliCode = keyof typeof ERRORS;

@@ -4,6 +4,7 @@ import { adoptBroker } from './adopt-broker.ts';
 import { can } from './can.ts';
 import { check } from './check.ts';
 import { runCli } from './cli.ts';
+import { commandSign } from './command-sign.ts';
 import { connections } from './connections.ts';
 import { devices } from './devices.ts';
 import { explainTopic } from './explain-topic.ts';
@@ -52,6 +53,7 @@ const commands = [
   rolloutApprove,
   rolloutAbort,
   rolloutRollback,
+  commandSign,
   firmwareKeygen,
   rootInit,
   rootChange,
