@@ -3,6 +3,7 @@
 // and only while a policy of the segment says Raw. docs/reference/edge-egress.md.
 import { Ajv, type ValidateFunction } from 'ajv';
 import { type Static, Type } from 'typebox';
+import type { Egress } from './gateway-config.ts';
 import { LABEL_PATTERN, MAX_LABEL, MAX_WIRE_NAME } from './names.ts';
 
 /** Of windows whose segment has no groups: no label value begins with it. */
@@ -142,6 +143,16 @@ const VALIDATORS = Object.fromEntries(Object.entries(SCHEMAS).map(([type, schema
   EgressType,
   ValidateFunction
 >;
+
+/** What goes at which level of spec.egress. */
+export const LEAVES_AT: Readonly<Record<Egress, readonly EgressType[]>> = {
+  None: [],
+  Alerts: ['Alert', 'Security'],
+  Aggregates: ['Alert', 'Security', 'Trend'],
+  Raw: ['Alert', 'Security', 'Trend', 'Raw'],
+};
+/** What is of the site and of no segment. */
+export const LEAVES_ALWAYS: readonly EgressType[] = ['Health', 'DataLoss', 'Erased'];
 
 /** Undefined when it may leave; else what is wrong, without a word of what stands there. */
 export function egressProblem(value: unknown): string | undefined {

@@ -7,6 +7,7 @@ import { runCli } from './cli.ts';
 import { commandSign } from './command-sign.ts';
 import { connections } from './connections.ts';
 import { devices } from './devices.ts';
+import { egress } from './egress.ts';
 import { explainTopic } from './explain-topic.ts';
 import { firmwareKeygen } from './firmware-keygen.ts';
 import { rootChange, rootInit, rootShow, rootSign } from './firmware-root.ts';
@@ -45,6 +46,7 @@ const commands = [
   whatIfQuarantine,
   graph,
   connections,
+  egress,
   importMud,
   rolloutPlan,
   rolloutStatus,

@@ -56,6 +56,8 @@ export type Segment = {
   limits: SegmentPolicySpec['limits'];
   /** What sends one device to quarantine without a person. */
   triggers: readonly Trigger[];
+  /** What its devices do, for reports. */
+  purpose?: string;
   /** What the gateway of the site does for it. */
   gateway: GatewaySegment;
   /** What only a gateway keeps of it, in words. */
@@ -270,6 +272,7 @@ function emptySegment(standing: Standing, inForce: InForce, { conflicted, now }:
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
     limits: spec.limits,
     triggers: spec.quarantine?.triggers ?? [],
+    ...(spec.function === undefined ? {} : { purpose: spec.function }),
     gateway: gatewaySegmentOf({ name, namespace, spec }, now),
     gatewayFields: gatewayFieldsOf(spec),
     ...(raw === undefined ? {} : { raw }),

@@ -17,9 +17,10 @@ import type { Random } from '../runtime/random.ts';
 import { type ActualPolicy, actualPolicy, type LivePolicy } from './actual-policy.ts';
 import { createSegmentController } from './controller.ts';
 import { createDeviceCounts, type DeviceOfSegment } from './device-counts.ts';
+import { egressRecordOf, type SiteRecord } from './egress-record.ts';
 import { createGatewaySites } from './gateway-site.ts';
 import type { Membership } from './membership.ts';
-import { buildModel, rightsOf, type Segment } from './model.ts';
+import { buildModel, type Model, rightsOf, type Segment } from './model.ts';
 import { createModelCache } from './model-cache.ts';
 import type { BrokerAccess } from './networkpolicy.ts';
 import { createPods } from './pods.ts';
@@ -50,6 +51,8 @@ export type SegmentsDeps = {
   log: Log;
   metrics: Metrics;
 };
+
+export type { SegmentRecord, SiteRecord } from './egress-record.ts';
 
 export type Segments = {
   /** Topic rights of every segment in force. Throws before the caches are filled: an empty answer would take everybody's rights away. */
@@ -225,12 +228,18 @@ export function createSegments(deps: SegmentsDeps): Segments {
   };
 }
 
+/** What may leave the sites by SegmentPolicies that were listed once; `now` in ms since the epoch. */
+export const egressOfListed = (policies: readonly SegmentPolicy[], namespaces: readonly KubeObject[], now: number): SiteRecord[] =>
+  egressRecordOf(modelOfListed(policies, namespaces, now));
+
 /** The topic rights of SegmentPolicies that were listed once, as `rights()` gives them. Pods take no part in them. */
 export function rightsOfListed(policies: readonly SegmentPolicy[], namespaces: readonly KubeObject[], now: number): SegmentRights[] {
+  return rightsOf(modelOfListed(policies, namespaces, now));
+}
+
+function modelOfListed(policies: readonly SegmentPolicy[], namespaces: readonly KubeObject[], now: number): Model {
   const maxTrust = new Map(namespaces.map(namespaceView).map((view) => [view.key, view.maxTrust]));
-  return rightsOf(
-    buildModel({ policies: policies.map(policyView), maxTrust: (namespace) => maxTrust.get(namespace), pods: () => [], now }),
-  );
+  return buildModel({ policies: policies.map(policyView), maxTrust: (namespace) => maxTrust.get(namespace), pods: () => [], now });
 }
 
 /** Our own status writes come back as changes and change nothing. */

@@ -1,7 +1,15 @@
 // The one way into the spool, and so off the site: what has a type that the segment's policy lets go now, fits the schema of what may leave, and names devices
 // as the policy says. Everything else ends here. Pure.
-import { type EgressMessage, type EgressType, egressProblem, type MessageOf, topicOf } from '../../../operator/api/egress.ts';
-import { type Egress, egressAt, type GatewaySegment } from '../../../operator/api/gateway-config.ts';
+import {
+  type EgressMessage,
+  type EgressType,
+  egressProblem,
+  LEAVES_ALWAYS,
+  LEAVES_AT,
+  type MessageOf,
+  topicOf,
+} from '../../../operator/api/egress.ts';
+import { egressAt, type GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import type { Output } from '../core/output.ts';
 import type { Class } from '../spool/layout.ts';
 import type { Entry, Stored } from '../spool/record.ts';
@@ -15,14 +23,6 @@ export type Gate = {
 };
 export type GateCode = 'HR-GW-401' | 'HR-GW-402' | 'HR-GW-403';
 
-/** What goes at which level; what is about the site and not about a segment goes always. */
-const LEVELS: Readonly<Record<Egress, readonly EgressType[]>> = {
-  None: [],
-  Alerts: ['Alert', 'Security'],
-  Aggregates: ['Alert', 'Security', 'Trend'],
-  Raw: ['Alert', 'Security', 'Trend', 'Raw'],
-};
-const OF_SITE: readonly EgressType[] = ['Health', 'DataLoss', 'Erased'];
 const CLASS_OF: Readonly<Record<EgressType, Class>> = {
   ...{ Trend: 'trend', Raw: 'trend', Alert: 'alert' },
   ...{ Security: 'security', Health: 'security', DataLoss: 'security', Erased: 'security' },
@@ -56,10 +56,10 @@ export function outgoing(stored: Stored, gate: Pick<Gate, 'site' | 'segment'>, n
 }
 
 function refusedNow(type: EgressType, segment: string, gate: Pick<Gate, 'segment'>, nowMs: number): GateCode | undefined {
-  if (OF_SITE.includes(type)) return undefined;
+  if (LEAVES_ALWAYS.includes(type)) return undefined;
   const policy = gate.segment(segment);
   if (policy === undefined) return 'HR-GW-403';
-  return LEVELS[egressAt(policy, nowMs)].includes(type) ? undefined : 'HR-GW-401';
+  return LEAVES_AT[egressAt(policy, nowMs)].includes(type) ? undefined : 'HR-GW-401';
 }
 
 function namesOf({ segment, device }: Output, { site, segment: policyOf, refOf }: Gate): { segment?: string; device?: string } | undefined {
