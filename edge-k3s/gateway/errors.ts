@@ -111,6 +111,16 @@ export const ERRORS = {
     cause: 'a schema of a segment is no JSON Schema (draft 2020-12), or could take too long on a message',
     cure: 'see docs/reference/edge-gateway.md for what a schema may have; the configuration before stays in force',
   },
+  'HR-GW-313': {
+    title: 'IdentityUnfit',
+    cause: 'certificate, key and CAs of the gateway at a broker do not read, or do not belong together',
+    cure: 'look at the Secret that is mounted; while the gateway runs, the files before stay in force',
+  },
+  'HR-GW-314': {
+    title: 'BrokerRefused',
+    cause: 'the local broker does not let the gateway connect, or subscribe the telemetry of a segment',
+    cure: 'the segment has to accept the gateway: spec.acceptFrom of its SegmentPolicy with the topic dt/{segment}/# and the action Subscribe; look at the certificate of the gateway',
+  },
   'HR-GW-401': {
     title: 'NotToLeave',
     cause: 'the egress of the segment does not let messages of this type go, or no longer',

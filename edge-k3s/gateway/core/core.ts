@@ -18,6 +18,8 @@ export type Core = {
   offer(event: Event): GatewayCode | undefined;
   configure(config: GatewayConfig): void;
   readonly config: GatewayConfig;
+  /** Of the last tick: a new process counts on from there. */
+  readonly elapsedMs: number;
   /** In the order in which they are written and restored. The configuration is the first: what a journal did is done again under the one that was in force. */
   readonly parts: readonly Part[];
   /** The device is erased. */
@@ -35,6 +37,7 @@ export function createCore({
 }): Core {
   let config = first;
   let segments = new Map<string, GatewaySegment>();
+  let elapsedMs = 0;
 
   function configure(next: GatewayConfig): void {
     config = next;
@@ -43,10 +46,19 @@ export function createCore({
   }
   configure(first);
 
-  const parts: Part[] = [configPart(() => config, configure), tracks, ...stations];
+  const parts: Part[] = [
+    configPart(() => config, configure),
+    timePart(
+      () => elapsedMs,
+      (ms) => (elapsedMs = ms),
+    ),
+    tracks,
+    ...stations,
+  ];
   return {
     offer(event) {
       if (event.kind === 'tick') {
+        elapsedMs = event.elapsedMs;
         for (const station of stations) station.tick(event);
         return undefined;
       }
@@ -60,6 +72,9 @@ export function createCore({
     configure,
     get config() {
       return config;
+    },
+    get elapsedMs() {
+      return elapsedMs;
     },
     parts,
     forget(device) {
@@ -76,6 +91,18 @@ function configPart(read: () => GatewayConfig, configure: (config: GatewayConfig
       const [text] = lines;
       const found = text === undefined ? undefined : readGatewayConfig(text);
       if (found !== undefined && 'segments' in found) configure(found);
+    },
+    forget: () => undefined,
+  };
+}
+
+function timePart(read: () => number, set: (ms: number) => void): Part {
+  return {
+    name: 'time',
+    snapshot: () => [String(read())],
+    restore(lines) {
+      const ms = Number([...lines][0] ?? 0);
+      set(Number.isFinite(ms) ? ms : 0);
     },
     forget: () => undefined,
   };

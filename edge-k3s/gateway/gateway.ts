@@ -1,0 +1,174 @@
+// The gateway put together: what a site's devices say goes in, and through all stages.
+
+import { connect } from '../../operator/kube/client.ts';
+import { findConnection, KubeConfigError } from '../../operator/kube/config.ts';
+import { systemClock } from '../../operator/runtime/clock.ts';
+import { environment } from '../../operator/runtime/environment.ts';
+import { followFiles } from '../../operator/runtime/follow-files.ts';
+import { createHealthServer } from '../../operator/runtime/health.ts';
+import { createLog, type Log } from '../../operator/runtime/log.ts';
+import { createManager, EXIT, type ExitCode, type Manager } from '../../operator/runtime/manager.ts';
+import { createMetrics } from '../../operator/runtime/metrics.ts';
+import { systemRandom } from '../../operator/runtime/random.ts';
+import { type Core, createCore } from './core/core.ts';
+import { createDetectors } from './core/detectors.ts';
+import { Refused } from './errors.ts';
+import { createIntake, type Intake } from './ingest/intake.ts';
+import { createListener, type Listener } from './ingest/listener.ts';
+import { createRoutes, type Routes } from './ingest/routes.ts';
+import { createGatewayMetrics } from './metrics.ts';
+import type { GatewayOptions } from './options.ts';
+import { createTracks } from './replay/tracks.ts';
+import { type ConfigRead, readConfigFile } from './site/config-file.ts';
+import { type Devices, watchDevices } from './site/devices.ts';
+import { openDevicesFile } from './site/devices-file.ts';
+import { followIdentity, readIdentity } from './site/identity.ts';
+import { openDirectory } from './spool/disk.ts';
+import { openState, type State } from './state/state.ts';
+
+type Base = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: ReturnType<typeof createMetrics> };
+type Parts = Base & { manager: Manager };
+type Running = { core: Core; state: State; routes: Routes; intake: Intake; listener: Listener };
+
+const TICK_MS = 1_000;
+
+/** Runs until the signal aborts or a part fails; gives the exit code of the process. Throws `KubeConfigError` where there is no cluster to ask. */
+export async function runGateway(options: GatewayOptions, signal: AbortSignal): Promise<ExitCode> {
+  const log = createLog({ level: options.logLevel });
+  const metrics = createMetrics({ processMetrics: true });
+  const base: Base = { clock: systemClock, random: systemRandom, log, metrics };
+  const health = createHealthServer({ host: options.metricsHost, port: options.metricsPort, registry: metrics.registry, log });
+  const manager = createManager({ ...base, health });
+  const open: (() => Promise<void>)[] = [];
+  try {
+    const config = await readConfigFile(options.configFile);
+    let changed = (): void => undefined;
+    const devices = await knownDevices(options.devices, config.config.site, { ...base, manager }, () => changed(), open);
+    const running = await compose(options, config, devices, { ...base, manager }, open);
+    changed = () => running.routes.devicesChanged();
+    health.ready({
+      name: 'broker',
+      failing: () => (running.listener.isConnected() ? undefined : 'there is no session at the local broker'),
+    });
+    log.info({ site: config.config.site, segments: config.config.segments.length }, 'the gateway starts');
+    return await manager.run(signal);
+  } catch (error) {
+    if (error instanceof KubeConfigError) throw error;
+    if (error instanceof Refused) log.error({ code: error.code, err: error }, 'the start failed');
+    else log.error({ err: error }, 'the start failed');
+    return EXIT.failed;
+  } finally {
+    for (const close of open.reverse()) await close();
+  }
+}
+
+async function knownDevices(
+  source: GatewayOptions['devices'],
+  site: string,
+  { manager, ...base }: Parts,
+  onChange: () => void,
+  open: (() => Promise<void>)[],
+): Promise<Devices> {
+  if (source.kind === 'file') {
+    const devices = await openDevicesFile({ file: source.file, onChange, ...base });
+    manager.always({ name: 'devices', run: (stop) => devices.run(stop) });
+    return devices;
+  }
+  const connection = await findConnection({ kubeconfig: source.kubeconfig, env: environment });
+  const client = connect(connection, { ...base, userAgent: 'hedgerow-gateway' });
+  open.push(() => client.close());
+  const devices = watchDevices(site, { ...base, client }, onChange);
+  manager.cache(devices.reflector);
+  return devices;
+}
+
+async function compose(
+  options: GatewayOptions,
+  first: ConfigRead,
+  devices: Devices,
+  { manager, clock, random, log, metrics }: Parts,
+  open: (() => Promise<void>)[],
+): Promise<Running> {
+  const counts = createGatewayMetrics(metrics);
+  const tracks = createTracks({ maxDevices: options.maxDevices });
+  const detectors = createDetectors(({ alert }) => counts.found(alert.kind));
+  const routes = createRoutes(devices, first.config);
+  const core = createCore({ tracks, stations: [detectors], config: first.config });
+  const state = await openState({
+    disk: await openDirectory(options.stateDir),
+    clock,
+    parts: core.parts,
+    apply: (event) => void core.offer(event),
+  });
+  open.push(() => state.close());
+  // What the journal had was done under the configuration that was in force then.
+  if (JSON.stringify(core.config) !== JSON.stringify(first.config)) await reconfigure(core, state, first);
+
+  const intake = createIntake({
+    ...{ routes, core, clock, append: (event) => state.append(event) },
+    seen: (_device, _segment, what) => counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes),
+  });
+  const { broker } = options;
+  let identity = await readIdentity(broker);
+  const listener = createListener({ broker, identity: () => identity, intake, config: () => core.config, clock, random, log });
+  counts.read({
+    isConnected: () => listener.isConnected(),
+    series: () => detectors.series,
+    devices: () => tracks.devices,
+    certificateEndsMs: () => identity.notAfterMs,
+  });
+
+  const renew = (next: typeof identity): void => {
+    identity = next;
+    listener.reconnect('another certificate');
+  };
+  const running = { core, state, routes, intake, listener };
+  manager.always({ name: 'identity', run: (stop) => followIdentity(broker, identity, renew, { clock, log, signal: stop }) });
+  manager.always({ name: 'configuration', run: (stop) => followConfig(options.configFile, first, running, { clock, log, signal: stop }) });
+  manager.always({ name: 'time', run: (stop) => tick(running, clock, stop) });
+  manager.always({ name: 'telemetry', run: (stop) => Promise.race([listener.run(stop), intake.failed]) });
+  return running;
+}
+
+async function reconfigure(core: Core, state: State, { config }: ConfigRead): Promise<void> {
+  core.configure(config);
+  await state.snapshot();
+}
+
+async function followConfig(
+  file: string,
+  first: ConfigRead,
+  { core, state, routes, listener }: Running,
+  { clock, log, signal }: { clock: typeof systemClock; log: Log; signal: AbortSignal },
+): Promise<void> {
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  const followed = {
+    read: () => readConfigFile(file),
+    isSame: (one: ConfigRead, other: ConfigRead) => one.text === other.text,
+    onNew(next: ConfigRead): void {
+      if (next.config.site !== core.config.site) throw new Refused('HR-GW-311', undefined, 'it is of another site');
+      routes.configure(next.config);
+      reconfigure(core, state, next).catch((error: unknown) => failed.reject(error));
+      listener.configured();
+      log.info({ segments: next.config.segments.length }, 'another configuration is in force');
+    },
+    onTrouble(error: unknown): void {
+      if (!(error instanceof Refused)) throw error;
+      log.warn({ code: error.code, problem: error.message }, 'the configuration is not taken; the last good one stays in force');
+    },
+  };
+  await Promise.race([followFiles(first, followed, clock, signal), failed.promise]);
+}
+
+/** Time is an event as the others are. */
+async function tick({ core, state }: Running, clock: typeof systemClock, signal: AbortSignal): Promise<void> {
+  const offsetMs = core.elapsedMs - clock.elapsed();
+  while (!signal.aborted) {
+    await clock.sleep(TICK_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    const event = { kind: 'tick', nowMs: clock.now(), elapsedMs: clock.elapsed() + offsetMs } as const;
+    core.offer(event);
+    await state.append(event);
+  }
+}

@@ -1,0 +1,78 @@
+// The gateway's session at the local broker: the telemetry of all its segments.
+import type { GatewayConfig } from '../../../operator/api/gateway-config.ts';
+import type { Clock } from '../../../operator/runtime/clock.ts';
+import type { Log } from '../../../operator/runtime/log.ts';
+import type { Random } from '../../../operator/runtime/random.ts';
+import { Refused } from '../errors.ts';
+import type { Publish } from '../mqtt/reader.ts';
+import { type Subscription, subscribe } from '../mqtt/subscription.ts';
+import type { Identity } from '../site/identity.ts';
+import type { Intake } from './intake.ts';
+
+export type ListenerOptions = {
+  broker: { host: string; port: number };
+  /** As it is now. */
+  identity(): Identity;
+  intake: Intake;
+  config(): GatewayConfig;
+  clock: Clock;
+  random: Random;
+  log: Log;
+};
+
+export type Listener = {
+  /** Until the signal aborts; what is certain is acknowledged before it resolves. */
+  run(signal: AbortSignal): Promise<void>;
+  /** The segments are others. */
+  configured(): void;
+  reconnect(why: string): void;
+  isConnected(): boolean;
+};
+
+/** So many are on their way to the disk: a commit of 100 ms at 30,000 messages a second, three times over. */
+const RECEIVE_MAXIMUM = 10_000;
+/** For who stops: the largest payload of a segment, and its topic. */
+const MOST_PACKET_BYTES = 1_048_576 + 1_024;
+/** A node that is down for an hour finds what came meanwhile, as far as the broker keeps it. */
+const SESSION_EXPIRY_SECONDS = 3_600;
+const KEEP_ALIVE_SECONDS = 30;
+
+export function createListener(o: ListenerOptions): Listener {
+  const { log, intake } = o;
+  let subscription: Subscription | undefined;
+  const filters = (): string[] => o.config().segments.map(({ name }) => `dt/${name}/#`);
+
+  function changed({ connected, why, refused }: { connected: boolean; why: string; refused?: number }): void {
+    if (refused === undefined) {
+      log.info({ connected, why }, 'the session at the local broker');
+      return;
+    }
+    const problem = new Refused('HR-GW-314', undefined, why);
+    log.warn({ code: problem.code, problem: problem.message }, 'the local broker refuses the gateway; it is tried again');
+  }
+
+  return {
+    async run(signal) {
+      const { broker, clock, random } = o;
+      const settle = (message: Publish): void => {
+        if (message.qos === 1) mine.acknowledge(message);
+      };
+      const mine = subscribe({
+        ...{ host: broker.host, port: broker.port, servername: broker.host, credentials: o.identity, clientId: o.identity().name },
+        ...{ filters: filters(), receiveMaximum: RECEIVE_MAXIMUM, maximumPacketBytes: MOST_PACKET_BYTES },
+        ...{ sessionExpirySeconds: SESSION_EXPIRY_SECONDS, keepAliveSeconds: KEEP_ALIVE_SECONDS },
+        ...{ receive: (message) => intake.offer(message.topic, message.payload, message, settle), changed, clock, random, log },
+      });
+      subscription = mine;
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await intake.settled().catch(() => undefined);
+      await mine.stop();
+    },
+    configured: () => subscription?.setFilters(filters()),
+    reconnect: (why) => subscription?.reconnect(why),
+    isConnected: () => subscription?.connected === true,
+  };
+}

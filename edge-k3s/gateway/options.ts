@@ -1,0 +1,76 @@
+// The flags of the gateway, as `--help` prints them and as the chart passes them. Pure.
+import { parseArgs } from 'node:util';
+import { hostPort, logLevel, required, wholeNumber } from '../../operator/flags.ts';
+import type { IdentityPaths } from './site/identity.ts';
+
+export type Broker = IdentityPaths & { host: string; port: number };
+
+export type GatewayOptions = {
+  broker: Broker;
+  configFile: string;
+  /** Where the devices of the site come from: an API server, or a file. */
+  devices: { kind: 'cluster'; kubeconfig: string | undefined } | { kind: 'file'; file: string };
+  stateDir: string;
+  maxDevices: number;
+  metricsHost: string;
+  metricsPort: number;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+};
+
+export type ParsedGateway = { kind: 'options'; options: GatewayOptions } | { kind: 'help' } | { kind: 'wrong'; message: string };
+
+export const GATEWAY_HELP = `gateway: takes the telemetry of a site from the local broker, decides at the site, and sends only what may leave
+
+  --broker HOST:PORT      the local broker, MQTT 5 over TLS (required)
+  --broker-ca-file FILE   the CAs of its certificate, PEM (required)
+  --broker-cert-file FILE certificate of this gateway at the local broker, PEM (required); read again when it changes, as are the others
+  --broker-key-file FILE  its key (required)
+  --config-file FILE      what the operator has compiled for this site: gateway.json of the ConfigMap hedgerow-gateway, mounted (required); read again when it changes
+  --devices-file FILE     the devices of the site as JSON; needs no API server (default: the Devices of the namespace, watched)
+  --kubeconfig FILE       how to reach the API server (default: the pod's ServiceAccount)
+  --state-dir DIR         where the state is kept: on a volume that outlives the pod (required)
+  --max-devices N         devices of which the gateway remembers what was there, 1 to 1000000 (default: 20000)
+  --metrics-port PORT     /metrics, /healthz, /readyz (default: 8080)
+  --metrics-host ADDRESS  address to listen on (default: all)
+  --log-level LEVEL       debug, info, warn, error (default: info)
+  --help
+`;
+
+const TEXT = { type: 'string' } as const;
+const FLAGS = {
+  ...{ broker: TEXT, 'broker-ca-file': TEXT, 'broker-cert-file': TEXT, 'broker-key-file': TEXT },
+  ...{ 'config-file': TEXT, 'devices-file': TEXT, kubeconfig: TEXT, 'state-dir': TEXT, 'max-devices': TEXT },
+  ...{ 'metrics-host': TEXT, 'metrics-port': TEXT, 'log-level': TEXT },
+  help: { type: 'boolean' },
+} as const;
+
+export function parseGatewayOptions(argv: readonly string[]): ParsedGateway {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: FLAGS, strict: true, allowPositionals: false });
+    if (values.help === true) return { kind: 'help' };
+    const options: GatewayOptions = {
+      broker: {
+        ...hostPort('broker', required('broker', values.broker)),
+        caFile: required('broker-ca-file', values['broker-ca-file']),
+        certFile: required('broker-cert-file', values['broker-cert-file']),
+        keyFile: required('broker-key-file', values['broker-key-file']),
+      },
+      configFile: required('config-file', values['config-file']),
+      devices: devicesOf(values['devices-file'], values.kubeconfig),
+      stateDir: required('state-dir', values['state-dir']),
+      maxDevices: wholeNumber('max-devices', values['max-devices'] ?? '20000', 1, 1_000_000),
+      metricsHost: values['metrics-host'] ?? '',
+      metricsPort: wholeNumber('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
+      logLevel: logLevel(values['log-level'] ?? 'info'),
+    };
+    return { kind: 'options', options };
+  } catch (error) {
+    return { kind: 'wrong', message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function devicesOf(file: string | undefined, kubeconfig: string | undefined): GatewayOptions['devices'] {
+  if (file === undefined) return { kind: 'cluster', kubeconfig };
+  if (kubeconfig !== undefined) throw new Error('--devices-file needs no API server: leave out --kubeconfig');
+  return { kind: 'file', file };
+}
