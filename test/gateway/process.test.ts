@@ -98,11 +98,16 @@ describe('the gateway', () => {
     await counted(gateway, 'accepted', now + 1);
   });
 
-  it('stops by itself when it is told, with everything acknowledged', async () => {
+  it('told to stop it ends by itself, and what it took is not sent to it again', async () => {
+    const before = await gateway.metric('fleet_gateway_messages_total', { result: 'accepted' });
     const thermo = await site.speaker('new-1', { segment: 'attic.berlin', boot: 9 });
-    await Promise.all(Array.from({ length: 200 }, () => thermo.say('climate', 3)));
+    await Promise.all(Array.from({ length: 500 }, () => thermo.say('climate', 3)));
+    await counted(gateway, 'accepted', before + 1);
+    site.configure(configOf(segmentOf({ name: 'attic.berlin' })));
     expect(await gateway.stop()).toBe(0);
-    expect(await queued()).toBe(0);
+    gateway = await site.startGateway();
+    await waitFor('the session to be empty', async () => ((await queued()) === 0 ? true : undefined));
+    expect(await gateway.metric('fleet_gateway_messages_total', { result: 'HR-GW-202' })).toBe(0);
     expect(site.log()).not.toContain('"level":50');
   });
 });

@@ -88,6 +88,12 @@ export async function startGatewaySite(o: { config?: GatewayConfig; devices?: re
   ]);
   for (const broker of [local, cloud])
     await broker.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules: '{allow, all}.\n' } });
+  // As a node's broker is set (docs/guides/edge-gateway.md): a gateway that is away for a while finds what came.
+  const { body: zone } = await local.request('GET', '/configs/global_zone');
+  const { mqtt, ...others } = zone as { mqtt: Record<string, boolean | number | string> };
+  const wanted = { ...others, mqtt: { ...mqtt, max_inflight: 10_000, max_mqueue_len: 100_000 } };
+  const set = await local.request('PUT', '/configs/global_zone', { body: wanted });
+  if (set.status !== 200) throw new Error(`the broker did not take its settings: ${set.text}`);
   const addressOf = ({ mqttPort }: StandIn): BrokerAddress => ({ host: '127.0.0.1', port: mqttPort, caPem: server.caPem });
   const [localAddress, cloudAddress] = [addressOf(local), addressOf(cloud)];
   const file = (name: string): string => join(dir, name);

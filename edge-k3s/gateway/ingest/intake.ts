@@ -31,9 +31,6 @@ export type Intake = {
   readonly failed: Promise<never>;
 };
 
-/** Of commits. */
-const MOST_ROUNDS = 20;
-
 type Waiting = { promise: Promise<void>; settled: (() => void)[] };
 
 export function createIntake({ routes, core, append, seen, clock }: IntakeOptions): Intake {
@@ -75,10 +72,7 @@ export function createIntake({ routes, core, append, seen, clock }: IntakeOption
       seen(device, segment, { kind: 'message', bytes }, nowMs);
       whenCertain(append(event), () => settle(ticket));
     },
-    async settled() {
-      // What comes meanwhile too, but not for ever.
-      for (let round = 0; round < MOST_ROUNDS && open !== undefined; round++) await open.promise;
-    },
+    settled: async () => await open?.promise,
     failed: failure.promise,
   };
 }

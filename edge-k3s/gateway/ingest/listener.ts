@@ -54,6 +54,9 @@ export function createListener(o: ListenerOptions): Listener {
   return {
     async run(signal) {
       const { broker, clock, random } = o;
+      let isOver = false;
+      // Not acknowledged, so the session has it for the next start.
+      const receive = (message: Publish): void => void (isOver || intake.offer(message.topic, message.payload, message, settle));
       const settle = (message: Publish): void => {
         if (message.qos === 1) mine.acknowledge(message);
       };
@@ -61,13 +64,14 @@ export function createListener(o: ListenerOptions): Listener {
         ...{ host: broker.host, port: broker.port, servername: broker.host, credentials: o.identity, clientId: o.identity().name },
         ...{ filters: filters(), receiveMaximum: RECEIVE_MAXIMUM, maximumPacketBytes: MOST_PACKET_BYTES },
         ...{ sessionExpirySeconds: SESSION_EXPIRY_SECONDS, keepAliveSeconds: KEEP_ALIVE_SECONDS },
-        ...{ receive: (message) => intake.offer(message.topic, message.payload, message, settle), changed, clock, random, log },
+        ...{ receive, changed, clock, random, log },
       });
       subscription = mine;
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
+      isOver = true;
       await intake.settled().catch(() => undefined);
       await mine.stop();
     },
