@@ -192,14 +192,22 @@ export function createGroups(out: (output: Output) => void, most: number = MOST)
     },
     forget(device) {
       held.delete(device);
-      for (const of of segments.values())
-        for (const series of [...of.series.values(), ...of.retiring])
-          for (const window of series.windows.values()) {
-            if (window.pending.delete(device)) open -= 1;
-            window.devices.delete(device);
-          }
+      for (const of of segments.values()) {
+        for (const [key, series] of of.series) if (!without(series, device)) of.series.delete(key);
+        of.retiring = of.retiring.filter((series) => without(series, device));
+      }
     },
   };
+
+  /** False when nothing is left of it: its name could be the device's own. */
+  function without(series: Series, device: string): boolean {
+    for (const [start, window] of series.windows) {
+      if (window.pending.delete(device)) open -= 1;
+      window.devices.delete(device);
+      if (window.pending.size === 0 && window.sent === undefined) series.windows.delete(start);
+    }
+    return series.windows.size > 0;
+  }
 
   function putBack([segment, windowMs, group, key, metric, line]: Line): void {
     const of = segmentOf(segment, windowMs);
