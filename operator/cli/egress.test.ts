@@ -14,12 +14,15 @@ const FLEET = [
   policy('berlin', 'sensors', {
     function: 'room-sensor',
     telemetry: { window: '5m', groupBy: 'zone', minGroup: 8, pseudonyms: true },
-    acceptFrom: [{ namespace: 'berlin', segment: 'lights', topics: [{ topic: 'dt/{segment}/#', action: 'subscribe' }] }],
+    acceptFrom: ['lights', 'uplink'].map((segment) => ({ segment, topics: [{ topic: 'dt/{segment}/#', action: 'subscribe' as const }] })),
   }),
   policy('berlin', 'lights', { egress: 'None', ...hears('dt/sensors.berlin/#') }),
   policy('berlin', 'cameras', { egress: 'Raw', rawEgress: { justification: 'ticket 4711', expires: '2026-12-01T00:00:00Z' } }),
   policy('berlin', 'doors', { egress: 'Raw', rawEgress: { justification: 'ticket 4710', expires: '2026-11-01T00:00:00Z' } }),
-  policy('berlin', 'uplink', { trust: 3, topics: { publish: [{ topic: 'agg/berlin/#', qosMax: 1, retain: false }] } }),
+  policy('berlin', 'uplink', {
+    trust: 3,
+    topics: { publish: [{ topic: 'agg/berlin/#', qosMax: 1, retain: false }], ...hears('dt/sensors.berlin/#').topics },
+  }),
   policy('berlin', 'office', hears('agg/berlin/#')),
   policy('berlin', 'wrong', { trust: 4 }),
   policy('paris', 'sensors', {}),

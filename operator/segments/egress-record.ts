@@ -21,7 +21,7 @@ export type SegmentRecord = {
   checkedBySchema: string[];
   keptAtTheSiteSeconds: { trends: number; alerts: number; security: number };
   raw?: { reason: string; until: string };
-  /** Other segments that hear its devices at the broker directly, past the gateway. */
+  /** Other segments that hear its devices at the broker directly, past the gateway. Who speaks for the site is its gateway. */
   hearsDirectly: { segment: string; topics: string[] }[];
 };
 
@@ -71,7 +71,10 @@ function recordOf(segment: Segment, refused: string[], all: readonly Segment[]):
     },
     ...(raw?.open === true ? { raw: { reason: raw.justification, until: new Date(raw.endMs).toISOString() } } : {}),
     hearsDirectly: all.flatMap((other) => {
-      const topics = other === segment ? [] : overlapping(other, 'subscribe', `dt/${gateway.name}/#`);
+      const topics =
+        other === segment || holders([other], 'publish', namespace).length > 0
+          ? []
+          : overlapping(other, 'subscribe', `dt/${gateway.name}/#`);
       return topics.length === 0 ? [] : [{ segment: other.rights.segment, topics }];
     }),
   };

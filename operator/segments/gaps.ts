@@ -123,7 +123,8 @@ function directReaders({ segment }: GapInput): Gap[] {
       surface: 'broker',
       reason: 'DirectTelemetry',
       affects: `subscriptions to ${some(direct)}: spec.payload, its replay window and spec.egress do not hold for what is read at the broker directly`,
-      mitigation: 'let the service check what it reads, or read what a gateway publishes under agg/ and alert/',
+      mitigation:
+        'let the service check what it reads, or read what a gateway publishes under agg/ and alert/; for the gateway itself it is as it should be',
     },
   ];
 }

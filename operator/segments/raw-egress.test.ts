@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec } from '../api/segment-policy.ts';
+import { brokerOf } from '../broker/testing/text.ts';
 import { createIntent } from '../reach/reach.ts';
 import { buildModel, type PolicyFacts, rightsOf } from './model.ts';
 import { NOW, policyOf } from './testing/fleet.ts';
@@ -48,6 +49,19 @@ describe('the right to publish raw data at the hub', () => {
       expect(intent.may('berlin/gw', 'publish', 'raw/berlin/sensors/t/climate').allowed).toBe(now < END_MS);
       expect(intent.may('berlin/gw', 'publish', 'agg/berlin/sensors/all/celsius').allowed).toBe(true);
       expect(intent.may('berlin/gw', 'publish', 'agg/paris/sensors/all/celsius').allowed).toBe(false);
+    }
+  });
+
+  it("as for aggregates and alerts, the broker's text lets a gateway speak for its own site only, and nobody else for it", () => {
+    const may = (now: number, segment: string, topic: string) =>
+      brokerOf(rightsOf(modelOf(FLEET(RAW), now)))({ device: `gw.${segment.split('.')[1]}`, segment, action: 'publish', topic });
+    for (const word of ['agg', 'alert', 'raw']) {
+      expect(may(NOW, 'uplink.berlin', `${word}/berlin/sensors/x`)).toBe(true);
+      expect(may(END_MS, 'uplink.berlin', `${word}/berlin/sensors/x`)).toBe(word !== 'raw');
+      const foreign = [`${word}/paris/sensors/x`, `${word}/berlin-2/sensors/x`, `${word}/sensors/x`, `${word}/uplink.berlin/x`];
+      for (const topic of foreign) expect([topic, may(NOW, 'uplink.berlin', topic)]).toEqual([topic, false]);
+      expect(may(NOW, 'sensors.berlin', `${word}/berlin/sensors/x`)).toBe(false);
+      expect(may(NOW, 'uplink.paris', `${word}/berlin/sensors/x`)).toBe(false);
     }
   });
 
