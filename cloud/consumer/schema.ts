@@ -37,7 +37,6 @@ ${[
   view('Security', 'security', [...WORDS('segment', 'kind', 'device', 'code'), ...NUMBERS('count')]),
   view('Health', 'health', [
     ...NUMBERS('devices', 'heard', 'messages', 'refused', 'suppressed', 'spoolBytes', 'spoolMaxBytes', 'certificateDays'),
-    ...WORDS('version'),
   ]),
   view('DataLoss', 'losses', [...WORDS('class', 'reason'), ...NUMBERS('count')]),
   view('Erased', 'erased', [...WORDS('device'), ...NUMBERS('records')]),

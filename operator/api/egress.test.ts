@@ -22,7 +22,7 @@ const MESSAGES: [EgressMessage, string][] = [
   [
     {
       ...{ ...COMMON, type: 'Health', devices: 40, heard: 38, messages: 9_000, refused: 3, suppressed: 0 },
-      ...{ spoolBytes: 1, spoolMaxBytes: 2, certificateDays: 30, version: '0.1.0' },
+      ...{ spoolBytes: 1, spoolMaxBytes: 2, certificateDays: 30 },
     },
     'agg/berlin/site/health',
   ],

@@ -106,7 +106,6 @@ const SCHEMAS = {
       spoolMaxBytes: count,
       /** Full days until the certificate of the uplink ends; less than 0 after it. */
       certificateDays: Type.Optional(Type.Integer({ minimum: -100_000, maximum: 100_000 })),
-      version: Type.String({ pattern: '^[A-Za-z0-9._+-]{1,64}$' }),
     },
     closed,
   ),

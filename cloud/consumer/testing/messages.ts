@@ -52,7 +52,7 @@ export const health = (change: Partial<MessageOf<'Health'>> = {}): MessageOf<'He
     spoolBytes: 1000,
     spoolMaxBytes: 4000,
   },
-  ...{ certificateDays: 21, version: '0.1.0' },
+  certificateDays: 21,
   ...change,
 });
 export const loss = (change: Partial<MessageOf<'DataLoss'>> = {}): MessageOf<'DataLoss'> => ({
