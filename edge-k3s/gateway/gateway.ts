@@ -12,10 +12,13 @@ import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
 import { type Core, createCore } from './core/core.ts';
 import { createDetectors } from './core/detectors.ts';
+import type { Accepted } from './core/event.ts';
 import { Refused } from './errors.ts';
 import { createIntake, type Intake } from './ingest/intake.ts';
 import { createListener, type Listener } from './ingest/listener.ts';
 import { createRoutes, type Routes } from './ingest/routes.ts';
+import { questionFilter } from './latest/answer.ts';
+import { createLocal, type Local } from './local/local.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import type { GatewayOptions } from './options.ts';
 import { createTracks } from './replay/tracks.ts';
@@ -28,7 +31,7 @@ import { openState, type State } from './state/state.ts';
 
 type Base = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: ReturnType<typeof createMetrics> };
 type Parts = Base & { manager: Manager };
-type Running = { core: Core; state: State; routes: Routes; intake: Intake; listener: Listener };
+type Running = { core: Core; state: State; local: Local; routes: Routes; intake: Intake; listener: Listener };
 
 const TICK_MS = 1_000;
 
@@ -93,7 +96,14 @@ async function compose(
   const tracks = createTracks({ maxDevices: options.maxDevices });
   const detectors = createDetectors(({ alert }) => counts.found(alert.kind));
   const routes = createRoutes(devices, first.config);
-  const core = createCore({ tracks, stations: [detectors], config: first.config });
+  const { broker } = options;
+  let identity = await readIdentity(broker);
+  const local = createLocal({
+    ...{ devices, identity: () => identity, maxValues: options.maxValues, clock, log, metrics },
+    publish: (message) => listener.publish(message),
+  });
+  open.push(() => local.stop());
+  const core = createCore({ tracks, stations: [...local.stations, detectors], config: first.config });
   const state = await openState({
     disk: await openDirectory(options.stateDir),
     clock,
@@ -101,16 +111,24 @@ async function compose(
     apply: (event) => void core.offer(event),
   });
   open.push(() => state.close());
+  // All that the journal made is on disk.
+  local.written(Promise.resolve());
   // What the journal had was done under the configuration that was in force then.
   if (JSON.stringify(core.config) !== JSON.stringify(first.config)) await reconfigure(core, state, first);
 
+  const append = (event: Accepted): Promise<void> => {
+    const certain = state.append(event);
+    local.written(certain);
+    return certain;
+  };
   const intake = createIntake({
-    ...{ routes, core, clock, append: (event) => state.append(event) },
+    ...{ routes, core, clock, append },
     seen: (_device, _segment, what) => counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes),
   });
-  const { broker } = options;
-  let identity = await readIdentity(broker);
-  const listener = createListener({ broker, identity: () => identity, intake, config: () => core.config, clock, random, log });
+  const listener = createListener({
+    ...{ broker, identity: () => identity, intake, config: () => core.config, clock, random, log },
+    beside: { filter: questionFilter(identity.segment, identity.name), offer: local.question },
+  });
   counts.read({
     isConnected: () => listener.isConnected(),
     series: () => detectors.series,
@@ -122,7 +140,7 @@ async function compose(
     identity = next;
     listener.reconnect('another certificate');
   };
-  const running = { core, state, routes, intake, listener };
+  const running = { core, state, local, routes, intake, listener };
   manager.always({ name: 'identity', run: (stop) => followIdentity(broker, identity, renew, { clock, log, signal: stop }) });
   manager.always({ name: 'configuration', run: (stop) => followConfig(options.configFile, first, running, { clock, log, signal: stop }) });
   manager.always({ name: 'time', run: (stop) => tick(running, clock, stop) });
@@ -162,13 +180,15 @@ async function followConfig(
 }
 
 /** Time is an event as the others are. */
-async function tick({ core, state }: Running, clock: typeof systemClock, signal: AbortSignal): Promise<void> {
+async function tick({ core, state, local }: Running, clock: typeof systemClock, signal: AbortSignal): Promise<void> {
   const offsetMs = core.elapsedMs - clock.elapsed();
   while (!signal.aborted) {
     await clock.sleep(TICK_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
     const event = { kind: 'tick', nowMs: clock.now(), elapsedMs: clock.elapsed() + offsetMs } as const;
     core.offer(event);
-    await state.append(event);
+    const certain = state.append(event);
+    local.written(certain);
+    await certain;
   }
 }

@@ -12,6 +12,7 @@ export type GatewayOptions = {
   devices: { kind: 'cluster'; kubeconfig: string | undefined } | { kind: 'file'; file: string };
   stateDir: string;
   maxDevices: number;
+  maxValues: number;
   metricsHost: string;
   metricsPort: number;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -30,6 +31,7 @@ export const GATEWAY_HELP = `gateway: takes the telemetry of a site from the loc
   --kubeconfig FILE       how to reach the API server (default: the pod's ServiceAccount)
   --state-dir DIR         where the state is kept: on a volume that outlives the pod (required)
   --max-devices N         devices of which the gateway remembers what was there, 1 to 1000000 (default: 20000)
+  --max-values N          numbers that are kept as last values of all devices, 0 to 10000000 (default: 200000)
   --metrics-port PORT     /metrics, /healthz, /readyz (default: 8080)
   --metrics-host ADDRESS  address to listen on (default: all)
   --log-level LEVEL       debug, info, warn, error (default: info)
@@ -39,7 +41,7 @@ export const GATEWAY_HELP = `gateway: takes the telemetry of a site from the loc
 const TEXT = { type: 'string' } as const;
 const FLAGS = {
   ...{ broker: TEXT, 'broker-ca-file': TEXT, 'broker-cert-file': TEXT, 'broker-key-file': TEXT },
-  ...{ 'config-file': TEXT, 'devices-file': TEXT, kubeconfig: TEXT, 'state-dir': TEXT, 'max-devices': TEXT },
+  ...{ 'config-file': TEXT, 'devices-file': TEXT, kubeconfig: TEXT, 'state-dir': TEXT, 'max-devices': TEXT, 'max-values': TEXT },
   ...{ 'metrics-host': TEXT, 'metrics-port': TEXT, 'log-level': TEXT },
   help: { type: 'boolean' },
 } as const;
@@ -59,6 +61,7 @@ export function parseGatewayOptions(argv: readonly string[]): ParsedGateway {
       devices: devicesOf(values['devices-file'], values.kubeconfig),
       stateDir: required('state-dir', values['state-dir']),
       maxDevices: wholeNumber('max-devices', values['max-devices'] ?? '20000', 1, 1_000_000),
+      maxValues: wholeNumber('max-values', values['max-values'] ?? '200000', 0, 10_000_000),
       metricsHost: values['metrics-host'] ?? '',
       metricsPort: wholeNumber('metrics-port', values['metrics-port'] ?? '8080', 0, 65_535),
       logLevel: logLevel(values['log-level'] ?? 'info'),

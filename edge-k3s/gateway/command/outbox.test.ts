@@ -47,13 +47,17 @@ function makeOutbox(
     await clock.advance(afterMs);
     for (let n = 0; n < 20; n++) await Promise.resolve();
   };
-  return { outbox, sent, ended, clock, settled };
+  const send = (one: Order): void => {
+    outbox.order(one);
+    outbox.written(Promise.resolve());
+  };
+  return { outbox, send, sent, ended, clock, settled };
 }
 
 describe('commands of the gateway', () => {
   it('go out one after the other, signed, and the reference device does them', async () => {
-    const { outbox, sent, ended, settled } = makeOutbox();
-    for (const n of [1, 2, 3]) outbox.send(order(n));
+    const { send, sent, ended, settled } = makeOutbox();
+    for (const n of [1, 2, 3]) send(order(n));
     await settled();
     const done: unknown[] = [];
     const device = powerOn({
@@ -68,16 +72,16 @@ describe('commands of the gateway', () => {
   });
 
   it('that nobody has answered go out again, before those behind them, and not when their time is over', async () => {
-    const { outbox, sent, ended, settled } = makeOutbox([undefined, 0x97]);
-    outbox.send(order(1));
-    outbox.send(order(2));
+    const { send, sent, ended, settled } = makeOutbox([undefined, 0x97]);
+    send(order(1));
+    send(order(2));
     await settled();
     await settled(1_000);
     await settled(1_000);
     expect(ended).toEqual(['sent', 'sent']);
     expect(sent).toHaveLength(4);
     const gone = makeOutbox(Array.from({ length: 100 }, () => undefined));
-    gone.outbox.send(order(1));
+    gone.send(order(1));
     for (let n = 0; n < 61; n++) await gone.settled(1_000);
     expect([gone.ended, gone.sent.length, gone.outbox.waiting]).toEqual([['HR-GW-703'], 60, 0]);
   });
@@ -97,19 +101,52 @@ describe('commands of the gateway', () => {
       'HR-GW-701',
     ],
   ])('are not sent when %s, and those behind them are', async (_name, made, fields, code) => {
-    const { outbox, ended, settled } = makeOutbox(...made);
-    outbox.send(order(1, fields));
+    const { send, ended, settled } = makeOutbox(...made);
+    send(order(1, fields));
     await settled();
     expect(ended).toEqual([code]);
   });
 
   it('have a bound on how many wait: the oldest give way', async () => {
-    const { outbox, ended, settled } = makeOutbox(Array.from({ length: 5 }, () => undefined));
-    for (let n = 0; n < 1_005; n++) outbox.send(order(n));
+    const { outbox, send, ended, settled } = makeOutbox(Array.from({ length: 5 }, () => undefined));
+    for (let n = 0; n < 1_005; n++) send(order(n));
+    await settled();
     expect([outbox.waiting, ended.length]).toEqual([1_000, 5]);
     await outbox.stop();
     await settled(5_000);
-    outbox.send(order(1));
-    expect(outbox.waiting).toBe(0);
+    send(order(1));
+    await settled();
+    expect(ended.filter((result) => result === 'sent')).toEqual([]);
+  });
+
+  it('go out when their own event is on disk, in order, and never when that fails', async () => {
+    const { outbox, sent, settled } = makeOutbox();
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    outbox.order(order(1));
+    outbox.order(order(2));
+    outbox.written(first.promise);
+    outbox.written(Promise.resolve());
+    outbox.order(order(3));
+    outbox.written(second.promise);
+    outbox.order(order(4));
+    await settled();
+    expect([sent.length, [...outbox.open()].map(({ args }) => args.n)]).toEqual([0, [1, 2, 3, 4]]);
+    first.resolve();
+    second.reject(new Error('the disk'));
+    await settled();
+    expect([sent.length, [...outbox.open()].map(({ args }) => args.n)]).toEqual([2, [3, 4]]);
+    outbox.written(Promise.resolve());
+    await settled();
+    expect(sent).toHaveLength(3);
+  });
+
+  it('to a device that is erased are not sent, and nothing of them is kept', async () => {
+    const { outbox, send, sent, settled } = makeOutbox([undefined]);
+    send(order(1));
+    await settled();
+    send(order(2));
+    outbox.forget('fan-1.berlin');
+    await settled(1_000);
+    expect([sent.length, [...outbox.open()]]).toEqual([1, []]);
   });
 });

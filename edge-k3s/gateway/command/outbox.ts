@@ -1,5 +1,5 @@
-// Brings commands to the local broker, one after the other: a device takes none whose number is lower than that of the last one. What cannot go out waits until its time
-// is over; it is never sent later than that.
+// Brings commands to the local broker, one after the other: a device takes none whose number is lower than that of the last one. A command waits until the event that made
+// it is on disk: sent before, one whose event a crash undoes would be made again with another number, and done twice. What cannot go out waits until its time is over.
 import { type CommandSigner, commandProblem, commandTopic } from '../../../operator/api/command.ts';
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Log } from '../../../operator/runtime/log.ts';
@@ -21,9 +21,14 @@ export type OutboxOptions = {
 };
 
 export type Outbox = {
-  /** Returns at once. */
-  send(order: Order): void;
+  order(one: Order): void;
+  /** Those since the last call are of an event that `certain` says is on disk; when that fails they are not sent. */
+  written(certain: Promise<void>): void;
+  /** Those that have not ended: a snapshot takes the place of the events that would make them again. */
+  open(): Iterable<Order>;
   readonly waiting: number;
+  /** Nothing more goes to this device, nor is kept of it. */
+  forget(device: string): void;
   /** What waits is given up. */
   stop(): Promise<void>;
 };
@@ -35,24 +40,29 @@ const NOT_AUTHORIZED = 0x87;
 const TOPIC_INVALID = 0x90;
 
 export function createOutbox(o: OutboxOptions): Outbox {
+  /** In the order in which they were made. */
+  const open = new Set<Order>();
+  let held: Order[] = [];
   const waiting: Order[] = [];
   const stopped = new AbortController();
   let lane: Promise<void> | undefined;
 
   async function work(): Promise<void> {
     for (let order = waiting[0]; order !== undefined && !stopped.signal.aborted; order = waiting[0]) {
-      const result = await attempt(order);
+      const result = open.has(order) ? await attempt(order) : 'gone';
       if (result === 'again') await o.clock.sleep(RETRY_MS, stopped.signal).catch(() => undefined);
       else {
         // It may have given way to newer ones meanwhile.
         if (waiting[0] === order) waiting.shift();
-        end(order, result);
+        if (result !== 'gone') end(order, result);
       }
     }
     lane = undefined;
   }
 
-  function end({ rule, device, name }: Order, result: 'sent' | GatewayCode): void {
+  function end(order: Order, result: 'sent' | GatewayCode): void {
+    if (!open.delete(order)) return;
+    const { rule, device, name } = order;
     o.ended(result);
     if (result === 'sent') o.log.info({ rule, device, command: name }, 'a command was sent');
     else o.log.warn({ rule, device, command: name, code: result }, 'a command was not sent');
@@ -75,18 +85,40 @@ export function createOutbox(o: OutboxOptions): Outbox {
     return code < 0x80 ? 'sent' : 'again';
   }
 
+  function send(order: Order): void {
+    if (stopped.signal.aborted) return;
+    waiting.push(order);
+    if (waiting.length > MOST_WAITING) {
+      const oldest = waiting.shift();
+      if (oldest !== undefined) end(oldest, 'HR-GW-703');
+    }
+    lane ??= work();
+  }
+
   return {
-    send(order) {
-      if (stopped.signal.aborted) return;
-      waiting.push(order);
-      if (waiting.length > MOST_WAITING) {
-        const oldest = waiting.shift();
-        if (oldest !== undefined) end(oldest, 'HR-GW-703');
-      }
-      lane ??= work();
+    order(one) {
+      open.add(one);
+      held.push(one);
     },
+    written(certain) {
+      // Nearly every event makes none.
+      if (held.length === 0) return;
+      const mine = held;
+      held = [];
+      certain.then(
+        () => {
+          for (const one of mine) send(one);
+        },
+        // Whoever wrote it ends the process.
+        () => undefined,
+      );
+    },
+    open: () => open,
     get waiting() {
-      return waiting.length;
+      return open.size;
+    },
+    forget(device) {
+      for (const one of [...open]) if (one.device === device) open.delete(one);
     },
     async stop() {
       stopped.abort();

@@ -4,6 +4,7 @@ import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Log } from '../../../operator/runtime/log.ts';
 import type { Random } from '../../../operator/runtime/random.ts';
 import { Refused } from '../errors.ts';
+import type { Outgoing } from '../mqtt/link.ts';
 import type { Publish } from '../mqtt/reader.ts';
 import { type Subscription, subscribe } from '../mqtt/subscription.ts';
 import type { Identity } from '../site/identity.ts';
@@ -14,6 +15,8 @@ export type ListenerOptions = {
   /** As it is now. */
   identity(): Identity;
   intake: Intake;
+  /** What is no telemetry: topic filter, and who is told of it. */
+  beside: { filter: string; offer(topic: string, payload: Buffer): void };
   config(): GatewayConfig;
   clock: Clock;
   random: Random;
@@ -27,6 +30,8 @@ export type Listener = {
   configured(): void;
   reconnect(why: string): void;
   isConnected(): boolean;
+  /** The broker's code; undefined when nothing came back. */
+  publish(message: Outgoing): Promise<number | undefined>;
 };
 
 /** So many are on their way to the disk: a commit of 100 ms at 30,000 messages a second, three times over. */
@@ -40,7 +45,7 @@ const KEEP_ALIVE_SECONDS = 30;
 export function createListener(o: ListenerOptions): Listener {
   const { log, intake } = o;
   let subscription: Subscription | undefined;
-  const filters = (): string[] => o.config().segments.map(({ name }) => `dt/${name}/#`);
+  const filters = (): string[] => [...o.config().segments.map(({ name }) => `dt/${name}/#`), o.beside.filter];
 
   function changed({ connected, why, refused }: { connected: boolean; why: string; refused?: number }): void {
     if (refused === undefined) {
@@ -60,6 +65,14 @@ export function createListener(o: ListenerOptions): Listener {
       const settle = (message: Publish): void => {
         if (message.qos === 1) mine.acknowledge(message);
       };
+      const receive = (message: Publish): void => {
+        if (message.topic.startsWith('dt/')) {
+          intake.offer(message.topic, message.payload, message, settle);
+          return;
+        }
+        o.beside.offer(message.topic, message.payload);
+        settle(message);
+      };
       const mine = subscribe({
         ...{ host: broker.host, port: broker.port, servername: broker.host, credentials: o.identity, clientId: o.identity().name },
         ...{ filters: filters(), receiveMaximum: RECEIVE_MAXIMUM, maximumPacketBytes: MOST_PACKET_BYTES },
@@ -78,5 +91,6 @@ export function createListener(o: ListenerOptions): Listener {
     configured: () => subscription?.setFilters(filters()),
     reconnect: (why) => subscription?.reconnect(why),
     isConnected: () => subscription?.connected === true,
+    publish: (message) => subscription?.publish(message) ?? Promise.resolve(undefined),
   };
 }

@@ -23,13 +23,18 @@ const config = (rules: LocalRule[], name = 'office.berlin'): GatewayConfig =>
 
 function makeRules(...rules: LocalRule[]) {
   const orders: Order[] = [];
+  const open: Order[] = [];
   let newest = true;
-  const station = createRules({ isNewest: () => newest, order: (one) => void orders.push(one) });
+  const station = createRules({
+    isNewest: () => newest,
+    orders: { order: (one) => void orders.push(one), open: () => open, forget: () => undefined },
+  });
   station.configure(config(rules));
   const segment = {} as Parameters<typeof station.message>[1];
   return {
     station,
     orders,
+    open,
     /** Device, name and args of what was ordered since the last look. */
     said: () => orders.splice(0).map(({ device, args }) => `${device} ${args.on === true ? 'on' : 'off'}`),
     older: () => {
@@ -195,6 +200,15 @@ describe('orders', () => {
         expect([...early.orders, ...late.orders]).toEqual(whole.orders);
       }),
     );
+  });
+
+  it('that have not gone out when a snapshot is written are there after it', () => {
+    const one = makeRules(rule());
+    one.hear(0, 31);
+    one.open.push(...one.orders);
+    const other = makeRules(rule());
+    other.station.restore(one.station.snapshot());
+    expect(other.orders).toEqual(one.orders);
   });
 
   it('are never more than so many in an hour to one device, whatever is measured', () => {

@@ -31,12 +31,21 @@ type Kept = {
 type Line =
   | readonly ['seq', seq: number]
   | readonly ['source', id: string, segment: string, device: string, Source]
-  | readonly ['target', id: string, device: string, Target & { segment: string }];
+  | readonly ['target', id: string, device: string, Target & { segment: string }]
+  | readonly ['open', Order];
+
+/** Where commands go. */
+export type Orders = {
+  order(one: Order): void;
+  /** Those that have not ended yet. */
+  open(): Iterable<Order>;
+  forget(device: string): void;
+};
 
 const VERSION = 'rules 1';
 
 /** `isNewest`: of its stream; older messages say nothing about now. */
-export function createRules({ isNewest, order }: { isNewest(event: Accepted): boolean; order(one: Order): void }): Station {
+export function createRules({ isNewest, orders }: { isNewest(event: Accepted): boolean; orders: Orders }): Station {
   let rules = new Map<string, Kept>();
   /** By segment, then stream. */
   let watching = new Map<string, Map<string, Kept[]>>();
@@ -50,7 +59,7 @@ export function createRules({ isNewest, order }: { isNewest(event: Accepted): bo
     seq = nextSeq(nowMs, seq);
     const one = { rule: rule.name, segment, device, ...command, seq, iat: nowMs, exp: nowMs + rule.validMs };
     // A gateway that has lost its disk may give this number to another command: it is not the same one then.
-    order({ ...one, nonce: createHash('sha256').update(JSON.stringify(one)).digest('hex').slice(0, 32) });
+    orders.order({ ...one, nonce: createHash('sha256').update(JSON.stringify(one)).digest('hex').slice(0, 32) });
   }
 
   /** Brings one receiver up to what is true. */
@@ -89,6 +98,7 @@ export function createRules({ isNewest, order }: { isNewest(event: Accepted): bo
 
   function put(line: Line): void {
     if (line[0] === 'seq') seq = line[1];
+    else if (line[0] === 'open') orders.order(line[1]);
     else if (line[0] === 'target') rules.get(line[1])?.targets.set(line[2], line[3]);
     else {
       rules.get(line[1])?.sources.set(line[3], line[4]);
@@ -135,6 +145,7 @@ export function createRules({ isNewest, order }: { isNewest(event: Accepted): bo
           yield JSON.stringify(['source', id, seats.get(device) ?? '', device, source] satisfies Line);
         for (const [device, target] of targets) yield JSON.stringify(['target', id, device, target] satisfies Line);
       }
+      for (const one of orders.open()) yield JSON.stringify(['open', one] satisfies Line);
     },
     restore(lines) {
       for (const { sources, targets } of rules.values()) {
@@ -152,6 +163,7 @@ export function createRules({ isNewest, order }: { isNewest(event: Accepted): bo
     },
     forget(device) {
       leave(device);
+      orders.forget(device);
       for (const { targets } of rules.values()) targets.delete(device);
     },
   };

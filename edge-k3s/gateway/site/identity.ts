@@ -15,6 +15,8 @@ export type Identity = {
   ca: string;
   /** The CN: the broker takes it as the client id, whatever the client says. */
   name: string;
+  /** The OU: its segment, as in topics. Empty in a certificate of another form. */
+  segment: string;
   notAfterMs: number;
 };
 
@@ -26,7 +28,8 @@ export async function readIdentity({ certFile, keyFile, caFile }: IdentityPaths)
   if (read(() => certificate.checkPrivateKey(createPrivateKey(key))) !== true)
     unfit(`${keyFile} is not the private key of the certificate`);
   const name = /(?:^|\n)CN=([^\n]+)$/.exec(certificate.subject)?.[1] ?? unfit(`the certificate of ${certFile} has no CN`);
-  return { cert, key, ca, name, notAfterMs: Date.parse(certificate.validTo) };
+  const segment = /(?:^|\n)OU=([a-z0-9.-]+)(?:\n|$)/.exec(certificate.subject)?.[1] ?? '';
+  return { cert, key, ca, name, segment, notAfterMs: Date.parse(certificate.validTo) };
 }
 
 /** Looks until the signal aborts. What does not read leaves the last good in force. */
