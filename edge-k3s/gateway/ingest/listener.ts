@@ -60,12 +60,12 @@ export function createListener(o: ListenerOptions): Listener {
     async run(signal) {
       const { broker, clock, random } = o;
       let isOver = false;
-      // Not acknowledged, so the session has it for the next start.
-      const receive = (message: Publish): void => void (isOver || intake.offer(message.topic, message.payload, message, settle));
       const settle = (message: Publish): void => {
         if (message.qos === 1) mine.acknowledge(message);
       };
       const receive = (message: Publish): void => {
+        // Not acknowledged, so the session has it for the next start.
+        if (isOver) return;
         if (message.topic.startsWith('dt/')) {
           intake.offer(message.topic, message.payload, message, settle);
           return;
