@@ -111,6 +111,8 @@ async function compose(
     apply: (event) => void core.offer(event),
   });
   open.push(() => state.close());
+  if (state.damaged > 0)
+    log.warn({ damaged: state.damaged }, 'the disk gave back something else than was written: what it held of devices is forgotten');
   // All that the journal made is on disk.
   local.written(Promise.resolve());
   // What the journal had was done under the configuration that was in force then.
