@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gatewayProblems } from '../../operator/api/gateway-text.ts';
 import { KINDS } from '../../operator/api/kinds.ts';
 import { NOT_SUPPORTED_YET } from '../../operator/api/not-supported-yet.ts';
 import { specProblems } from '../../operator/api/validate.ts';
@@ -42,6 +43,8 @@ describe('samples', () => {
     expect(answer.problems.filter((problem) => !problem.endsWith('already exists'))).toEqual([]);
     const kind = KINDS.find(({ resource }) => resource.kind === manifest.kind);
     if (kind !== undefined) expect(specProblems(kind, structuredClone(manifest.spec))).toEqual([]);
+    const { name = '', namespace = '' } = manifest.metadata;
+    if (manifest.kind === 'SegmentPolicy') expect(gatewayProblems({ ...(manifest.spec as object) }, `${name}.${namespace}`)).toEqual([]);
   });
 
   it.each(samples.filter(({ manifest }) => csrOf(manifest) !== undefined))(
