@@ -1,5 +1,6 @@
 // The gateway put together: what a site's devices say goes in, and through all stages.
-
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { connect } from '../../operator/kube/client.ts';
 import { findConnection, KubeConfigError } from '../../operator/kube/config.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
@@ -13,6 +14,10 @@ import { systemRandom } from '../../operator/runtime/random.ts';
 import { type Core, createCore } from './core/core.ts';
 import { createDetectors } from './core/detectors.ts';
 import type { Accepted } from './core/event.ts';
+import { CLOUD, type Egress, openEgress } from './egress/egress.ts';
+import { outgoing } from './egress/gate.ts';
+import { createRaw } from './egress/raw.ts';
+import type { Residents } from './egress/residents.ts';
 import { Refused } from './errors.ts';
 import { createIntake, type Intake } from './ingest/intake.ts';
 import { createListener, type Listener } from './ingest/listener.ts';
@@ -28,12 +33,22 @@ import { openDevicesFile } from './site/devices-file.ts';
 import { followIdentity, readIdentity } from './site/identity.ts';
 import { openDirectory } from './spool/disk.ts';
 import { openState, type State } from './state/state.ts';
+import { createUplink } from './uplink/uplink.ts';
 
 type Base = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: ReturnType<typeof createMetrics> };
 type Parts = Base & { manager: Manager };
-type Running = { core: Core; state: State; local: Local; routes: Routes; intake: Intake; listener: Listener };
+type Running = {
+  core: Core;
+  state: State;
+  local: Local;
+  routes: Routes;
+  intake: Intake;
+  listener: Listener;
+  devicesChanged(): void;
+};
 
 const TICK_MS = 1_000;
+const AGAIN_MS = 10_000;
 
 /** Runs until the signal aborts or a part fails; gives the exit code of the process. Throws `KubeConfigError` where there is no cluster to ask. */
 export async function runGateway(options: GatewayOptions, signal: AbortSignal): Promise<ExitCode> {
@@ -48,7 +63,7 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
     let changed = (): void => undefined;
     const devices = await knownDevices(options.devices, config.config.site, { ...base, manager }, () => changed(), open);
     const running = await compose(options, config, devices, { ...base, manager }, open);
-    changed = () => running.routes.devicesChanged();
+    changed = running.devicesChanged;
     health.ready({
       name: 'broker',
       failing: () => (running.listener.isConnected() ? undefined : 'there is no session at the local broker'),
@@ -94,20 +109,34 @@ async function compose(
 ): Promise<Running> {
   const counts = createGatewayMetrics(metrics);
   const tracks = createTracks({ maxDevices: options.maxDevices });
-  const detectors = createDetectors(({ alert }) => counts.found(alert.kind));
-  const routes = createRoutes(devices, first.config);
+  const egress = await openEgress({
+    ...{ site: first.config.site, devices, spoolMaxBytes: options.spoolBytes, clock, random },
+    disks: {
+      spool: await openDirectory(join(options.stateDir, 'spool')),
+      residents: await openDirectory(join(options.stateDir, 'residents')),
+    },
+    policy: (name) => core.config.segments.find((segment) => segment.name === name),
+    pseudonym: () => randomBytes(16).toString('hex'),
+    count: counts.left,
+  });
+  open.push(() => egress.close());
+  const { groups, alerts, outbox, residents } = egress;
+  const detectors = createDetectors(({ alert: { kind, atMs, score }, ...of }) => {
+    counts.found(kind);
+    alerts.found({ ...of, kind, atMs, ...(score === undefined ? {} : { score }) });
+  });
+  const routes = createRoutes(residents.devices, first.config);
   const { broker } = options;
   let identity = await readIdentity(broker);
   const local = createLocal({
-    ...{ devices, identity: () => identity, maxValues: options.maxValues, clock, log, metrics },
+    ...{ devices: residents.devices, identity: () => identity, maxValues: options.maxValues, clock, log, metrics },
     publish: (message) => listener.publish(message),
   });
   open.push(() => local.stop());
-  const core = createCore({ tracks, stations: [...local.stations, detectors], config: first.config });
+  const stations = [...local.stations, groups, detectors, alerts, createRaw(outbox.put)];
+  const core: Core = createCore({ tracks, stations, config: first.config });
   const state = await openState({
-    disk: await openDirectory(options.stateDir),
-    clock,
-    parts: core.parts,
+    ...{ disk: await openDirectory(join(options.stateDir, 'state')), clock, parts: core.parts, settled: outbox.settled },
     apply: (event) => void core.offer(event),
   });
   open.push(() => state.close());
@@ -115,6 +144,7 @@ async function compose(
     log.warn({ damaged: state.damaged }, 'the disk gave back something else than was written: what it held of devices is forgotten');
   // All that the journal made is on disk.
   local.written(Promise.resolve());
+  egress.attach({ core, state });
   // What the journal had was done under the configuration that was in force then.
   if (JSON.stringify(core.config) !== JSON.stringify(first.config)) await reconfigure(core, state, first);
 
@@ -142,13 +172,81 @@ async function compose(
     identity = next;
     listener.reconnect('another certificate');
   };
-  const running = { core, state, local, routes, intake, listener };
+  const follower = createFollower(residents, routes, { clock, log });
+  follower.look();
+  manager.always({ name: 'residents', run: follower.run });
+  manager.always({ name: 'spool', run: (stop) => Promise.race([untilAborted(stop), outbox.failed]) });
+  if (options.uplink !== undefined) await linkToCloud(options.uplink, egress, counts, { manager, clock, random, log });
+  const devicesChanged = (): void => {
+    routes.devicesChanged();
+    follower.look();
+  };
+  const running = { core, state, local, routes, intake, listener, devicesChanged };
   manager.always({ name: 'identity', run: (stop) => followIdentity(broker, identity, renew, { clock, log, signal: stop }) });
   manager.always({ name: 'configuration', run: (stop) => followConfig(options.configFile, first, running, { clock, log, signal: stop }) });
   manager.always({ name: 'time', run: (stop) => tick(running, clock, stop) });
   manager.always({ name: 'telemetry', run: (stop) => Promise.race([listener.run(stop), intake.failed]) });
   return running;
 }
+
+type Uplinked = { manager: Manager; clock: typeof systemClock; random: typeof systemRandom; log: Log };
+
+async function linkToCloud(
+  where: NonNullable<GatewayOptions['uplink']>,
+  { spool, gate }: Egress,
+  counts: ReturnType<typeof createGatewayMetrics>,
+  { manager, clock, random, log: mine }: Uplinked,
+): Promise<void> {
+  const log = mine.child({ link: 'uplink' });
+  let identity = await readIdentity(where);
+  const uplink = createUplink({
+    ...{ host: where.host, port: where.port, perSecond: where.perSecond, consumer: CLOUD, spool, clock, random, log },
+    identity: () => identity,
+    outgoing: (stored) => outgoing(stored, gate, clock.now()),
+    counted: counts.sent,
+  });
+  counts.readUplink({
+    isConnected: () => uplink.isConnected,
+    certificateEndsMs: () => identity.notAfterMs,
+    waiting: () => spool.waiting(CLOUD),
+  });
+  // In force with the next connection: the old certificate holds until its end.
+  const renew = (next: typeof identity): void => {
+    identity = next;
+  };
+  manager.always({ name: 'uplink identity', run: (stop) => followIdentity(where, identity, renew, { clock, log, signal: stop }) });
+  manager.always({ name: 'uplink', run: (stop) => uplink.run(stop) });
+}
+
+/** Takes in who is new and erases who is gone, when something has changed and again after a failure. */
+function createFollower(residents: Residents, routes: Routes, { clock, log }: Pick<Base, 'clock' | 'log'>) {
+  let gate = Promise.withResolvers<void>();
+  return {
+    look: (): void => gate.resolve(),
+    async run(signal: AbortSignal): Promise<void> {
+      const stop = (): void => gate.resolve();
+      signal.addEventListener('abort', stop, { once: true });
+      for (;;) {
+        await gate.promise;
+        gate = Promise.withResolvers();
+        if (signal.aborted) return;
+        try {
+          await residents.follow();
+        } catch (error) {
+          log.warn({ err: error }, 'devices could not be taken in or erased; it is tried again');
+          clock.setTimer(AGAIN_MS, stop);
+        }
+        routes.devicesChanged();
+      }
+    },
+  };
+}
+
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 async function reconfigure(core: Core, state: State, { config }: ConfigRead): Promise<void> {
   core.configure(config);

@@ -10,6 +10,8 @@ export type Readings = {
   certificateEndsMs(): number;
 };
 
+export type UplinkReadings = { isConnected(): boolean; certificateEndsMs(): number; waiting(): Readonly<Record<string, number>> };
+
 export function createGatewayMetrics({ registry }: Pick<Metrics, 'registry'>) {
   const registers = [registry];
   /** Tens of thousands a second: counted here, and handed over when somebody asks. */
@@ -40,7 +42,30 @@ export function createGatewayMetrics({ registry }: Pick<Metrics, 'registry'>) {
     labelNames: ['kind'],
     registers,
   });
+  const outputs = new Counter({
+    name: 'fleet_gateway_outputs_total',
+    help: 'What was to leave the site, by type and by what became of it at the gate: taken into the spool, or an error code',
+    labelNames: ['type', 'result'],
+    registers,
+  });
+  const uplinked = new Counter({
+    name: 'fleet_gateway_uplink_messages_total',
+    help: 'Messages to the cloud: sent, withheld by a policy that was narrowed, refused by the broker and kept; with the error code where there is one',
+    labelNames: ['what', 'code'],
+    registers,
+  });
   return {
+    left: (type: string, result: GatewayCode | 'taken'): void => outputs.inc({ type, result }),
+    sent: (what: string, code?: GatewayCode): void => uplinked.inc({ what, code: code ?? '' }),
+    readUplink(readings: UplinkReadings): void {
+      gauge('fleet_gateway_uplink_connected', '1 while the gateway has its connection to the cloud', () => Number(readings.isConnected()));
+      gauge('fleet_gateway_uplink_certificate_expiry_seconds', 'When the certificate of the uplink ends, seconds since 1970', () =>
+        Math.floor(readings.certificateEndsMs() / 1000),
+      );
+      gauge('fleet_gateway_spool_waiting', 'Records that wait for the cloud', () =>
+        Object.values(readings.waiting()).reduce((sum, one) => sum + one, 0),
+      );
+    },
     seen(result: GatewayCode | 'accepted', size: number): void {
       counts.set(result, (counts.get(result) ?? 0) + 1);
       received += size;

@@ -11,6 +11,9 @@ export type GatewayOptions = {
   /** Where the devices of the site come from: an API server, or a file. */
   devices: { kind: 'cluster'; kubeconfig: string | undefined } | { kind: 'file'; file: string };
   stateDir: string;
+  /** Undefined: nothing leaves, and the spool keeps what would. */
+  uplink: (Broker & { perSecond: number }) | undefined;
+  spoolBytes: number;
   maxDevices: number;
   maxValues: number;
   metricsHost: string;
@@ -30,6 +33,12 @@ export const GATEWAY_HELP = `gateway: takes the telemetry of a site from the loc
   --devices-file FILE     the devices of the site as JSON; needs no API server (default: the Devices of the namespace, watched)
   --kubeconfig FILE       how to reach the API server (default: the pod's ServiceAccount)
   --state-dir DIR         where the state is kept: on a volume that outlives the pod (required)
+  --uplink HOST:PORT      the broker of the cloud, MQTT 5 over TLS (default: none; what would leave stays in the spool)
+  --uplink-ca-file FILE   the CAs of its certificate, PEM (with --uplink)
+  --uplink-cert-file FILE certificate of this gateway there, PEM (with --uplink); read again when it changes, as are the others
+  --uplink-key-file FILE  its key (with --uplink)
+  --uplink-rate N         messages a second at the most, also after an outage, 1 to 10000 (default: 500)
+  --spool-bytes SIZE      the most that what waits for the cloud has on disk, for example 256Mi (default: 256Mi)
   --max-devices N         devices of which the gateway remembers what was there, 1 to 1000000 (default: 20000)
   --max-values N          numbers that are kept as last values of all devices, 0 to 10000000 (default: 200000)
   --metrics-port PORT     /metrics, /healthz, /readyz (default: 8080)
@@ -42,6 +51,7 @@ const TEXT = { type: 'string' } as const;
 const FLAGS = {
   ...{ broker: TEXT, 'broker-ca-file': TEXT, 'broker-cert-file': TEXT, 'broker-key-file': TEXT },
   ...{ 'config-file': TEXT, 'devices-file': TEXT, kubeconfig: TEXT, 'state-dir': TEXT, 'max-devices': TEXT, 'max-values': TEXT },
+  ...{ uplink: TEXT, 'uplink-ca-file': TEXT, 'uplink-cert-file': TEXT, 'uplink-key-file': TEXT, 'uplink-rate': TEXT, 'spool-bytes': TEXT },
   ...{ 'metrics-host': TEXT, 'metrics-port': TEXT, 'log-level': TEXT },
   help: { type: 'boolean' },
 } as const;
@@ -60,6 +70,8 @@ export function parseGatewayOptions(argv: readonly string[]): ParsedGateway {
       configFile: required('config-file', values['config-file']),
       devices: devicesOf(values['devices-file'], values.kubeconfig),
       stateDir: required('state-dir', values['state-dir']),
+      uplink: uplinkOf(values),
+      spoolBytes: bytes('spool-bytes', values['spool-bytes'] ?? '256Mi'),
       maxDevices: wholeNumber('max-devices', values['max-devices'] ?? '20000', 1, 1_000_000),
       maxValues: wholeNumber('max-values', values['max-values'] ?? '200000', 0, 10_000_000),
       metricsHost: values['metrics-host'] ?? '',
@@ -76,4 +88,30 @@ function devicesOf(file: string | undefined, kubeconfig: string | undefined): Ga
   if (file === undefined) return { kind: 'cluster', kubeconfig };
   if (kubeconfig !== undefined) throw new Error('--devices-file needs no API server: leave out --kubeconfig');
   return { kind: 'file', file };
+}
+
+type UplinkValues = { [name in 'uplink' | 'uplink-ca-file' | 'uplink-cert-file' | 'uplink-key-file' | 'uplink-rate']?: string };
+
+function uplinkOf(values: UplinkValues): GatewayOptions['uplink'] {
+  if (values.uplink === undefined) {
+    if (Object.keys(values).some((name) => name.startsWith('uplink'))) throw new Error('the other flags of the uplink need --uplink');
+    return undefined;
+  }
+  return {
+    ...hostPort('uplink', values.uplink),
+    caFile: required('uplink-ca-file', values['uplink-ca-file']),
+    certFile: required('uplink-cert-file', values['uplink-cert-file']),
+    keyFile: required('uplink-key-file', values['uplink-key-file']),
+    perSecond: wholeNumber('uplink-rate', values['uplink-rate'] ?? '500', 1, 10_000),
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { Mi: 2 ** 20, Gi: 2 ** 30 };
+const LEAST_SPOOL = 4 * 2 ** 20;
+
+function bytes(flag: string, text: string): number {
+  const [, digits, unit = ''] = /^([1-9][0-9]{0,6})(Mi|Gi)$/.exec(text) ?? [];
+  const size = Number(digits) * (UNITS[unit] ?? Number.NaN);
+  if (!Number.isSafeInteger(size) || size < LEAST_SPOOL) throw new Error(`--${flag} ${text} is no size from 4Mi on, such as 256Mi`);
+  return size;
 }

@@ -22,6 +22,8 @@ export type Accepted = {
   heardMs: number;
   /** Numbers in the payload; the field is their path with dots, `''` when the payload is a bare number. */
   readings: [field: string, value: number][];
+  /** The message as the device sent it, in JSON; only where the policy of the segment said Raw when it came. */
+  raw?: unknown;
 };
 
 /** Time goes by. `elapsedMs`: of a clock that never jumps, from any beginning. */

@@ -1,8 +1,10 @@
 // From bytes of a device to an accepted message, or to a refusal: topic and identity ▸ size ▸ decode ▸ envelope ▸ schema ▸ readings ▸ the core. What was accepted is
 // acknowledged when it is on disk, what was refused at once: it would be refused again.
+import { egressAt } from '../../../operator/api/gateway-config.ts';
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Core } from '../core/core.ts';
 import type { Accepted } from '../core/event.ts';
+import { jsonOf } from '../egress/raw.ts';
 import type { GatewayCode } from '../errors.ts';
 import { readEnvelope } from '../replay/envelope.ts';
 import { decode } from './decode.ts';
@@ -87,5 +89,6 @@ function accept({ device, segment, stream, group, isFit }: Route, payload: Buffe
   const readings = readingsOf(envelope.m);
   if (readings === undefined) return 'HR-GW-308';
   const { boot, seq, ts, backfill } = envelope;
-  return { kind: 'message', device, segment: segment.name, stream, group, boot, seq, atMs: ts, backfill, heardMs, readings };
+  const raw = egressAt(segment, heardMs) === 'Raw' ? { raw: jsonOf(envelope.m) } : undefined;
+  return { kind: 'message', device, segment: segment.name, stream, group, boot, seq, atMs: ts, backfill, heardMs, readings, ...raw };
 }

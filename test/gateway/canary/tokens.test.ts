@@ -7,6 +7,7 @@ describe('the search', () => {
   it('finds a text, in whatever case and between whatever bytes', () => {
     expect(textsIn(Buffer.from(`\xff\0${token}\0x${textToken(7).toUpperCase()}`, 'latin1'))).toEqual(new Set([token, textToken(7)]));
     expect(textsIn(Buffer.from('zqcanary'))).toEqual(new Set());
+    expect(textsIn(Buffer.from(`{"blob":"${Buffer.from(`..${token}`).toString('base64')}"}`))).toEqual(new Set([token]));
   });
 
   it.each([

@@ -9,9 +9,13 @@ export type Tokens = { texts: ReadonlySet<string>; numbers: ReadonlySet<number> 
 /** The `index`-th text: 16 characters, good in a topic level, a name and a JSON key. */
 export const textToken = (index: number): string => `${MARK}${index.toString(36).padStart(8, '0')}`;
 
-/** All texts of the kind that stand in `bytes` as they are, in lower case. */
+/** All texts of the kind that stand in `bytes` as they are or in base64, in lower case. */
 export function textsIn(bytes: Buffer): Set<string> {
-  return new Set((bytes.toString('latin1').match(TEXT) ?? []).map((text) => text.toLowerCase()));
+  const text = bytes.toString('latin1');
+  const decoded = (text.match(/[A-Za-z0-9+/_-]{20,}/g) ?? []).flatMap((run) =>
+    [0, 1, 2, 3].map((from) => Buffer.from(run.slice(from), 'base64').toString('latin1')),
+  );
+  return new Set([text, ...decoded].flatMap((one) => one.match(TEXT) ?? []).map((one) => one.toLowerCase()));
 }
 
 /** The numbers of `wanted` that stand in `bytes` in decimal, or as an IEEE 754 double or a 64-bit integer in either order of bytes. */
