@@ -4,8 +4,6 @@
 const MARK = 'zqcanary';
 const TEXT = new RegExp(`${MARK}[0-9a-z]{8}`, 'gi');
 
-export type Tokens = { texts: ReadonlySet<string>; numbers: ReadonlySet<number> };
-
 /** The `index`-th text: 16 characters, good in a topic level, a name and a JSON key. */
 export const textToken = (index: number): string => `${MARK}${index.toString(36).padStart(8, '0')}`;
 
