@@ -71,10 +71,13 @@ function namesOf({ segment, device }: Output, { site, segment: policyOf, refOf }
   };
 }
 
+const REASONS: readonly MessageOf<'DataLoss'>['reason'][] = ['bound', 'expired', 'damage'];
+
 const isMessage = (value: object): value is EgressMessage => egressProblem(value) === undefined;
 
 function lossOf({ class: of, subject, lost }: Stored): Pick<MessageOf<'DataLoss'>, 'type' | 'class' | 'reason' | 'count'> {
-  return { type: 'DataLoss', class: of, reason: subject === 'bound' || subject === 'damage' ? subject : 'unknown', count: lost };
+  const reason = REASONS.find((one) => one === subject) ?? 'unknown';
+  return { type: 'DataLoss', class: of, reason, count: lost };
 }
 
 function parsed(payload: Uint8Array): object {

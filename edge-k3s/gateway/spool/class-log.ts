@@ -5,6 +5,7 @@ import { overlaps, type Ranges } from './ranges.ts';
 import { type Entry, HEADER, type Hole, type Scan, type Stored, scan } from './record.ts';
 import { giveWay, type Room, roomFor } from './room.ts';
 import { bytesOf, certainly, encodeAll, load, recount, rewrite, type Segment, type Segments, spanOf, withLosses } from './segments.ts';
+import { without } from './shrink.ts';
 
 export type Wanted = { from: 'oldest' | 'newest'; consumer: number; limit: number; among?: Ranges; wants(seq: number): boolean };
 
@@ -26,6 +27,8 @@ export type ClassLog = {
   remove(segments: readonly Segment[]): Promise<void>;
   /** How many records of the device went. */
   erase(device: string): Promise<number>;
+  /** How many records went because their time is over; a record of loss says so. Files of which nothing is from before `beforeMs` are not looked at. */
+  expire(isOver: (one: Stored) => boolean, beforeMs: number): Promise<number>;
   /** Numbers up to this one were given out once. */
   skipTo(seq: number): void;
   recount(): Promise<void>;
@@ -72,6 +75,7 @@ export async function openClassLog({ room, ...options }: Options, names: readonl
       });
     },
     erase: (device) => erase(of, device),
+    expire: (isOver, beforeMs) => expire(of, isOver, beforeMs),
     skipTo(seq) {
       if (seq > of.last) {
         of.growing = undefined;
@@ -227,6 +231,19 @@ async function erase(of: Segments, device: string): Promise<number> {
     await rewrite(of, [segment], others, segment.mark);
   }
   return erased;
+}
+
+async function expire(of: Segments, isOver: (one: Stored) => boolean, beforeMs: number): Promise<number> {
+  let expired = 0;
+  for (const segment of of.list.filter(({ fromMs }) => fromMs < beforeMs)) {
+    const records = await load(of, segment);
+    const over = records.filter((one) => one.lost === 0 && of.standing(one.seq) !== 'acked' && isOver(one));
+    if (over.length === 0) continue;
+    if (segment === of.growing) await seal(of);
+    expired += over.length;
+    await rewrite(of, [segment], without(records, over, of.standing, of.salt, 'expired'), segment.mark);
+  }
+  return expired;
 }
 
 const zeros = (of: Segments): number[] => Array.from({ length: of.consumers }, () => 0);

@@ -6,8 +6,8 @@ import { type Stored, sizeOf } from './record.ts';
 export type Standing = 'acked' | 'offered' | 'free';
 export type StandingOf = (seq: number) => Standing;
 
-/** `bound`: no more room. `damage`: the disk gave back something else than was written; `lost` is then the most that it can be. */
-export type LossReason = 'bound' | 'damage';
+/** `bound`: no more room. `expired`: kept for as long as agreed. `damage`: the disk gave back something else than was written; `lost` is then the most that it can be. */
+export type LossReason = 'bound' | 'expired' | 'damage';
 
 /** Of alerts that are one of many (same subject) the first and the last. */
 export function firstAndLast(records: readonly Stored[], standing: StandingOf, salt: number): Stored[] {
@@ -35,13 +35,19 @@ export function newerHalf(records: readonly Stored[], standing: StandingOf, salt
 }
 
 /** Records of loss of one reason that nobody may have yet become one. */
-export function without(records: readonly Stored[], dropped: readonly Stored[], standing: StandingOf, salt: number): Stored[] {
+export function without(
+  records: readonly Stored[],
+  dropped: readonly Stored[],
+  standing: StandingOf,
+  salt: number,
+  reason: 'bound' | 'expired' = 'bound',
+): Stored[] {
   const gone = new Set(dropped);
   const left = records.filter((one) => !gone.has(one) && standing(one.seq) !== 'acked');
   const open = left.filter((one) => one.lost > 0 && standing(one.seq) === 'free');
-  const bound = [...dropped, ...open.filter(({ subject }) => subject === 'bound')];
-  const damage = open.filter(({ subject }) => subject === 'damage');
-  const made = [lossOf(bound, 'bound', salt), lossOf(damage, 'damage', salt)].filter((one) => one !== undefined);
+  const made = (['bound', 'expired', 'damage'] as const)
+    .map((one) => lossOf([...(one === reason ? dropped : []), ...open.filter(({ subject }) => subject === one)], one, salt))
+    .filter((one) => one !== undefined);
   return [...left.filter((one) => !open.includes(one)), ...made].sort((a, b) => a.seq - b.seq);
 }
 

@@ -33,6 +33,8 @@ export type Spool = {
   giveBack(consumer: string): void;
   /** No file has a byte of the device's records when it resolves; how many there were. What is appended for it later is not the spool's to know. */
   erase(device: string): Promise<number>;
+  /** Records whose time is over go, and a record of loss says how many; `beforeMs`: none that begins later is over. */
+  expire(isOver: (one: Stored) => boolean, beforeMs: Readonly<Record<Class, number>>): Promise<number>;
   bytes(): number;
   waiting(consumer: string): Record<Class, number>;
   close(): Promise<void>;
@@ -146,6 +148,12 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
         let erased = 0;
         for (const of of CLASSES) erased += await logs[of].erase(device);
         return erased;
+      }),
+    expire: (isOver, beforeMs) =>
+      alone(async () => {
+        let expired = 0;
+        for (const of of CLASSES) expired += await logs[of].expire(isOver, beforeMs[of]);
+        return expired;
       }),
     bytes: () => each((log) => log.bytes()).reduce((sum, bytes) => sum + bytes, 0),
     waiting: (name) => consumerOf(name).waiting(),
