@@ -12,14 +12,17 @@ const GATEWAY = 'gateway.berlin';
 const ASK = `get/gateways.berlin/${GATEWAY}`;
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the broker's own placeholder
 const OWN = '${clientid}';
-const RULES = [
-  `{allow, {clientid, "${GATEWAY}"}, publish, ["cmd/fans.berlin/+/+", "latest/panels.berlin/+"]}.`,
-  `{allow, {clientid, "${GATEWAY}"}, subscribe, ["dt/office.berlin/#", "${ASK}/#"]}.`,
-  `{allow, all, publish, ["dt/office.berlin/${OWN}/#", "${ASK}/${OWN}"]}.`,
-  `{allow, all, subscribe, ["cmd/fans.berlin/${OWN}/#", "latest/panels.berlin/${OWN}"]}.`,
-  '{deny, all}.',
-  '',
-].join('\n');
+const rules = (asks: string): string =>
+  [
+    `{allow, {clientid, "${GATEWAY}"}, publish, ["cmd/fans.berlin/+/+", "latest/panels.berlin/+"]}.`,
+    `{allow, {clientid, "${GATEWAY}"}, subscribe, ["dt/office.berlin/#"${asks}]}.`,
+    `{allow, all, publish, ["dt/office.berlin/${OWN}/#", "${ASK}/${OWN}"]}.`,
+    `{allow, all, subscribe, ["cmd/fans.berlin/${OWN}/#", "latest/panels.berlin/${OWN}"]}.`,
+    '{deny, all}.',
+    '',
+  ].join('\n');
+const ruled = (asks: string) =>
+  site.local.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules: rules(asks) } });
 
 let site: GatewaySite;
 let gateway: GatewayProcess;
@@ -36,7 +39,7 @@ beforeAll(async () => {
     config: configOf(segmentOf({ rules: [rule] })),
     devices: [deviceOf('thermo-1'), deviceOf('fan-1', { segment: 'fans.berlin' }), deviceOf('panel-1', { segment: 'panels.berlin' })],
   });
-  await site.local.request('PUT', '/authorization/sources/file', { body: { type: 'file', enable: true, rules: RULES } });
+  await ruled(`, "${ASK}/#"`);
   gateway = await site.startGateway();
   thermo = await site.speaker('thermo-1');
   done = [];
@@ -92,5 +95,17 @@ describe('the last values', () => {
       }),
     ]);
     expect(await gateway.metric('fleet_gateway_questions_total', { result: 'unknown' })).toBe(1);
+  });
+
+  it('that nobody may ask for are no trouble: rules go on', async () => {
+    await gateway.stop();
+    await ruled('');
+    const before = done.length;
+    gateway = await site.startGateway();
+    await thermo.say('climate', { celsius: 20 });
+    await became([...done.slice(0, before), 20]);
+    expect(done.slice(before)).toEqual([20]);
+    expect(site.log()).toContain('nobody asks this gateway for last values');
+    expect(site.log()).not.toContain('HR-GW-314');
   });
 });

@@ -6,7 +6,7 @@ import type { Random } from '../../../operator/runtime/random.ts';
 import { Refused } from '../errors.ts';
 import type { Outgoing } from '../mqtt/link.ts';
 import type { Publish } from '../mqtt/reader.ts';
-import { type Subscription, subscribe } from '../mqtt/subscription.ts';
+import { type Subscription, type SubscriptionOptions, subscribe } from '../mqtt/subscription.ts';
 import type { Identity } from '../site/identity.ts';
 import type { Intake } from './intake.ts';
 
@@ -47,9 +47,13 @@ export function createListener(o: ListenerOptions): Listener {
   let subscription: Subscription | undefined;
   const filters = (): string[] => [...o.config().segments.map(({ name }) => `dt/${name}/#`), o.beside.filter];
 
-  function changed({ connected, why, refused }: { connected: boolean; why: string; refused?: number }): void {
+  function changed({ connected, why, refused, filters: of = [] }: Parameters<SubscriptionOptions['changed']>[0]): void {
     if (refused === undefined) {
       log.info({ connected, why }, 'the session at the local broker');
+      return;
+    }
+    if (of.length > 0 && of.every((filter) => filter === o.beside.filter)) {
+      log.info({ why }, 'nobody asks this gateway for last values: its segment has no topic for it');
       return;
     }
     const problem = new Refused('HR-GW-314', undefined, why);

@@ -44,8 +44,10 @@ export type Link = {
 };
 
 export type LinkEvents = {
-  opened(): void /** A SUBSCRIBE was, with this code. */;
-  refused(code: number): void /** Once. */;
+  opened(): void;
+  /** These filters of a SUBSCRIBE were, the first with this code. */
+  refused(code: number, filters: readonly string[]): void;
+  /** Once. */
   ended(why: string, refused?: number): void;
 };
 
@@ -57,6 +59,7 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
   socket.setNoDelay(true);
   const late = clock.setTimer(CONNECT_MS, () => end('no answer to CONNECT'));
   let beat: { cancel(): void } | undefined;
+  const asked = new Map<number, readonly string[]>();
   const unanswered = new Map<number, (code: number | undefined) => void>();
 
   function end(why: string, refused?: number): void {
@@ -99,10 +102,17 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     keepAlive();
     events.opened();
   }
-  function subacked({ granted }: ISubackPacket): void {
-    // Numbers in MQTT 5 (§3.9.3).
-    const refused = (granted as readonly number[]).find((code) => code >= 0x80);
-    if (refused !== undefined) events.refused(refused);
+  function subacked({ messageId = 0, granted }: ISubackPacket): void {
+    // Numbers in MQTT 5, one for each filter in its order (§3.9.3).
+    const codes = granted as readonly number[];
+    const filters = asked.get(messageId) ?? [];
+    asked.delete(messageId);
+    const refused = codes.find((code) => code >= 0x80);
+    if (refused !== undefined)
+      events.refused(
+        refused,
+        filters.filter((_, at) => (codes[at] ?? 0) >= 0x80),
+      );
   }
 
   function pubacked({ messageId = 0, reasonCode = 0 }: IPubackPacket): void {
@@ -168,7 +178,9 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     subscribe(filters) {
       // Retained messages were measured at another time: rh 2 asks for none (§3.8.3.1).
       const subscriptions = filters.map((topic) => ({ topic, qos: 1 as const, nl: false, rap: true, rh: 2 }));
-      send({ cmd: 'subscribe', messageId: nextId(), subscriptions });
+      const messageId = nextId();
+      asked.set(messageId, filters);
+      send({ cmd: 'subscribe', messageId, subscriptions });
     },
     unsubscribe: (filters) => send({ cmd: 'unsubscribe', messageId: nextId(), unsubscriptions: [...filters] }),
     acknowledge() {

@@ -155,7 +155,11 @@ describe('a subscription', () => {
 
   it.each<[string, Packet[], string]>([
     ['a refused connection', [{ cmd: 'connack', reasonCode: 0x87, sessionPresent: false }], 'code 135'],
-    ['a refused subscription', [connack, { cmd: 'suback', messageId: 1, granted: [0x87] }], 'code 135'],
+    [
+      'a refused subscription',
+      [connack, { cmd: 'suback', messageId: 1, granted: [0x87] }],
+      'the subscription of dt/air.berlin/# with code 135',
+    ],
     ['a broker that disconnects', [connack, { cmd: 'disconnect', reasonCode: 0x8b }], 'code 139'],
     ['more messages than were asked for', [connack, ...Array.from({ length: 11 }, (_, n) => message(n + 1))], 'more messages'],
     ['a packet that no subscriber is sent', [connack, { cmd: 'pingreq' }], 'pingreq'],

@@ -8,7 +8,7 @@ export type SubscriptionOptions = LinkOptions & {
   filters: readonly string[];
   random: Random;
   /** Each change, with the reason. `refused`: the broker's code for what it does not let this client do. */
-  changed(state: { connected: boolean; why: string; refused?: number }): void;
+  changed(state: { connected: boolean; why: string; refused?: number /** Of subscriptions. */; filters?: readonly string[] }): void;
 };
 
 export type Subscription = {
@@ -43,7 +43,11 @@ export function subscribe(o: SubscriptionOptions): Subscription {
         if (filters.length > 0) mine.subscribe(filters);
         o.changed({ connected: true, why: 'connected' });
       },
-      refused: (code) => o.changed({ connected: true, why: `the broker refused a subscription with code ${code}`, refused: code }),
+      refused: (code, filters) =>
+        o.changed({
+          ...{ connected: true, why: `the broker refused the subscription of ${filters.join(', ')} with code ${code}`, refused: code },
+          filters,
+        }),
       ended(why, refused) {
         if (link === mine) link = undefined;
         o.changed({ connected: false, why, ...(refused === undefined ? {} : { refused }) });
