@@ -23,7 +23,7 @@ import type { KubeConnection } from './kube/config.ts';
 import { refOf } from './kube/object.ts';
 import { createReflector } from './kube/reflector.ts';
 import type { Store } from './kube/store.ts';
-import { createLimits, type DeviceOfLimits, type LimitsDeps } from './limits/limits.ts';
+import { createLimits, type DeviceOfLimits, type LimitsDeps, watchAsks } from './limits/limits.ts';
 import type { Options } from './options.ts';
 import { approversOfDrivers, driversOf, inventoryOf, probeOf, withOwnClients } from './own-clients.ts';
 import { createNetworkCanaries, createProbeMetrics, type NetworkProbe, type ProbeMetrics } from './probe/probe.ts';
@@ -177,6 +177,7 @@ function compose(manager: Manager, parts: Parts): void {
     rules: (segment) => segments.useOfBroker(segment),
     wake: (key) => devices.controller.queue.add(key),
   });
+  const asks = watchAsks({ ...base, asked: (device, ask) => limits.asked(device, ask) });
   const devices = createDevices({
     ...{ client, store, identity, segments, interventions, broker, limits, touch, recorder, clock, log, metrics },
     ...(lists === undefined ? {} : { lists }),
@@ -229,7 +230,7 @@ function compose(manager: Manager, parts: Parts): void {
   broker.onLook((clients) => limits.looked(clients));
 
   const caches = [deviceReflector, releaseReflector, ...registration.reflectors, ...segments.reflectors, ...interventions.reflectors];
-  const more = [...releases.reflectors, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? [])];
+  const more = [...releases.reflectors, ...(lists?.reflectors ?? []), ...(drivers?.reflectors ?? []), asks];
   for (const reflector of [...caches, ...more]) manager.cache(reflector);
   manager.whileLeading({ name: 'events', run: (signal) => recorder.run(signal) });
   manager.whileLeading({ name: 'farewell', run: (signal) => farewell.run(signal) });

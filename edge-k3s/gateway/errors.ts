@@ -162,6 +162,12 @@ export const ERRORS = {
     cause: 'the message is larger than the cloud broker takes, so that it would end the connection; it is left out',
     cure: 'raise mqtt.max_packet_size of the cloud broker to 256KB at least',
   },
+  'HR-GW-601': {
+    title: 'NotAsked',
+    cause:
+      'the ConfigMap hedgerow-gateway-asks of the namespace could not be read or written, so no device is quarantined for what the gateway sees',
+    cure: 'see whether the API server is there; install the gateway by charts/hedgerow-edge, which makes the ConfigMap and lets the gateway write it',
+  },
   'HR-GW-701': {
     title: 'CannotSign',
     cause: 'commands are signed with the key by which the gateway is connected, and that is none that devices take',

@@ -39,12 +39,6 @@ export const NOT_SUPPORTED_YET: readonly NotSupported[] = [
   ),
   segment('spec', 'networks', 'has(self.networks) && self.networks.size() > 0', REMOVE),
   segment('spec.conduits[].to', 'workload', 'has(self.workload)', 'give the pods a SegmentPolicy and lead the conduit to that segment'),
-  segment(
-    'spec.quarantine',
-    'triggers ReplayDetected and SchemaFlood',
-    "has(self.triggers) && self.triggers.exists(t, t in ['ReplayDetected', 'SchemaFlood'])",
-    'remove them and quarantine by an Intervention or by spec.lifecycle of the Device; payloads are not checked',
-  ),
   segment('spec.quarantine', 'release: Automatic', "self.release == 'Automatic'", 'use release: Manual'),
 
   intervention(

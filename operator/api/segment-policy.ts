@@ -224,7 +224,7 @@ const quarantine = object('What sends a device to quarantine without a person.',
       'Observations that quarantine a device. Default: none.',
       choice(
         ['ReplayDetected', 'SchemaFlood', 'AuthorizationDenials', 'LimitExceeded'],
-        'One observation. LimitExceeded: the device sends more than limits.messages or limits.bytes, or connects more often than limits.connectRate. AuthorizationDenials: it is denied more than 30 topics a minute. The last two need broker.events of the chart.',
+        'One observation. LimitExceeded: the device sends more than limits.messages or limits.bytes, or connects more often than limits.connectRate. AuthorizationDenials: it is denied more than 30 topics a minute. connectRate and AuthorizationDenials need broker.events of the chart. ReplayDetected: the gateway of the site refused more than 30 of its messages within a minute as ones that were there before. SchemaFlood: as many as ones that fit no schema.',
       ),
       { max: 4, set: true },
     ),

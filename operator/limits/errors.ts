@@ -11,6 +11,11 @@ export const ERRORS = {
     cause: 'an Intervention that is no quarantine of this device by the operator has the name that the automatic one would have',
     cure: 'see who made it and why, and delete it if nobody needs it',
   },
+  'HR-LIM-003': {
+    title: 'AskUnfit',
+    cause: 'the ConfigMap hedgerow-gateway-asks of a site is not what a gateway writes, or asks for a device that is not there (any more)',
+    cure: 'nothing for a device that was deleted; otherwise see who writes the ConfigMap besides the gateway, and that both are of one version',
+  },
 } as const;
 
 export type LimitCode = keyof typeof ERRORS;

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { ASK_FOLLOWED_MS, type Ask } from '../api/gateway-asks.ts';
 import type { Intervention } from '../api/intervention.ts';
 import { KubeError } from '../kube/errors.ts';
 import { FakeClock } from '../runtime/clock.ts';
 import type { EventNote } from '../runtime/events.ts';
 import { silentLog } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { createAskNews } from './ask-watch.ts';
 import { createLimits, type DeviceOfLimits, type QuarantineOf, type Rules } from './limits.ts';
 
 const SELF = 'system:serviceaccount:hedgerow-system:hedgerow';
@@ -122,7 +124,7 @@ describe('a device above the limits of its segment', () => {
       'd-4 QuarantineBudgetSpent',
     ]);
     expect(s.seen.events[0]?.message).toMatch(
-      /^HR-LIM-001: d-2 is above limits\.messages 10\/s and not quarantined: the budget of its segment is spent\. Cure: /,
+      /^HR-LIM-001: d-2 is above limits\.messages 10\/s and is not quarantined: the budget of its segment is spent\. Cure: /,
     );
   });
 
@@ -246,5 +248,61 @@ describe('a device above the limits of its segment', () => {
     for (let n = 0; n < 4; n++) await s.look('d-1');
     expect(s.world.stored.size).toBe(0);
     expect(s.seen.events).toMatchObject([{ on: 'd-1', reason: 'QuarantineNameTaken', type: 'Warning' }]);
+  });
+});
+
+describe('a device whose gateway asks for its quarantine', () => {
+  const RULES: Rules = { limits: undefined, triggers: ['ReplayDetected'] };
+  const ask = (s: ReturnType<typeof scene>, device: string, more: Partial<Ask> = {}): Ask => ({
+    ...{ device, uid: `u-${device}`, trigger: 'ReplayDetected', count: 31, overMs: 4_000, atMs: s.clock.now(), ...more },
+  });
+  const follow = async (s: ReturnType<typeof scene>, ...asks: Ask[]): Promise<void> => {
+    for (const one of asks) s.limits.asked(`berlin/${one.device}`, one);
+    await s.settle();
+  };
+  const made = (s: ReturnType<typeof scene>) => [...s.world.stored.keys()];
+
+  it('is quarantined by an Intervention that says who saw what', async () => {
+    const s = scene({ rules: RULES });
+    await follow(s, ask(s, 'd-1'));
+    expect(s.world.stored.get('d-1-limit-exceeded')?.spec.reason).toBe(
+      'ReplayDetected: sent 31 messages of a recording within 4 s, says the gateway of the site; spec.quarantine.triggers of SegmentPolicy sensors',
+    );
+  });
+
+  it('within the budget that limits have too; of each of the others one Event says why not, however often it is asked for', async () => {
+    const s = scene({ rules: RULES });
+    for (let n = 0; n < 5; n++) {
+      await follow(s, ask(s, 'd-1'), ask(s, 'd-2'), ask(s, 'd-3'));
+      await s.look();
+    }
+    expect(made(s)).toEqual(['d-1-limit-exceeded']);
+    expect(s.seen.events.map(({ on, reason }) => `${on} ${reason}`)).toEqual(['d-2 QuarantineBudgetSpent', 'd-3 QuarantineBudgetSpent']);
+  });
+
+  it.each<[string, Rules, Partial<Ask>]>([
+    ['not where the policy in force has no such trigger', { limits: undefined, triggers: ['SchemaFlood'] }, {}],
+    ['not for what another Device of that name did', RULES, { uid: 'u-before' }],
+    ['not when it was asked long ago', RULES, { atMs: 0 }],
+  ])('%s', async (_name, rules, more) => {
+    const s = scene({ rules });
+    await follow(s, ask(s, 'd-1', more), ask(s, 'gone', more));
+    expect(made(s)).toEqual([]);
+  });
+});
+
+describe('what of the asks of a gateway is new', () => {
+  const ask: Ask = { device: 'd', uid: 'u', trigger: 'SchemaFlood', count: 31, overMs: 1, atMs: 5_000_000 };
+  it('is handed on once, for each site for itself, and again only when it is another one', () => {
+    const news = createAskNews();
+    expect(news('berlin', [ask, ask], 5_000_000)).toEqual([ask]);
+    expect(news('berlin', [ask], 5_000_000)).toEqual([]);
+    expect(news('paris', [ask], 5_000_000)).toEqual([ask]);
+    const later = { ...ask, atMs: 5_060_000 };
+    expect(news('berlin', [ask, later], 5_060_000)).toEqual([later]);
+  });
+  it('is not what is old, or of a clock that is far off', () => {
+    for (const nowMs of [5_000_000 + ASK_FOLLOWED_MS, 5_000_000 - ASK_FOLLOWED_MS])
+      expect(createAskNews()('berlin', [ask], nowMs)).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
-// The door of the limits room: devices above the limits of their segment. What the broker counts is read with its list of clients; nothing is asked beside it.
+// The door of the limits room: devices above the limits of their segment, by what the broker counts, and those whose gateway asks for their quarantine. What the
+// broker counts is read with its list of clients; nothing is asked beside it.
 import { Counter } from 'prom-client';
+import { ASK_FOLLOWED_MS, type Ask } from '../api/gateway-asks.ts';
 import type { Intervention } from '../api/intervention.ts';
 import { deviceName, segmentName } from '../api/names.ts';
 import { apiVersionOf, DEVICES, INTERVENTIONS } from '../api/resources.ts';
@@ -14,10 +16,14 @@ import type { Recorder } from '../runtime/events.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
+import { watchAsks as watch } from './ask-watch.ts';
 import { type Made, spent, WINDOW_MS } from './budget.ts';
-import { type LimitCode, reasonOf } from './errors.ts';
-import { MEASURED, Meter, type LimitVerdict as MeterVerdict, type Over, type Readings, type Watched } from './meter.ts';
-import { quarantineName, respond, sentence, wordOf } from './response.ts';
+import { type Cause, causeOfAsk, causeOfOver, sentence } from './cause.ts';
+import { explain, type LimitCode, reasonOf } from './errors.ts';
+import { MEASURED, Meter, type LimitVerdict as MeterVerdict, type Readings, type Watched } from './meter.ts';
+import { quarantineName, respond, wordOf } from './response.ts';
+
+export const watchAsks = watch;
 
 /** What a SegmentPolicy in force says of the use of the broker. */
 export type Rules = { limits: Partial<Record<string, string>> | undefined; triggers: readonly string[] };
@@ -65,6 +71,8 @@ export type Limits = {
   looked(clients: ReadonlyMap<string, ClientSeen>): void;
   /** Where a Device stands, by `<device>.<namespace>`. */
   verdict(client: string): LimitVerdict;
+  /** The gateway of its site asks for the quarantine of a device. */
+  asked(device: Key, ask: Ask): void;
   /** Quarantines those for whom a policy asks for it; to be run while this process leads. */
   controller: Controller;
 };
@@ -75,12 +83,12 @@ const DENIALS_BORNE = '30/m';
 export function createLimits(deps: LimitsDeps): Limits {
   const { client, devices, clock, log, metrics } = deps;
   const meter = new Meter();
-  /** Found above a limit and not dealt with yet. */
-  const found = new Map<Key, Over>();
+  /** Found above a limit, or asked for by a gateway, and not dealt with yet. */
+  const found = new Map<Key, { cause: Cause; untilMs: number }>();
   /** Made by this process: the cache shows them in a moment, and none that somebody takes away is forgotten within the window. */
   const made = new Map<string, { device: Key; atMs: number }>();
-  /** Said in an Event once for as long as it is above its limit. */
-  const told = new Map<string, LimitCode>();
+  /** Said in an Event once for as long as it is above its limit; of what gateways ask, once in an hour. */
+  const told = new Map<string, { code: LimitCode; isLimit: boolean; atMs: number }>();
   /** Denials of devices that were Active, of all that were told. */
   let denied = new Map<string, { seen: number; counted: number; active: boolean }>();
   let self: string | undefined;
@@ -110,10 +118,10 @@ export function createLimits(deps: LimitsDeps): Limits {
       const device = watched.get(name)?.device;
       if (device === undefined) continue;
       counters.excess.inc({ segment: segmentName(device.segment, device.namespace), limit: over.limit });
-      found.set(device.key, over);
+      found.set(device.key, { cause: causeOfOver(over), untilMs: Number.POSITIVE_INFINITY });
       controller.queue.add(device.key);
     }
-    for (const name of told.keys()) if (meter.verdict(name).is !== 'over') told.delete(name);
+    for (const [name, { isLimit }] of told) if (isLimit && meter.verdict(name).is !== 'over') told.delete(name);
   }
 
   /** A device that is shut is denied what it is used to say: that is no reason to shut it again when it is released. */
@@ -131,18 +139,29 @@ export function createLimits(deps: LimitsDeps): Limits {
     return new Map([...denied].map(([name, { counted }]) => [name, counted]));
   }
 
-  async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
-    const over = found.get(key);
+  function asked(key: Key, ask: Ask): void {
     const device = devices.get(key);
-    if (over === undefined || device === undefined) {
+    if (device?.uid !== ask.uid) {
+      log.warn({ device: key, problem: explain('HR-LIM-003', 'it names no Device that is there') }, 'a gateway is not followed');
+      return;
+    }
+    // A process that does not lead hears of it too, and may lead an hour later.
+    found.set(key, { cause: causeOfAsk(ask), untilMs: ask.atMs + ASK_FOLLOWED_MS });
+    controller.queue.add(key);
+  }
+
+  async function reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
+    const one = found.get(key);
+    const device = devices.get(key);
+    if (one === undefined || device === undefined || clock.now() >= one.untilMs) {
       found.delete(key);
       return done;
     }
     self ??= await whoAmI(client, ctx.signal);
-    const response = respond({ ...situationOf(device, self), over });
-    if (response.do === 'tell') tell(device, response);
+    const response = respond({ ...situationOf(device, self), cause: one.cause });
+    if (response.do === 'tell') tell(device, response, one.cause.isLimit);
     if (response.do === 'quarantine') await quarantine(device, response, self, ctx.signal);
-    found.delete(key);
+    if (found.get(key) === one) found.delete(key);
     return done;
   }
 
@@ -205,10 +224,15 @@ export function createLimits(deps: LimitsDeps): Limits {
     made.set(keyOfRef({ namespace: device.namespace, name: wanted.name }), { device: device.key, atMs: clock.now() });
   }
 
-  function tell({ uid, name, namespace, segment }: DeviceOfLimits, { code, message }: { code: LimitCode; message: string }): void {
+  function tell(
+    { uid, name, namespace, segment }: DeviceOfLimits,
+    { code, message }: { code: LimitCode; message: string },
+    isLimit: boolean,
+  ): void {
     const client = deviceName(name, namespace);
-    if (told.get(client) === code) return;
-    told.set(client, code);
+    const before = told.get(client);
+    if (before?.code === code && (isLimit || clock.now() - before.atMs < WINDOW_MS)) return;
+    told.set(client, { code, isLimit, atMs: clock.now() });
     counters.quarantines.inc({ segment: segmentName(segment, namespace), outcome: 'refused' });
     deps.recorder.event(
       { apiVersion: apiVersionOf(DEVICES), kind: DEVICES.kind, name, namespace, uid },
@@ -219,7 +243,7 @@ export function createLimits(deps: LimitsDeps): Limits {
   // One at a time: each sees what the one before has spent.
   const controller = createController({ name: 'limit', concurrency: 1, reconcile, clock, log, metrics });
 
-  return { looked, verdict: (name) => said(meter.verdict(name)), controller };
+  return { looked, asked, verdict: (name) => said(meter.verdict(name)), controller };
 }
 
 function said(verdict: MeterVerdict): LimitVerdict {

@@ -1,13 +1,14 @@
-// What follows when a device was found above a limit of its segment. Pure.
+// What follows when a device was found above a limit of its segment, or its gateway asks for its quarantine. Pure.
 import { AUTOMATIC_SUFFIX } from '../api/names.ts';
 import type { Spent } from './budget.ts';
+import type { Cause } from './cause.ts';
 import { explain, type LimitCode } from './errors.ts';
 import type { Over } from './meter.ts';
 
 export type Situation = {
   device: string;
   segment: string;
-  over: Over;
+  cause: Cause;
   /** What the segment's policy asks for. */
   triggers: readonly string[];
   lifecycle: 'Active' | 'Quarantined' | 'Revoked';
@@ -22,38 +23,21 @@ export type Response =
   | { do: 'quarantine'; name: string; reason: string };
 
 export function respond(situation: Situation): Response {
-  const { device, segment, over, triggers, lifecycle, standing, spent } = situation;
-  const trigger = triggerOf(over);
-  if (!triggers.includes(trigger) || lifecycle !== 'Active' || standing === 'ours') return { do: 'nothing' };
+  const { device, segment, cause, triggers, lifecycle, standing, spent } = situation;
+  if (!triggers.includes(cause.trigger) || lifecycle !== 'Active' || standing === 'ours') return { do: 'nothing' };
   if (standing === 'another')
-    return tell('HR-LIM-002', `${device} is above ${borne(over)} and not quarantined: the name ${quarantineName(device)} is taken`);
+    return tell('HR-LIM-002', `${device} ${cause.stands} and is not quarantined: the name ${quarantineName(device)} is taken`);
   if (spent !== undefined)
-    return tell('HR-LIM-001', `${device} is above ${borne(over)} and not quarantined: the budget of its ${spent} is spent`);
+    return tell('HR-LIM-001', `${device} ${cause.stands} and is not quarantined: the budget of its ${spent} is spent`);
   return {
     do: 'quarantine',
     name: quarantineName(device),
-    reason: `${trigger}: ${sentence(over)}; spec.quarantine.triggers of SegmentPolicy ${segment}`,
+    reason: `${cause.trigger}: ${cause.seen}; ${cause.field} of SegmentPolicy ${segment}`,
   };
 }
 
 /** One name for one cause: what was made and not heard of is found again, whatever killed the process in between. */
 export const quarantineName = (device: string): string => `${device}${AUTOMATIC_SUFFIX}`;
-
-/** `sent at least 1500 messages within 30 s, limits.messages is 10/s`. */
-export function sentence(over: Over): string {
-  const { limit, excess } = over;
-  const did = {
-    messages: `sent at least ${excess.amount} messages`,
-    bytes: `sent at least ${excess.amount} bytes`,
-    connectRate: `connected at least ${excess.amount} times`,
-    denials: `was denied a topic at least ${excess.amount} times`,
-  }[limit];
-  return `${did} within ${Math.ceil(excess.overMs / 1000)} s, ${limit === 'denials' ? `${over.allowed} are borne` : `limits.${limit} is ${over.allowed}`}`;
-}
-
-const borne = ({ limit, allowed }: Over): string => (limit === 'denials' ? `${allowed} denials` : `limits.${limit} ${allowed}`);
-
-const triggerOf = ({ limit }: Over): string => (limit === 'denials' ? 'AuthorizationDenials' : 'LimitExceeded');
 
 /** The constant word of a limit: reason of the condition LimitExceeded. */
 export const wordOf = (limit: Over['limit']): string =>

@@ -40,7 +40,8 @@ export type Port = { protocol: 'TCP' | 'UDP' | 'SCTP'; port: number };
 export type Flow = { conduit: string; from: Key; to: Key; ports: Port[] };
 export type OutsideFlow = { conduit: string; cidr: string; ports: Port[] };
 
-export type Trigger = NonNullable<NonNullable<SegmentPolicySpec['quarantine']>['triggers']>[number];
+/** SchemaViolated: spec.payload.onViolation says so. */
+export type Trigger = NonNullable<NonNullable<SegmentPolicySpec['quarantine']>['triggers']>[number] | 'SchemaViolated';
 
 /** A segment as it is in force. */
 export type Segment = {
@@ -271,7 +272,7 @@ function emptySegment(standing: Standing, inForce: InForce, { conflicted, now }:
     // Nobody initiates into trust 0, its own members included.
     open: spec.intraSegment === 'Allow' && trust > 0 && !conflicted,
     limits: spec.limits,
-    triggers: spec.quarantine?.triggers ?? [],
+    triggers: [...(spec.quarantine?.triggers ?? []), ...(spec.payload?.onViolation === 'Quarantine' ? (['SchemaViolated'] as const) : [])],
     ...(spec.function === undefined ? {} : { purpose: spec.function }),
     gateway: gatewaySegmentOf({ name, namespace, spec }, now),
     gatewayFields: gatewayFieldsOf(spec),

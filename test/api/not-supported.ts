@@ -18,7 +18,6 @@ export const NOT_SUPPORTED: Readonly<Record<string, Manifest>> = {
   }),
   'SegmentPolicy spec.networks': segment({ networks: [{ cidr: '10.20.0.0/16' }] }),
   'SegmentPolicy spec.conduits[].to.workload': conduit({ to: { workload: { podSelector: { matchLabels: { app: 'db' } } } } }),
-  'SegmentPolicy spec.quarantine.triggers ReplayDetected and SchemaFlood': segment({ quarantine: { triggers: ['ReplayDetected'] } }),
   'SegmentPolicy spec.quarantine.release: Automatic': segment({ quarantine: { release: 'Automatic' } }),
 
   'Intervention spec.target.kind: SegmentPolicy': intervention({ target: { kind: 'SegmentPolicy', name: 'office-sensors' } }),

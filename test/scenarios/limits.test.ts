@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../../operator/api/device.ts';
+import { asksText, GATEWAY_ASKS_KEY, GATEWAY_ASKS_MAP } from '../../operator/api/gateway-asks.ts';
 import type { Intervention } from '../../operator/api/intervention.ts';
 import { API_VERSION, DEVICES, INTERVENTIONS } from '../../operator/api/resources.ts';
 import { makeServerCertificate } from '../harness/certificates.ts';
@@ -44,6 +45,8 @@ beforeAll(async () => {
       quarantine: { triggers: ['LimitExceeded'] },
       acceptFrom: [{ segment: 'readers', topics: [{ topic: 'dt/{segment}/+/temperature', action: 'subscribe' }] }],
     }),
+    segment('doors', scene.site, { quarantine: { triggers: ['ReplayDetected'] } }),
+    spare('door-1', 'doors'),
     segment('lab', scene.site, { quarantine: { triggers: ['AuthorizationDenials'] } }),
     ...Array.from({ length: SPARE }, (_, n) => spare(`spare-${n}`)),
     segment('readers', scene.site, { trust: 3, topics: { subscribe: [{ topic: `dt/office.${scene.site}/+/temperature` }] } }),
@@ -65,10 +68,10 @@ afterAll(async () => {
 });
 
 /** The budget of the fleet is one in twenty: these are devices that nobody has switched on yet. */
-const SPARE = 40;
-const spare = (name: string): object => ({
+const SPARE = 55;
+const spare = (name: string, of = 'lab'): object => ({
   ...{ apiVersion: API_VERSION, kind: 'Device', metadata: { name, namespace: scene.site } },
-  spec: { segment: 'lab', hardware: { serial: `SN-${name}` }, identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } },
+  spec: { segment: of, hardware: { serial: `SN-${name}` }, identity: { enrollment: 'EST', est: { bootstrap: 'Token' } } },
 });
 
 async function makeFeed(): Promise<typeof feed> {
@@ -184,5 +187,29 @@ describe('a device at ten times its limit', () => {
     await pause(20_000);
     expect((await quarantines()).map(({ metadata }) => metadata.name).sort()).toEqual(MADE);
     expect(conditionOf(await deviceOf(members[1] ?? expect.fail()), 'LimitExceeded')?.lastTransitionTime).toBe(since);
+  });
+
+  it('what the gateway of the site asks for is done in the same budget, where the policy of the segment has the trigger, and for no other site', async () => {
+    const uid = async (name: string) => (await scene.api.get<Device>(DEVICES, { namespace: scene.site, name }))?.metadata.uid ?? '';
+    const ask = { trigger: 'ReplayDetected', count: 40, overMs: 9_000, atMs: Date.now() } as const;
+    const asks = asksText([
+      { ...ask, device: 'quiet', uid: await uid('quiet') },
+      { ...ask, device: 'spare-0', uid: 'of-another-device' },
+      { ...ask, device: 'door-1', uid: await uid('door-1') },
+    ]);
+    await scene.system.apply([
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: GATEWAY_ASKS_MAP, namespace: scene.site },
+        data: { [GATEWAY_ASKS_KEY]: asks },
+      },
+    ]);
+    await untilDevice(scene, { namespace: scene.site, name: 'door-1' }, { type: 'Quarantined', status: 'True' }, PATIENT_MS);
+    const all = await quarantines();
+    expect(all.map(({ metadata }) => metadata.name).sort()).toEqual(['door-1-limit-exceeded', ...MADE]);
+    expect(all.find(({ spec }) => spec.target.name === 'door-1')?.spec.reason).toMatch(
+      /^ReplayDetected: sent 40 messages of a recording within 9 s/,
+    );
   });
 });

@@ -107,6 +107,7 @@ const MAY: readonly Question[] = [
   // What the gateway of a site is told: into the one ConfigMap that whoever installs a gateway makes.
   ['watch', 'configmaps', '', 'hedgerow-gateway'],
   ['patch', 'configmaps', SITE, 'hedgerow-gateway'],
+  ['watch', 'configmaps', '', 'hedgerow-gateway-asks'],
 ];
 
 const MAY_NOT: readonly Question[] = [
@@ -129,6 +130,7 @@ const MAY_NOT: readonly Question[] = [
   ['list', 'configmaps', SITE],
   ['watch', 'configmaps', ''],
   ['patch', 'configmaps', SITE, 'hedgerow-serials'],
+  ['patch', 'configmaps', SITE, 'hedgerow-gateway-asks'],
   ['create', 'configmaps', SITE, 'hedgerow-gateway'],
   ['delete', 'configmaps', SITE, 'hedgerow-gateway'],
   ['get', 'configmaps', SITE, 'kube-root-ca.crt'],
