@@ -332,7 +332,7 @@ describe("the chart's ServiceAccount", () => {
     const without = (await render(cluster, { fullnameOverride: 'hedgerow' }, own)).find(({ kind }) => kind === 'ClusterRole');
     const rules = (without as unknown as { rules: { resources: string[]; resourceNames?: string[]; verbs: string[] }[] }).rules;
     const maps = rules.filter(({ resources }) => resources.includes('configmaps'));
-    expect(maps.flatMap(({ resourceNames = ['*'] }) => resourceNames)).toEqual(['hedgerow-gateway']);
+    expect(maps.flatMap(({ resourceNames = ['*'] }) => resourceNames)).toEqual(['hedgerow-gateway', 'hedgerow-gateway-asks']);
     expect(rules.filter(({ resources, verbs }) => resources.includes('devices') && verbs.includes('create'))).toEqual([]);
   });
 
