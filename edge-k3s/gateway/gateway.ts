@@ -1,7 +1,7 @@
 // The gateway put together: what a site's devices say goes in, and through all stages.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { connect } from '../../operator/kube/client.ts';
+import { connect, type KubeClient } from '../../operator/kube/client.ts';
 import { findConnection, KubeConfigError } from '../../operator/kube/config.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
 import { environment } from '../../operator/runtime/environment.ts';
@@ -11,6 +11,7 @@ import { createLog, type Log } from '../../operator/runtime/log.ts';
 import { createManager, EXIT, type ExitCode, type Manager } from '../../operator/runtime/manager.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
+import { writeAsks } from './ask/writer.ts';
 import { type Core, createCore } from './core/core.ts';
 import { createDetectors } from './core/detectors.ts';
 import type { Accepted } from './core/event.ts';
@@ -24,6 +25,7 @@ import { createListener, type Listener } from './ingest/listener.ts';
 import { createRoutes, type Routes } from './ingest/routes.ts';
 import { questionFilter } from './latest/answer.ts';
 import { createLocal, type Local } from './local/local.ts';
+import { createSecurity, type Security } from './meter/security.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import type { GatewayOptions } from './options.ts';
 import { createTracks } from './replay/tracks.ts';
@@ -44,8 +46,12 @@ type Running = {
   routes: Routes;
   intake: Intake;
   listener: Listener;
+  security: Security;
   devicesChanged(): void;
 };
+
+/** `client`: none where the devices come from a file. */
+type Known = { devices: Devices; client: KubeClient | undefined };
 
 const TICK_MS = 1_000;
 const AGAIN_MS = 10_000;
@@ -61,8 +67,8 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
   try {
     const config = await readConfigFile(options.configFile);
     let changed = (): void => undefined;
-    const devices = await knownDevices(options.devices, config.config.site, { ...base, manager }, () => changed(), open);
-    const running = await compose(options, config, devices, { ...base, manager }, open);
+    const known = await knownDevices(options.devices, config.config.site, { ...base, manager }, () => changed(), open);
+    const running = await compose(options, config, known, { ...base, manager }, open);
     changed = running.devicesChanged;
     health.ready({
       name: 'broker',
@@ -86,24 +92,24 @@ async function knownDevices(
   { manager, ...base }: Parts,
   onChange: () => void,
   open: (() => Promise<void>)[],
-): Promise<Devices> {
+): Promise<Known> {
   if (source.kind === 'file') {
     const devices = await openDevicesFile({ file: source.file, onChange, ...base });
     manager.always({ name: 'devices', run: (stop) => devices.run(stop) });
-    return devices;
+    return { devices, client: undefined };
   }
   const connection = await findConnection({ kubeconfig: source.kubeconfig, env: environment });
   const client = connect(connection, { ...base, userAgent: 'hedgerow-gateway' });
   open.push(() => client.close());
   const devices = watchDevices(site, { ...base, client }, onChange);
   manager.cache(devices.reflector);
-  return devices;
+  return { devices, client };
 }
 
 async function compose(
   options: GatewayOptions,
   first: ConfigRead,
-  devices: Devices,
+  { devices, client }: Known,
   { manager, clock, random, log, metrics }: Parts,
   open: (() => Promise<void>)[],
 ): Promise<Running> {
@@ -155,16 +161,22 @@ async function compose(
   };
   const intake = createIntake({
     ...{ routes, core, clock, append },
-    seen: (_device, _segment, what) => counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes),
+    seen(device, segment, what, nowMs) {
+      counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes);
+      security.count(device, segment, what, nowMs);
+    },
   });
+  const security = createSecurity({ config: first.config, devices: residents.devices, put: outbox.put, clock });
   const listener = createListener({
     ...{ broker, identity: () => identity, intake, config: () => core.config, clock, random, log },
+    connected: security.resumed,
     beside: { filter: questionFilter(identity.segment, identity.name), offer: local.question },
   });
   counts.read({
     isConnected: () => listener.isConnected(),
     series: () => detectors.series,
     devices: () => tracks.devices,
+    asks: () => security.standing(clock.now()).length,
     certificateEndsMs: () => identity.notAfterMs,
   });
 
@@ -181,10 +193,15 @@ async function compose(
     routes.devicesChanged();
     follower.look();
   };
-  const running = { core, state, local, routes, intake, listener, devicesChanged };
+  const running = { core, state, local, routes, intake, listener, security, devicesChanged };
   manager.always({ name: 'identity', run: (stop) => followIdentity(broker, identity, renew, { clock, log, signal: stop }) });
   manager.always({ name: 'configuration', run: (stop) => followConfig(options.configFile, first, running, { clock, log, signal: stop }) });
   manager.always({ name: 'time', run: (stop) => tick(running, clock, stop) });
+  manager.always({ name: 'security', run: (stop) => security.run(stop) });
+  if (client !== undefined) {
+    const { site } = first.config;
+    manager.always({ name: 'asks', run: (stop) => writeAsks({ site, client, standing: security.standing, clock, log }, stop) });
+  }
   manager.always({ name: 'telemetry', run: (stop) => Promise.race([listener.run(stop), intake.failed]) });
   return running;
 }
@@ -256,7 +273,7 @@ async function reconfigure(core: Core, state: State, { config }: ConfigRead): Pr
 async function followConfig(
   file: string,
   first: ConfigRead,
-  { core, state, routes, listener }: Running,
+  { core, state, routes, listener, security }: Running,
   { clock, log, signal }: { clock: typeof systemClock; log: Log; signal: AbortSignal },
 ): Promise<void> {
   const failed = Promise.withResolvers<never>();
@@ -268,6 +285,7 @@ async function followConfig(
       if (next.config.site !== core.config.site) throw new Refused('HR-GW-311', undefined, 'it is of another site');
       routes.configure(next.config);
       reconfigure(core, state, next).catch((error: unknown) => failed.reject(error));
+      security.configure(next.config);
       listener.configured();
       log.info({ segments: next.config.segments.length }, 'another configuration is in force');
     },

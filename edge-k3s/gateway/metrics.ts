@@ -8,6 +8,7 @@ export type Readings = {
   series(): number;
   devices(): number;
   certificateEndsMs(): number;
+  asks(): number;
 };
 
 export type UplinkReadings = { isConnected(): boolean; certificateEndsMs(): number; waiting(): Readonly<Record<string, number>> };
@@ -78,6 +79,7 @@ export function createGatewayMetrics({ registry }: Pick<Metrics, 'registry'>) {
       );
       gauge('fleet_gateway_series', 'Series (one value of one stream of one device) that detectors watch', readings.series);
       gauge('fleet_gateway_devices', 'Devices of which it is known what was there', readings.devices);
+      gauge('fleet_gateway_asks', 'Devices that the operator is asked to quarantine, once for each trigger', readings.asks);
       gauge('fleet_gateway_certificate_expiry_seconds', 'When the certificate at the local broker ends, seconds since 1970', () =>
         Math.floor(readings.certificateEndsMs() / 1000),
       );

@@ -14,11 +14,12 @@ beforeAll(async () => {
         schemas: [{ topic: `dt/${SEGMENT}/+/climate`, schema: climate }],
         detect: [{ stream: 'climate', field: 'celsius', range: { max: 85 } }],
         maxBytes: 1_000,
+        triggers: ['SchemaFlood'],
       }),
       segmentOf({ name: 'lab.berlin' }),
     ),
     devices: [
-      ...['thermo-1', 'thermo-2', 'thermo-3'].map((device) => deviceOf(device)),
+      ...['thermo-1', 'thermo-2', 'thermo-3', 'flood-1'].map((device) => deviceOf(device)),
       deviceOf('moved-1', { segment: 'lab.berlin' }),
       deviceOf('shut-1', { lifecycle: 'Quarantined' }),
     ],
@@ -54,6 +55,14 @@ describe('the gateway', () => {
     await thermo.send(topic, payload ?? wrapped({ celsius: 21 }));
     await counted(gateway, code, before + 1);
     expect(await gateway.metric('fleet_gateway_messages_total', { result: 'accepted' })).toBe(2);
+  });
+
+  it('asks for the quarantine of who floods it with what fits no schema, and of nobody else', async () => {
+    expect(await gateway.metric('fleet_gateway_asks')).toBe(0);
+    const flood = await site.speaker('flood-1');
+    // More than are borne, in whichever minute of the meter they come.
+    for (let at = 0; at < 70; at++) await flood.send(`dt/${SEGMENT}/flood-1.berlin/climate`, '{');
+    await waitFor('the ask', async () => ((await gateway.metric('fleet_gateway_asks')) === 1 ? true : undefined));
   });
 
   it('killed in the middle, it has lost nothing that was sent and takes nothing twice', async () => {

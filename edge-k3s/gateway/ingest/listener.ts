@@ -18,6 +18,8 @@ export type ListenerOptions = {
   /** What is no telemetry: topic filter, and who is told of it. */
   beside: { filter: string; offer(topic: string, payload: Buffer): void };
   config(): GatewayConfig;
+  /** The session is there, or there again. */
+  connected(): void;
   clock: Clock;
   random: Random;
   log: Log;
@@ -49,6 +51,7 @@ export function createListener(o: ListenerOptions): Listener {
 
   function changed({ connected, why, refused, filters: of = [] }: Parameters<SubscriptionOptions['changed']>[0]): void {
     if (refused === undefined) {
+      if (connected) o.connected();
       log.info({ connected, why }, 'the session at the local broker');
       return;
     }

@@ -4,7 +4,7 @@ import { egressProblem } from '../../../operator/api/egress.ts';
 import type { GatewayConfig, GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import { admit } from '../egress/gate.ts';
 import { ERRORS, type GatewayCode } from '../errors.ts';
-import { BORNE, createMeter, FLOOD, type Meter, type Raised, WINDOW_MS } from './meter.ts';
+import { BORNE, createMeter, FLOOD, type Meter, MOST_ALERTS, type Raised, WINDOW_MS } from './meter.ts';
 
 const START = 1_790_000_000_000;
 const segment = (more: Partial<GatewaySegment> = {}): GatewaySegment => ({
@@ -112,6 +112,28 @@ describe('what is said of a minute', () => {
   });
 });
 
+describe('who wants an alert for what does not fit', () => {
+  const sent = (devices: number, of: GatewaySegment): unknown[] => {
+    const meter = metered(of);
+    for (let n = 0; n < devices; n++) refused(meter, 'HR-GW-307', 2, `d-${n}.berlin`);
+    return meter
+      .tick(START + WINDOW_MS)
+      .outputs.flatMap(({ device, body }) => (body.type === 'Alert' ? [[device, body.kind, body.count]] : []));
+  };
+
+  it('gets one for each device and minute, and nobody else does', () => {
+    expect(sent(1, segment({ onViolation: 'Alert' }))).toEqual([['d-0.berlin', 'schema', 2]]);
+    expect(sent(1, segment())).toEqual([]);
+  });
+
+  it('gets one for all that are too many to read', () => {
+    const alerts = sent(MOST_ALERTS + 30, segment({ onViolation: 'Alert' }));
+    expect(alerts).toHaveLength(MOST_ALERTS + 1);
+    expect(alerts.at(-1)).toEqual(['', 'storm', 30]);
+  });
+});
+
+const LOUD = segment({ triggers: ['ReplayDetected', 'SchemaFlood'], onViolation: 'Alert' });
 const CODES = Object.keys(ERRORS) as GatewayCode[];
 it('whatever comes, and whatever the clock does: all that is said may leave the site, and no two say it under one name', () => {
   const step = fc.record({
@@ -120,10 +142,10 @@ it('whatever comes, and whatever the clock does: all that is said may leave the 
     device: fc.constantFrom('a.berlin', 'b.berlin'),
     jumpMs: fc.integer({ min: -200_000, max: 200_000 }),
   });
-  const gate = { site: 'berlin', segment: () => EVERYTHING, refOf: (device: string) => device.replace('.berlin', '') };
+  const gate = { site: 'berlin', segment: () => LOUD, refOf: (device: string) => device.replace('.berlin', '') };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const meter = metered();
+      const meter = metered(LOUD);
       let nowMs = START;
       const keys: string[] = [];
       for (const { code, times, device, jumpMs } of steps) {

@@ -28,6 +28,8 @@ export const WINDOW_MS = 60_000;
 export const BORNE = 30;
 /** On the average of a minute 100 messages a second: no sensor, and worth a look. */
 export const FLOOD = 6_000;
+/** Of a segment in a minute, as a person can read them; of the others it is said how many they are. */
+export const MOST_ALERTS = 20;
 
 type Kind = Extract<Output['body'], { type: 'Security' }>['kind'];
 type Fault = 'replay' | 'schema' | 'size';
@@ -79,16 +81,30 @@ export function createMeter(startedMs: number): Meter {
   function* said(nowMs: number): Generator<Output> {
     const span = { fromMs: Math.min(sinceMs, nowMs), toMs: Math.max(sinceMs, nowMs) };
     for (const [device, { segment, messages, faults, last }] of devices)
-      for (const [kind, count, code] of findings(messages, faults, last)) yield output({ device, segment, kind, count, code, ...span });
+      for (const [kind, count, code] of findings(messages, faults, last))
+        yield output({ device, segment, ...span }, { type: 'Security', kind, count, ...(code === undefined ? {} : { code }) });
     for (const [segment, count] of strangers)
-      yield output({ device: '', segment, kind: 'IdentityMismatch', count, code: 'HR-GW-303', ...span });
+      yield output({ device: '', segment, ...span }, { type: 'Security', kind: 'IdentityMismatch', count, code: 'HR-GW-303' });
+    for (const [segment, of] of alarms()) {
+      for (const [device, count] of of.slice(0, MOST_ALERTS))
+        yield output({ device, segment, ...span }, { type: 'Alert', kind: 'schema', count });
+      const rest = of.slice(MOST_ALERTS).length;
+      if (rest > 0) yield output({ device: '', segment, ...span }, { type: 'Alert', kind: 'storm', count: rest, kinds: { schema: rest } });
+    }
   }
 
-  function output({ device, segment, kind, count, code, fromMs, toMs }: Said): Output {
+  /** Devices with payloads that did not fit, of segments that want to be told. */
+  function alarms(): Map<string, [device: string, count: number][]> {
+    const found = new Map<string, [string, number][]>();
+    for (const [device, { segment, faults }] of devices)
+      if (faults.schema > 0 && segments.get(segment)?.onViolation === 'Alert')
+        found.set(segment, [...(found.get(segment) ?? []), [device, faults.schema]]);
+    return found;
+  }
+
+  function output(of: Pick<Output, 'device' | 'segment' | 'fromMs' | 'toMs'>, body: Said): Output {
     serial += 1;
-    const id = `${kind}/${startedMs.toString(36)}-${serial}`;
-    const body = { type: 'Security', kind, count, ...(code === undefined ? {} : { code }) } as const;
-    return { segment, device, id, subject: kind, rev: 0, fromMs, toMs, body };
+    return { ...of, id: `${body.kind}/${startedMs.toString(36)}-${serial}`, subject: body.kind, rev: 0, body };
   }
 
   return {
@@ -123,7 +139,7 @@ export function createMeter(startedMs: number): Meter {
   };
 }
 
-type Said = { device: string; segment: string; kind: Kind; count: number; code: GatewayCode | undefined; fromMs: number; toMs: number };
+type Said = Extract<Output['body'], { type: 'Security' | 'Alert' }>;
 
 function triggerOf(segment: GatewaySegment | undefined, fault: Fault, count: number): AskTrigger | undefined {
   if (segment === undefined) return undefined;
