@@ -96,9 +96,12 @@ export function createMeter(startedMs: number): Meter {
   /** Devices with payloads that did not fit, of segments that want to be told. */
   function alarms(): Map<string, [device: string, count: number][]> {
     const found = new Map<string, [string, number][]>();
-    for (const [device, { segment, faults }] of devices)
-      if (faults.schema > 0 && segments.get(segment)?.onViolation === 'Alert')
-        found.set(segment, [...(found.get(segment) ?? []), [device, faults.schema]]);
+    for (const [device, { segment, faults }] of devices) {
+      if (faults.schema === 0 || segments.get(segment)?.onViolation !== 'Alert') continue;
+      const of = found.get(segment) ?? [];
+      of.push([device, faults.schema]);
+      found.set(segment, of);
+    }
     return found;
   }
 
