@@ -30,6 +30,7 @@ function makeOutbox(
   answers: (number | undefined)[] = [],
   known: KnownDevice | undefined = FAN,
   by: () => CommandSigner | { problem: string } = () => signer,
+  synced: () => boolean = () => true,
 ) {
   const clock = new FakeClock(NOW);
   const sent: Outgoing[] = [];
@@ -40,7 +41,7 @@ function makeOutbox(
       sent.push(message);
       return Promise.resolve(answers.length > 0 ? answers.shift() : 0);
     },
-    devices: { isSynced: () => true, get: (name) => (name === known?.name ? known : undefined), all: () => [] },
+    devices: { isSynced: () => synced(), get: (name) => (name === known?.name && synced() ? known : undefined), all: () => [] },
     ...{ clock, log: silentLog, ended: (result: string) => void ended.push(result) },
   });
   const settled = async (afterMs = 0): Promise<void> => {
@@ -138,6 +139,22 @@ describe('commands of the gateway', () => {
     outbox.written(Promise.resolve());
     await settled();
     expect(sent).toHaveLength(3);
+  });
+
+  it('wait until it is known which devices there are', async () => {
+    let synced = false;
+    const { send, ended, settled } = makeOutbox(
+      [],
+      FAN,
+      () => signer,
+      () => synced,
+    );
+    send(order(1));
+    await settled(1_000);
+    expect(ended).toEqual([]);
+    synced = true;
+    await settled(1_000);
+    expect(ended).toEqual(['sent']);
   });
 
   it('to a device that is erased are not sent, and nothing of them is kept', async () => {

@@ -72,6 +72,8 @@ export function createOutbox(o: OutboxOptions): Outbox {
     const { rule: _, segment, device, ...rest } = order;
     const now = o.clock.now();
     if (now >= order.exp) return 'HR-GW-703';
+    // At a start nobody is known yet.
+    if (!o.devices.isSynced()) return 'again';
     const known = o.devices.get(device);
     if (known?.segment !== segment || known.lifecycle !== 'Active') return 'HR-GW-704';
     const signer = o.signer();
