@@ -1,6 +1,6 @@
 // A site for tests of the gateway as a process: a local broker, the cloud's broker, devices with certificates, and the gateway, which can be killed. Nothing of it shares
 // code with the gateway.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,6 +60,8 @@ export type GatewaySite = {
   /** At a broker of choice, with a certificate of the site's CA. */
   connect(address: BrokerAddress, device: string, segment: string, options?: DeviceOptions): Promise<Device>;
   log(): string;
+  /** Whether a file of the gateway's state holds the text. */
+  onDisk(text: string): boolean;
   stop(): Promise<void>;
 };
 
@@ -153,6 +155,10 @@ export async function startGatewaySite(o: { config?: GatewayConfig; devices?: re
       return speakerOf(name, segment, boot, await connect(localAddress, name, segment, options));
     },
     log: () => readFileSync(file('gateway.log'), 'utf8'),
+    onDisk: (text) =>
+      readdirSync(file('state'), { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .some(({ parentPath, name }) => readIfThere(join(parentPath, name)).includes(text)),
     async stop() {
       for (const process of running) await process.kill();
       for (const { client } of clients) client.end(true);
@@ -160,6 +166,15 @@ export async function startGatewaySite(o: { config?: GatewayConfig; devices?: re
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** A file may be renamed while somebody looks. */
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 function speakerOf(name: string, segment: string, boot: number, client: Device): Speaker {
