@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   operator: 'operator/main.ts',
   'kubectl-hedgerow': 'operator/cli/main.ts',
   artifacts: 'edge-k3s/artifacts/main.ts',
+  gateway: 'edge-k3s/gateway/main.ts',
 };
 
 /** Sources that are not there yet are left out, but for the operator. */
