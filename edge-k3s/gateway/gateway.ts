@@ -12,6 +12,7 @@ import { createManager, EXIT, type ExitCode, type Manager } from '../../operator
 import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
 import { writeAsks } from './ask/writer.ts';
+import { serveCoap } from './coap/listen.ts';
 import { type Core, createCore } from './core/core.ts';
 import { createDetectors } from './core/detectors.ts';
 import type { Accepted } from './core/event.ts';
@@ -202,6 +203,9 @@ async function compose(
     const { site } = first.config;
     manager.always({ name: 'asks', run: (stop) => writeAsks({ site, client, standing: security.standing, clock, log }, stop) });
   }
+  const { coap } = options;
+  if (coap !== undefined)
+    manager.always({ name: 'CoAP', run: (stop) => serveCoap({ place: coap, intake, devices: residents.devices, clock, log }, stop) });
   manager.always({ name: 'telemetry', run: (stop) => Promise.race([listener.run(stop), intake.failed]) });
   return running;
 }

@@ -1,6 +1,7 @@
 // The flags of the gateway, as `--help` prints them and as the chart passes them. Pure.
 import { parseArgs } from 'node:util';
 import { hostPort, logLevel, required, wholeNumber } from '../../operator/flags.ts';
+import type { CoapPlace } from './coap/listen.ts';
 import type { IdentityPaths } from './site/identity.ts';
 
 export type Broker = IdentityPaths & { host: string; port: number };
@@ -14,6 +15,8 @@ export type GatewayOptions = {
   /** Undefined: nothing leaves, and the spool keeps what would. */
   uplink: (Broker & { perSecond: number }) | undefined;
   spoolBytes: number;
+  /** For devices that speak no MQTT. */
+  coap: CoapPlace | undefined;
   maxDevices: number;
   maxValues: number;
   metricsHost: string;
@@ -39,6 +42,12 @@ export const GATEWAY_HELP = `gateway: takes the telemetry of a site from the loc
   --uplink-key-file FILE  its key (with --uplink)
   --uplink-rate N         messages a second at the most, also after an outage, 1 to 10000 (default: 500)
   --spool-bytes SIZE      the most that what waits for the cloud has on disk, for example 256Mi (default: 256Mi)
+  --coap-port PORT        telemetry by CoAP over TLS (coaps+tcp, RFC 8323) too, 0 to 65535 (default: none)
+  --coap-host ADDRESS     address to listen on (default: all)
+  --coap-cert-file FILE   certificate of that server with its chain, PEM (with --coap-port); read again when it changes, as are the others
+  --coap-key-file FILE    its key (with --coap-port)
+  --coap-ca-file FILE     the CAs of the devices, PEM (with --coap-port)
+  --coap-crl-file FILE    a revocation list, PEM or DER; may be repeated (default: none)
   --max-devices N         devices of which the gateway remembers what was there, 1 to 1000000 (default: 20000)
   --max-values N          numbers that are kept as last values of all devices, 0 to 10000000 (default: 200000)
   --metrics-port PORT     /metrics, /healthz, /readyz (default: 8080)
@@ -53,6 +62,8 @@ const FLAGS = {
   ...{ 'config-file': TEXT, 'devices-file': TEXT, kubeconfig: TEXT, 'state-dir': TEXT, 'max-devices': TEXT, 'max-values': TEXT },
   ...{ uplink: TEXT, 'uplink-ca-file': TEXT, 'uplink-cert-file': TEXT, 'uplink-key-file': TEXT, 'uplink-rate': TEXT, 'spool-bytes': TEXT },
   ...{ 'metrics-host': TEXT, 'metrics-port': TEXT, 'log-level': TEXT },
+  ...{ 'coap-port': TEXT, 'coap-host': TEXT, 'coap-cert-file': TEXT, 'coap-key-file': TEXT, 'coap-ca-file': TEXT },
+  'coap-crl-file': { type: 'string', multiple: true },
   help: { type: 'boolean' },
 } as const;
 
@@ -72,6 +83,7 @@ export function parseGatewayOptions(argv: readonly string[]): ParsedGateway {
       stateDir: required('state-dir', values['state-dir']),
       uplink: uplinkOf(values),
       spoolBytes: bytes('spool-bytes', values['spool-bytes'] ?? '256Mi'),
+      coap: coapOf(values),
       maxDevices: wholeNumber('max-devices', values['max-devices'] ?? '20000', 1, 1_000_000),
       maxValues: wholeNumber('max-values', values['max-values'] ?? '200000', 0, 10_000_000),
       metricsHost: values['metrics-host'] ?? '',
@@ -103,6 +115,26 @@ function uplinkOf(values: UplinkValues): GatewayOptions['uplink'] {
     certFile: required('uplink-cert-file', values['uplink-cert-file']),
     keyFile: required('uplink-key-file', values['uplink-key-file']),
     perSecond: wholeNumber('uplink-rate', values['uplink-rate'] ?? '500', 1, 10_000),
+  };
+}
+
+type CoapValues = { [name in 'coap-port' | 'coap-host' | 'coap-cert-file' | 'coap-key-file' | 'coap-ca-file']?: string } & {
+  'coap-crl-file'?: string[];
+};
+
+function coapOf(values: CoapValues): CoapPlace | undefined {
+  const port = values['coap-port'];
+  if (port === undefined) {
+    if (Object.keys(values).some((name) => name.startsWith('coap-'))) throw new Error('the other flags of CoAP need --coap-port');
+    return undefined;
+  }
+  return {
+    host: values['coap-host'] ?? '',
+    port: wholeNumber('coap-port', port, 0, 65_535),
+    certFile: required('coap-cert-file', values['coap-cert-file']),
+    keyFile: required('coap-key-file', values['coap-key-file']),
+    caFile: required('coap-ca-file', values['coap-ca-file']),
+    crlFiles: values['coap-crl-file'] ?? [],
   };
 }
 

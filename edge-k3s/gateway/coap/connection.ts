@@ -25,7 +25,7 @@ const isCritical = (number: number): boolean => number % 2 === 1;
 const NO_BYTES = Buffer.alloc(0);
 
 export function createConnection(deps: ConnectionDeps): CoapConnection {
-  let rest = NO_BYTES;
+  let rest: Buffer = NO_BYTES;
   let [isIntroduced, isOver, waiting] = [false, false, 0];
   const send = (code: number, more: Partial<CoapMessage> = {}): void =>
     deps.write(writeMessage({ code, token: NO_BYTES, options: [], payload: NO_BYTES, ...more }));
