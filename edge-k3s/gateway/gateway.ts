@@ -16,10 +16,10 @@ import { serveCoap } from './coap/listen.ts';
 import { type Core, createCore } from './core/core.ts';
 import { createDetectors } from './core/detectors.ts';
 import type { Accepted } from './core/event.ts';
-import { CLOUD, type Egress, openEgress } from './egress/egress.ts';
-import { outgoing } from './egress/gate.ts';
+import { openEgress } from './egress/egress.ts';
+import { createHealth } from './egress/health.ts';
+import { createKeeper } from './egress/keeper.ts';
 import { createRaw } from './egress/raw.ts';
-import type { Residents } from './egress/residents.ts';
 import { Refused } from './errors.ts';
 import { createIntake, type Intake } from './ingest/intake.ts';
 import { createListener, type Listener } from './ingest/listener.ts';
@@ -36,7 +36,7 @@ import { openDevicesFile } from './site/devices-file.ts';
 import { followIdentity, readIdentity } from './site/identity.ts';
 import { openDirectory } from './spool/disk.ts';
 import { openState, type State } from './state/state.ts';
-import { createUplink } from './uplink/uplink.ts';
+import { linkToCloud } from './uplink/link.ts';
 
 type Base = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: ReturnType<typeof createMetrics> };
 type Parts = Base & { manager: Manager };
@@ -55,7 +55,6 @@ type Running = {
 type Known = { devices: Devices; client: KubeClient | undefined };
 
 const TICK_MS = 1_000;
-const AGAIN_MS = 10_000;
 
 /** Runs until the signal aborts or a part fails; gives the exit code of the process. Throws `KubeConfigError` where there is no cluster to ask. */
 export async function runGateway(options: GatewayOptions, signal: AbortSignal): Promise<ExitCode> {
@@ -151,7 +150,11 @@ async function compose(
     log.warn({ damaged: state.damaged }, 'the disk gave back something else than was written: what it held of devices is forgotten');
   // All that the journal made is on disk.
   local.written(Promise.resolve());
-  egress.attach({ core, state });
+  const forget = (device: string): void => {
+    core.forget(device);
+    security.forget(device);
+  };
+  egress.attach({ core: { forget }, state });
   // What the journal had was done under the configuration that was in force then.
   if (JSON.stringify(core.config) !== JSON.stringify(first.config)) await reconfigure(core, state, first);
 
@@ -160,11 +163,21 @@ async function compose(
     local.written(certain);
     return certain;
   };
+  let uplinkEndsMs: (() => number) | undefined;
+  const health = createHealth({
+    ...{ out: outbox.put, clock },
+    read: () => ({
+      ...{ devices: [...residents.devices.all()].length, suppressed: groups.suppressed },
+      ...{ spoolBytes: egress.spool.bytes(), spoolMaxBytes: options.spoolBytes, certificateEndsMs: uplinkEndsMs?.() },
+    }),
+  });
   const intake = createIntake({
     ...{ routes, core, clock, append },
     seen(device, segment, what, nowMs) {
       counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes);
       security.count(device, segment, what, nowMs);
+      if (what.kind === 'message') health.heard(device);
+      else health.refused();
     },
   });
   const security = createSecurity({ config: first.config, devices: residents.devices, put: outbox.put, clock });
@@ -185,14 +198,16 @@ async function compose(
     identity = next;
     listener.reconnect('another certificate');
   };
-  const follower = createFollower(residents, routes, { clock, log });
-  follower.look();
-  manager.always({ name: 'residents', run: follower.run });
+  const { spool } = egress;
+  const keeper = createKeeper({ residents, spool, config: () => core.config, changed: () => routes.devicesChanged(), clock, log });
+  manager.always({ name: 'residents', run: keeper.follow });
+  manager.always({ name: 'retention', run: keeper.retain });
   manager.always({ name: 'spool', run: (stop) => Promise.race([untilAborted(stop), outbox.failed]) });
-  if (options.uplink !== undefined) await linkToCloud(options.uplink, egress, counts, { manager, clock, random, log });
+  if (options.uplink !== undefined) uplinkEndsMs = await linkToCloud(options.uplink, egress, counts, { manager, clock, random, log });
+  manager.always({ name: 'health', run: health.run });
   const devicesChanged = (): void => {
     routes.devicesChanged();
-    follower.look();
+    keeper.look();
   };
   const running = { core, state, local, routes, intake, listener, security, devicesChanged };
   manager.always({ name: 'identity', run: (stop) => followIdentity(broker, identity, renew, { clock, log, signal: stop }) });
@@ -206,61 +221,12 @@ async function compose(
   const { coap } = options;
   if (coap !== undefined)
     manager.always({ name: 'CoAP', run: (stop) => serveCoap({ place: coap, intake, devices: residents.devices, clock, log }, stop) });
-  manager.always({ name: 'telemetry', run: (stop) => Promise.race([listener.run(stop), intake.failed]) });
+  const listen = async (stop: AbortSignal): Promise<void> => {
+    await Promise.race([keeper.ready, untilAborted(stop)]);
+    await Promise.race([listener.run(stop), intake.failed]);
+  };
+  manager.always({ name: 'telemetry', run: listen });
   return running;
-}
-
-type Uplinked = { manager: Manager; clock: typeof systemClock; random: typeof systemRandom; log: Log };
-
-async function linkToCloud(
-  where: NonNullable<GatewayOptions['uplink']>,
-  { spool, gate }: Egress,
-  counts: ReturnType<typeof createGatewayMetrics>,
-  { manager, clock, random, log: mine }: Uplinked,
-): Promise<void> {
-  const log = mine.child({ link: 'uplink' });
-  let identity = await readIdentity(where);
-  const uplink = createUplink({
-    ...{ host: where.host, port: where.port, perSecond: where.perSecond, consumer: CLOUD, spool, clock, random, log },
-    identity: () => identity,
-    outgoing: (stored) => outgoing(stored, gate, clock.now()),
-    counted: counts.sent,
-  });
-  counts.readUplink({
-    isConnected: () => uplink.isConnected,
-    certificateEndsMs: () => identity.notAfterMs,
-    waiting: () => spool.waiting(CLOUD),
-  });
-  // In force with the next connection: the old certificate holds until its end.
-  const renew = (next: typeof identity): void => {
-    identity = next;
-  };
-  manager.always({ name: 'uplink identity', run: (stop) => followIdentity(where, identity, renew, { clock, log, signal: stop }) });
-  manager.always({ name: 'uplink', run: (stop) => uplink.run(stop) });
-}
-
-/** Takes in who is new and erases who is gone, when something has changed and again after a failure. */
-function createFollower(residents: Residents, routes: Routes, { clock, log }: Pick<Base, 'clock' | 'log'>) {
-  let gate = Promise.withResolvers<void>();
-  return {
-    look: (): void => gate.resolve(),
-    async run(signal: AbortSignal): Promise<void> {
-      const stop = (): void => gate.resolve();
-      signal.addEventListener('abort', stop, { once: true });
-      for (;;) {
-        await gate.promise;
-        gate = Promise.withResolvers();
-        if (signal.aborted) return;
-        try {
-          await residents.follow();
-        } catch (error) {
-          log.warn({ err: error }, 'devices could not be taken in or erased; it is tried again');
-          clock.setTimer(AGAIN_MS, stop);
-        }
-        routes.devicesChanged();
-      }
-    },
-  };
 }
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
@@ -277,7 +243,7 @@ async function reconfigure(core: Core, state: State, { config }: ConfigRead): Pr
 async function followConfig(
   file: string,
   first: ConfigRead,
-  { core, state, routes, listener, security }: Running,
+  { core, state, routes, listener, security, devicesChanged }: Running,
   { clock, log, signal }: { clock: typeof systemClock; log: Log; signal: AbortSignal },
 ): Promise<void> {
   const failed = Promise.withResolvers<never>();
@@ -291,6 +257,8 @@ async function followConfig(
       reconfigure(core, state, next).catch((error: unknown) => failed.reject(error));
       security.configure(next.config);
       listener.configured();
+      // Another policy may let names of devices out.
+      devicesChanged();
       log.info({ segments: next.config.segments.length }, 'another configuration is in force');
     },
     onTrouble(error: unknown): void {

@@ -6,7 +6,7 @@ import type { Output } from '../core/output.ts';
 import type { Devices } from '../site/devices.ts';
 import { createMeter, type Meter } from './meter.ts';
 
-export type Security = Pick<Meter, 'count' | 'configure'> &
+export type Security = Pick<Meter, 'count' | 'configure' | 'forget'> &
   Pick<Asks, 'standing'> & {
     /** A session with the broker began. */
     resumed(): void;
@@ -31,6 +31,7 @@ export function createSecurity({ config, devices, put, clock }: SecurityOptions)
   return {
     count: meter.count,
     configure: meter.configure,
+    forget: meter.forget,
     standing: asks.standing,
     resumed: () => meter.resumed(clock.now()),
     async run(signal) {
