@@ -27,7 +27,7 @@ export async function serveCoap({ place, intake, devices, clock, log }: CoapOpti
   const files = await readTlsFiles(place);
   const settle = (resolve: (verdict: Verdict) => void, refused?: GatewayCode): void => resolve(verdictOf(refused));
   const server = createCoapServer({
-    ...{ host: place.host, port: place.port, files, maximumBytes: MOST_BYTES, log },
+    ...{ host: place.host, port: place.port, files, maximumBytes: MOST_BYTES, clock, log },
     async accept(device, stream, payload) {
       const known = devices.get(device);
       // The certificate is good, and names no device of this site any more.

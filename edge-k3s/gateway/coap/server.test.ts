@@ -1,5 +1,6 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../operator/runtime/clock.ts';
 import { silentLog } from '../../../operator/runtime/log.ts';
 import { type DeviceCa, type Identity, makeDeviceCa, SERVER_AUTH, subject } from '../../../test/broker/testing/pki.ts';
 import { readLists } from '../../artifacts/client-certificate.ts';
@@ -32,7 +33,7 @@ afterEach(async () => {
 async function start(more: Partial<CoapServerDeps> = {}) {
   const heard: string[] = [];
   const made = createCoapServer({
-    ...{ host: '127.0.0.1', port: 0, files: filesOf(), maximumBytes: 1_000, log: silentLog },
+    ...{ host: '127.0.0.1', port: 0, files: filesOf(), maximumBytes: 1_000, clock: systemClock, log: silentLog },
     async accept(who, stream, payload) {
       heard.push(`${who} ${stream} ${payload}`);
       return { code: CODE.CHANGED, says: '' };

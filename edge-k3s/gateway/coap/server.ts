@@ -3,7 +3,7 @@
 import { constants } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import type { Log } from '../../../operator/kube/ports.ts';
+import type { Clock, Log } from '../../../operator/kube/ports.ts';
 import { chainOf, createRevocations, deviceOf } from '../../artifacts/client-certificate.ts';
 import { createPlaces } from '../../artifacts/places.ts';
 import type { TlsFiles } from '../../artifacts/tls-files.ts';
@@ -17,6 +17,7 @@ export type CoapServerDeps = {
   maximumBytes: number;
   /** `device`: `<device>.<site>`. Resolves when the message is on disk or refused. */
   accept(device: string, stream: string, payload: Buffer): Promise<Verdict>;
+  clock: Pick<Clock, 'setTimer'>;
   log: Log;
   bounds?: Partial<Bounds>;
 };
@@ -61,7 +62,9 @@ export function createCoapServer(deps: CoapServerDeps): CoapServer {
 
   function serve(socket: TLSSocket, device: string): void {
     socket.setNoDelay(true);
-    socket.setTimeout(bounds.idleMs, () => socket.destroy());
+    const whenIdle = () => deps.clock.setTimer(bounds.idleMs, () => void socket.destroy());
+    let idle = whenIdle();
+    socket.once('close', () => idle.cancel());
     const connection = createConnection({
       maximumBytes: deps.maximumBytes,
       mostWaiting: bounds.waitingEach,
@@ -73,7 +76,11 @@ export function createCoapServer(deps: CoapServerDeps): CoapServer {
       },
       end: () => void socket.end(),
     });
-    socket.on('data', (chunk) => connection.read(chunk));
+    socket.on('data', (chunk) => {
+      idle.cancel();
+      idle = whenIdle();
+      connection.read(chunk);
+    });
   }
 
   return {
