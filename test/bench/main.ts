@@ -8,6 +8,7 @@ import { enrollBench } from './enroll.ts';
 import { faultsBench } from './faults.ts';
 import type { Bench } from './figure.ts';
 import { printFigure } from './figure.ts';
+import { gatewayBench } from './gateway.ts';
 import { nabBench } from './nab.ts';
 import { readyBench } from './ready.ts';
 import { revokeBench } from './revoke.ts';
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   rolloutBench,
   spoolBench,
   nabBench,
+  gatewayBench,
   faultsBench,
 ];
 const USAGE = `usage: npm run bench -- NAME [--n N] [--clients N] [--sockets N] [--rounds N] [--seed N] [--round K] [--data DIR]

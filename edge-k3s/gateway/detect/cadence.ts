@@ -26,35 +26,39 @@ const CHANGE = Math.log(2);
 const CHANGE_SURPRISE = 3.5;
 const LEAST_CHANGE = 0.05;
 const BACK_AGAIN = Math.log(1.5);
+/** A list for each of many readings a second that find nothing would be the dearest part of this. */
+const NOTHING: readonly CadenceFound[] = [];
 
 export const newCadence = (): Cadence => ({
   ...{ seen: 0, lastMs: 0, usual: 0, recent: 0, intervals: newTail(), changes: newTail(), gapTold: false, cadenceTold: false },
 });
 
 /** At a reading whose time is not before that of the last one. */
-export function stepCadence(state: Cadence, atMs: number): CadenceFound[] {
+export function stepCadence(state: Cadence, atMs: number): readonly CadenceFound[] {
   const ms = atMs - state.lastMs;
-  const found = state.seen === 0 ? [] : [...gapOf(state, ms), ...(ms > 0 ? changeOf(state, ms) : [])];
+  const found = state.seen === 0 ? NOTHING : gapOf(state, ms);
+  const changed = state.seen === 0 || ms <= 0 ? NOTHING : changeOf(state, ms);
   state.seen = Math.max(1, state.seen);
   state.lastMs = atMs;
   state.gapTold = false;
-  return found;
+  return found.length + changed.length === 0 ? NOTHING : [...found, ...changed];
 }
 
 /** While nothing comes: a gap is told of as long as it lasts, not when it is over. */
-export function silence(state: Cadence, nowMs: number): CadenceFound[] {
-  const found = state.seen === 0 ? [] : gapOf(state, nowMs - state.lastMs);
+export function silence(state: Cadence, nowMs: number): readonly CadenceFound[] {
+  const found = state.seen === 0 ? NOTHING : gapOf(state, nowMs - state.lastMs);
   if (found.length > 0) state.gapTold = true;
   return found;
 }
 
-function gapOf(state: Cadence, ms: number): CadenceFound[] {
+function gapOf(state: Cadence, ms: number): readonly CadenceFound[] {
+  if (state.gapTold || state.seen <= LEAST) return NOTHING;
   const usualMs = Math.exp(state.usual);
-  if (state.gapTold || state.seen <= LEAST || ms <= GAP * usualMs || surprise(state.intervals, ms) < GAP_SURPRISE) return [];
+  if (ms <= GAP * usualMs || surprise(state.intervals, ms) < GAP_SURPRISE) return NOTHING;
   return [{ kind: 'gap', says: `nothing for ${lasting(ms)}; a reading comes every ${lasting(usualMs)}` }];
 }
 
-function changeOf(state: Cadence, ms: number): CadenceFound[] {
+function changeOf(state: Cadence, ms: number): readonly CadenceFound[] {
   learn(state.intervals, ms);
   const first = state.seen === 1;
   const log = Math.log(ms);
@@ -68,7 +72,7 @@ function changeOf(state: Cadence, ms: number): CadenceFound[] {
   // Clocks that are exact would make any change at all a wonder.
   if (!strange) learn(state.changes, Math.max(apart, LEAST_CHANGE));
   if (apart < BACK_AGAIN) state.cadenceTold = false;
-  if (!strange || state.cadenceTold) return [];
+  if (!strange || state.cadenceTold) return NOTHING;
   state.cadenceTold = true;
   return [
     {

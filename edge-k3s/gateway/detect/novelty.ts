@@ -37,10 +37,10 @@ export function stepNovelty(state: Novelty, atMs: number, value: number): Judged
   const { mean, last } = state.level;
   const { level, step } = stepLevel(state.level, value);
   const hour = state.timeOfDay === null ? { surprise: 0, usual: mean } : stepTimeOfDay(state.timeOfDay, atMs, value);
-  const shapes = state.patterns.map((pattern, n) => stepPattern(pattern, WIDTHS[n] ?? 0, value));
   const byValue = Math.max(level, step, hour.surprise);
-  const byShape = Math.max(0, ...shapes);
-  const score = shapes.length === 0 ? byValue : (byValue + byShape) / 2;
+  let byShape = 0;
+  for (const [n, pattern] of state.patterns.entries()) byShape = Math.max(byShape, stepPattern(pattern, WIDTHS[n] ?? 0, value));
+  const score = state.patterns.length === 0 ? byValue : (byValue + byShape) / 2;
   const cause = causeOf(level, step, hour.surprise, byShape);
   return { score: loudest(state.quiet, score), cause, usual: cause === 'time-of-day' ? hour.usual : mean, before: last };
 }

@@ -61,6 +61,7 @@ const MARGIN = 0.2;
 const OF_TWO = 1;
 /** A device that reports twice a day has too few readings for less. */
 const LEAST_THRESHOLD = 2;
+const NO_RANGE: Range = {};
 /** After so many the clock of the device was set back, and time goes on from there. */
 const BACK = 10;
 /** Squares of larger numbers are no numbers. */
@@ -105,17 +106,19 @@ function observe(state: State, options: StreamOptions, reading: Reading): Observ
   stepLatch(state.unusable, false);
   // A snapshot does not know -0.
   const value = reading.value + 0;
-  const outside = alertsOf('range', atMs, stepRange(state.range, options.range ?? {}, value));
-  if (isLate(state, atMs)) return { score: 0, alerts: outside };
+  const alerts: Alert[] = [];
+  const tell = (kind: Alert['kind'], says: string | undefined): void => {
+    if (says !== undefined) alerts.push({ kind, atMs, says });
+  };
+  tell('range', stepRange(state.range, options.range ?? NO_RANGE, value));
+  if (isLate(state, atMs)) return { score: 0, alerts };
   const judged = stepNovelty(state.novelty, atMs, value);
-  const alerts = [
-    ...outside,
-    ...alertsOf('rate', atMs, stepRate(state.rate, options.maxPerSecond, atMs, value)),
-    ...alertsOf('stuck', atMs, stepStuck(state.stuck, options.stuckAfter, atMs, value)),
-    ...stepCadence(state.cadence, atMs).map((found) => ({ ...found, atMs })),
-    ...alertsOf('repeat', atMs, state.repeat === null ? undefined : stepRepeat(state.repeat, value)),
-    ...strange(judged, thresholdOf(state, options), atMs, value),
-  ];
+  tell('rate', stepRate(state.rate, options.maxPerSecond, atMs, value));
+  tell('stuck', stepStuck(state.stuck, options.stuckAfter, atMs, value));
+  for (const found of stepCadence(state.cadence, atMs)) alerts.push({ ...found, atMs });
+  if (state.repeat !== null) tell('repeat', stepRepeat(state.repeat, value));
+  if (judged.score >= LEAST_THRESHOLD && judged.score >= thresholdOf(state, options))
+    alerts.push({ kind: judged.cause, atMs, score: judged.score, says: `${why(judged, atMs, value)} (${oneIn(judged.score)})` });
   return { score: judged.score, alerts };
 }
 
@@ -133,15 +136,6 @@ function isLate(state: State, atMs: number): boolean {
   state.seen = 1;
   state.lastMs = atMs;
   return false;
-}
-
-const alertsOf = (kind: Alert['kind'], atMs: number, says: string | undefined): Alert[] =>
-  says === undefined ? [] : [{ kind, atMs, says }];
-
-function strange(judged: Judged, threshold: number, atMs: number, value: number): Alert[] {
-  return judged.score >= threshold
-    ? [{ kind: judged.cause, atMs, score: judged.score, says: `${why(judged, atMs, value)} (${oneIn(judged.score)})` }]
-    : [];
 }
 
 /** A score says how rare a reading is; how many readings a week has says how rare is rare enough. */

@@ -17,7 +17,11 @@ export function stepStuck(state: Stuck, after: number | undefined, atMs: number,
     if (state.seen > 0) state.changes += 1;
     // A fault is not to become the new measure: of a run that was told of counts only what was allowed.
     state.longest = Math.max(state.longest, Math.min(state.run, limit));
-    Object.assign(state, { seen: 1, value, sinceMs: atMs, run: 1, told: false });
+    state.seen = 1;
+    state.value = value;
+    state.sinceMs = atMs;
+    state.run = 1;
+    state.told = false;
     return undefined;
   }
   state.run += 1;
