@@ -137,6 +137,7 @@ async function compose(
   const local = createLocal({
     ...{ devices: residents.devices, identity: () => identity, maxValues: options.maxValues, clock, log, metrics },
     publish: (message) => listener.publish(message),
+    holds: (rule, { device, segment, atMs }) => alerts.found({ kind: 'rule', rule, device, segment, atMs }),
   });
   open.push(() => local.stop());
   const stations = [...local.stations, groups, detectors, alerts, createRaw(outbox.put)];

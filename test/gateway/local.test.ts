@@ -63,6 +63,9 @@ describe('a rule of the site', () => {
     await thermo.say('climate', { celsius: 31 });
     await thermo.say('climate', { celsius: 32 });
     await became([100]);
+    await waitFor('the alert that says so', async () =>
+      (await gateway.metric('fleet_gateway_outputs_total', { type: 'Alert', result: 'taken' })) === 1 ? true : undefined,
+    );
     await gateway.kill();
     const sent = thermo.say('climate', { celsius: 33 });
     gateway = await site.startGateway();

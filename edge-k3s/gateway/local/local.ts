@@ -5,6 +5,7 @@ import type { Log } from '../../../operator/runtime/log.ts';
 import type { Metrics } from '../../../operator/runtime/metrics.ts';
 import { createOutbox } from '../command/outbox.ts';
 import type { Station } from '../core/core.ts';
+import type { Accepted } from '../core/event.ts';
 import { createDesk } from '../latest/desk.ts';
 import { createLatest } from '../latest/latest.ts';
 import type { Outgoing } from '../mqtt/link.ts';
@@ -17,6 +18,8 @@ export type LocalOptions = {
   /** As it is now; PEM. */
   identity(): { key: string; cert: string };
   publish(message: Outgoing): Promise<number | undefined>;
+  /** A rule of the site holds for the device that sent this. */
+  holds(rule: string, event: Accepted): void;
   maxValues: number;
   clock: Clock;
   log: Log;
@@ -32,11 +35,11 @@ export type Local = {
   stop(): Promise<void>;
 };
 
-export function createLocal({ devices, identity, publish, maxValues, clock, log, metrics }: LocalOptions): Local {
+export function createLocal({ devices, identity, publish, holds, maxValues, clock, log, metrics }: LocalOptions): Local {
   const latest = createLatest(maxValues);
   const counts = createLocalMetrics(metrics, { waiting: () => outbox.waiting, left: () => latest.left });
   const outbox = createOutbox({ ...{ devices, clock, log, publish }, signer: signers(identity), ended: counts.commanded });
-  const rules = createRules({ isNewest: (event) => latest.isNewest(event), orders: outbox });
+  const rules = createRules({ isNewest: (event) => latest.isNewest(event), orders: outbox, holds });
   const desk = createDesk({ latest, devices, clock, publish, asked: counts.asked });
   return { stations: [latest, rules], written: outbox.written, question: desk.offer, stop: () => outbox.stop() };
 }

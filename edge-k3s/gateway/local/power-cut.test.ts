@@ -56,6 +56,7 @@ async function start(disk: MemoryDisk, nowMs: number, isBrokerThere = true) {
   const local = createLocal({
     devices: { isSynced: () => true, get: (name) => (name === FAN.name ? FAN : undefined), all: () => [FAN] },
     identity: () => identity,
+    holds: () => undefined,
     publish: ({ topic, payload }) => {
       if (!isBrokerThere) return Promise.resolve(undefined);
       sent.push({ topic, payload, after: disk.log.length });

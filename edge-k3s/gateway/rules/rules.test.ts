@@ -24,9 +24,11 @@ const config = (rules: LocalRule[], name = 'office.berlin'): GatewayConfig =>
 function makeRules(...rules: LocalRule[]) {
   const orders: Order[] = [];
   const open: Order[] = [];
+  const held: string[] = [];
   let newest = true;
   const station = createRules({
     isNewest: () => newest,
+    holds: (name, { device }) => void held.push(`${name} ${device}`),
     orders: { order: (one) => void orders.push(one), open: () => open, forget: () => undefined },
   });
   station.configure(config(rules));
@@ -35,6 +37,7 @@ function makeRules(...rules: LocalRule[]) {
     station,
     orders,
     open,
+    held,
     /** Device, name and args of what was ordered since the last look. */
     said: () => orders.splice(0).map(({ device, args }) => `${device} ${args.on === true ? 'on' : 'off'}`),
     older: () => {
@@ -163,6 +166,17 @@ describe('a rule', () => {
     hear(3, 20);
     tick(4);
     expect(said()).toEqual([]);
+  });
+});
+
+describe('that a rule begins to hold', () => {
+  it('is told once for each device, and again when it did not hold in between', () => {
+    const { hear, held } = makeRules(rule());
+    for (const [at, value] of [31, 32, 31].entries()) hear(at, value);
+    hear(3, 33, { device: 'thermo-2.berlin' });
+    hear(4, 20);
+    hear(5, 31);
+    expect(held).toEqual(['too-hot thermo-1.berlin', 'too-hot thermo-2.berlin', 'too-hot thermo-1.berlin']);
   });
 });
 

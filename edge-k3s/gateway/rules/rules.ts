@@ -44,8 +44,15 @@ export type Orders = {
 
 const VERSION = 'rules 1';
 
-/** `isNewest`: of its stream; older messages say nothing about now. */
-export function createRules({ isNewest, orders }: { isNewest(event: Accepted): boolean; orders: Orders }): Station {
+export type RulesOptions = {
+  /** Of its stream: older messages say nothing about now. */
+  isNewest(event: Accepted): boolean;
+  orders: Orders;
+  /** The rule holds for the device that sent this, and did not before. */
+  holds(rule: string, event: Accepted): void;
+};
+
+export function createRules({ isNewest, orders, holds }: RulesOptions): Station {
   let rules = new Map<string, Kept>();
   /** By segment, then stream. */
   let watching = new Map<string, Map<string, Kept[]>>();
@@ -86,6 +93,7 @@ export function createRules({ isNewest, orders }: { isNewest(event: Accepted): b
     }
     // Calm before and after, as nearly always: nobody has to be told anything.
     if (before?.holds !== true && after?.holds !== true) return;
+    if (before?.holds !== true) holds(rule.name, event);
     const { segment, device } = rule.to ?? event;
     tell(kept, segment, device, event.heardMs);
   }
