@@ -55,6 +55,8 @@ type Running = {
 type Known = { devices: Devices; client: KubeClient | undefined };
 
 const TICK_MS = 1_000;
+/** Sooner than a trend may be merged in the spool (LATENESS_MS and CORRECTION_MS): what the journal would give out again is there as it was. */
+const SNAPSHOT_EVERY_MS = 240_000;
 
 /** Runs until the signal aborts or a part fails; gives the exit code of the process. Throws `KubeConfigError` where there is no cluster to ask. */
 export async function runGateway(options: GatewayOptions, signal: AbortSignal): Promise<ExitCode> {
@@ -273,6 +275,7 @@ async function followConfig(
 /** Time is an event as the others are. */
 async function tick({ core, state, local }: Running, clock: typeof systemClock, signal: AbortSignal): Promise<void> {
   const offsetMs = core.elapsedMs - clock.elapsed();
+  let snapshotAtMs = clock.elapsed();
   while (!signal.aborted) {
     await clock.sleep(TICK_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
@@ -281,5 +284,8 @@ async function tick({ core, state, local }: Running, clock: typeof systemClock, 
     const certain = state.append(event);
     local.written(certain);
     await certain;
+    if (clock.elapsed() - snapshotAtMs < SNAPSHOT_EVERY_MS) continue;
+    snapshotAtMs = clock.elapsed();
+    await state.snapshot();
   }
 }

@@ -8,7 +8,7 @@ import type { Core } from '../core/core.ts';
 import { CORRECTION_MS, createGroups, type Groups, LATENESS_MS } from '../groups/groups.ts';
 import type { Devices } from '../site/devices.ts';
 import type { Disk } from '../spool/disk.ts';
-import { openSpool, type Spool } from '../spool/spool.ts';
+import { nameOf, openSpool, type Spool } from '../spool/spool.ts';
 import type { State } from '../state/state.ts';
 import type { Gate } from './gate.ts';
 import { createOutbox, type Outbox, type OutboxOptions } from './outbox.ts';
@@ -40,6 +40,9 @@ export type Egress = {
   close(): Promise<void>;
 };
 
+/** The journal is begun anew long before it gives out so many. */
+const MOST_RECENT = 50_000;
+
 /** The consumer of the spool: the uplink. */
 export const CLOUD = 'cloud';
 
@@ -66,13 +69,16 @@ export async function openEgress(o: EgressOptions): Promise<Egress> {
     },
   });
   const gate: Gate = { site, segment: o.policy, refOf: residents.refOf };
-  const outbox: Outbox = createOutbox({ gate, spool, clock, count: o.count });
+  /** Until the journal was applied: a trend that is written again could be merged into a wider one twice, or though the cloud has it. */
+  let before: Set<string> | undefined = await spool.recent(MOST_RECENT);
+  const outbox: Outbox = createOutbox({ gate, spool, clock, count: o.count, wasThere: (entry) => before?.has(nameOf(entry)) });
   const groups = createGroups(outbox.put);
   const alerts = createAlerts(outbox.put, groups.nameOf);
   return {
     ...{ groups, alerts, spool, outbox, gate, residents, close: spool.close },
     attach(parts) {
       of = parts;
+      before = undefined;
     },
   };
 }

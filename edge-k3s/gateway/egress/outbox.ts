@@ -17,6 +17,8 @@ export type Outbox = {
 export type OutboxOptions = {
   gate: Gate;
   spool: Pick<Spool, 'append'>;
+  /** Of one that was given out before, since the journal is applied again: whether it is in the spool still. Undefined: of one that is new. */
+  wasThere?(entry: Entry): boolean | undefined;
   clock: Pick<Clock, 'now' | 'setTimer'>;
   /** What became of one. */
   count(type: Output['body']['type'], result: GatewayCode | 'taken'): void;
@@ -28,14 +30,14 @@ const AGAIN: readonly GatewayCode[] = ['HR-GW-101', 'HR-GW-104'];
 /** Waiting for the disk; more would fill the memory. */
 const MOST = 16_384;
 
-export function createOutbox({ gate, spool, clock, count }: OutboxOptions): Outbox {
+export function createOutbox({ gate, spool, clock, count, wasThere = () => undefined }: OutboxOptions): Outbox {
   const open = new Set<Promise<void>>();
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
 
-  async function append(entry: Entry): Promise<GatewayCode | 'taken'> {
+  async function append(entry: Entry, isAgain: boolean): Promise<GatewayCode | 'taken'> {
     for (;;) {
-      const refused = await spool.append(entry).then(() => undefined, refusedBy);
+      const refused = await spool.append(entry, isAgain).then(() => undefined, refusedBy);
       if (refused === undefined) return 'taken';
       // It does not fit at all: waiting does not make it smaller.
       if (refused.code === 'HR-GW-103') return refused.code;
@@ -52,8 +54,13 @@ export function createOutbox({ gate, spool, clock, count }: OutboxOptions): Outb
         count(type, entry);
         return;
       }
+      const was = wasThere(entry);
+      if (was === true) {
+        count(type, 'taken');
+        return;
+      }
       if (open.size >= MOST) failure.reject(new Refused('HR-GW-104'));
-      const done = append(entry).then((result) => count(type, result));
+      const done = append(entry, was === false).then((result) => count(type, result));
       open.add(done);
       done.then(
         () => open.delete(done),

@@ -17,6 +17,8 @@ export type Consumer = {
   /** First what it may have got already, so that what it may have never becomes more than is under way at once. */
   pick(of: Class, limit: number): Promise<Stored[]>;
   offer(records: readonly Stored[]): void;
+  /** It may have them, though they were not offered now. */
+  mark(of: Class, seqs: readonly number[]): void;
   acknowledge(records: readonly Stored[]): void;
   giveBack(): void;
   gone(of: Class, seqs: readonly number[]): void;
@@ -70,6 +72,9 @@ export function createConsumer({ name, index, logs, disk, cursor }: Options): Co
         for (const seq of seqs) underWay[of].add(seq);
         if (seqs.some((seq) => !within(now[of].offered, seq))) update(of, { offered: plusEach(now[of].offered, seqs) });
       }
+    },
+    mark(of, seqs) {
+      if (seqs.length > 0) update(of, { offered: plusEach(now[of].offered, seqs) });
     },
     acknowledge(records) {
       for (const of of CLASSES) {

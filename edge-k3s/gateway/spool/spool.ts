@@ -23,8 +23,11 @@ export type SpoolOptions = {
 };
 
 export type Spool = {
-  /** Resolves when it is on disk; rejects with `Refused` when it was not taken: then it is still the caller's. */
-  append(entry: Entry): Promise<void>;
+  /**
+   * Resolves when it is on disk; rejects with `Refused` when it was not taken: then it is still the caller's. `isAgain`: it may have been here before, and a consumer
+   * may have it: it is treated as one that was offered.
+   */
+  append(entry: Entry, isAgain?: boolean): Promise<void>;
   /** At most `limit`, newest alerts first, the others oldest first; first of all what it may have got before. A record with `lost` says what is missing. */
   take(consumer: string, limit: number): Promise<Stored[]>;
   /** It has them for good. On disk with the next `take` or commit that needs room: until then a restart offers them again, with the same keys. */
@@ -35,12 +38,14 @@ export type Spool = {
   erase(device: string): Promise<number>;
   /** Records whose time is over go, and a record of loss says how many; `beforeMs`: none that begins later is over. */
   expire(isOver: (one: Stored) => boolean, beforeMs: Readonly<Record<Class, number>>): Promise<number>;
+  /** Of the newest trends on disk, at most `most`: who writes one again after a crash would have it merged twice. See `nameOf`. */
+  recent(most: number): Promise<Set<string>>;
   bytes(): number;
   waiting(consumer: string): Record<Class, number>;
   close(): Promise<void>;
 };
 
-type Pending = { entry: Entry; bytes: number; resolve(): void; reject(error: unknown): void };
+type Pending = { entry: Entry; isAgain: boolean; bytes: number; resolve(): void; reject(error: unknown): void };
 
 /** A commit waits so long for more, or until so many are there: fewer writes to flash, and an alert is late by no more than this. */
 const COMMIT_AFTER_MS = 100;
@@ -91,6 +96,8 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
     return now;
   }
 
+  const mayHave = (of: Class, seqs: readonly number[]): void => consumers.forEach((one) => void one.mark(of, seqs));
+
   async function commit(): Promise<void> {
     timer?.cancel();
     timer = undefined;
@@ -98,7 +105,7 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
       const now = batch();
       const needsRoom = CLASSES.some((of) => !logs[of].hasRoomFor(now[of].reduce((sum, { bytes }) => sum + bytes, 0)));
       if (needsRoom) await saveCursors().catch(() => undefined);
-      await Promise.all(CLASSES.filter((of) => now[of].length > 0).map((of) => write(logs[of], now[of])));
+      await Promise.all(CLASSES.filter((of) => now[of].length > 0).map((of) => write(logs[of], now[of], (seqs) => mayHave(of, seqs))));
     }
   }
 
@@ -114,14 +121,14 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
     });
 
   return {
-    append(entry) {
+    append(entry, isAgain = false) {
       const bytes = sizeOf(entry);
       if (isClosed) return Promise.reject(new Refused('HR-GW-105'));
       if (bytes === undefined || bytes > bounds.segmentBytes / RECORD_SHARE) return Promise.reject(new Refused('HR-GW-103'));
       if (pendingBytes + bytes > MOST_PENDING * bounds.segmentBytes) return Promise.reject(new Refused('HR-GW-104'));
       pendingBytes += bytes;
       return new Promise((resolve, reject) => {
-        pending.push({ entry, bytes, resolve, reject });
+        pending.push({ entry, isAgain, bytes, resolve, reject });
         commitSoon();
       });
     },
@@ -155,6 +162,12 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
         for (const of of CLASSES) expired += await logs[of].expire(isOver, beforeMs[of]);
         return expired;
       }),
+    recent: (most) =>
+      alone(async () => {
+        const read = { from: 'newest', limit: most, wants: () => true } as const;
+        const all = await Promise.all(o.consumers.map((_, consumer) => logs.trend.read({ ...read, consumer })));
+        return new Set(all.flat().map(nameOf));
+      }),
     bytes: () => each((log) => log.bytes()).reduce((sum, bytes) => sum + bytes, 0),
     waiting: (name) => consumerOf(name).waiting(),
     async close() {
@@ -165,9 +178,14 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
   };
 }
 
-async function write(log: ClassLog, now: readonly Pending[]): Promise<void> {
+/** What of a record is the same whenever it is written. */
+export const nameOf = ({ key, revision }: Pick<Entry, 'key' | 'revision'>): string => `${revision} ${key}`;
+
+async function write(log: ClassLog, now: readonly Pending[], mayHave: (seqs: readonly number[]) => void): Promise<void> {
   try {
     await log.append(now.map(({ entry }) => entry));
+    const first = log.last - now.length + 1;
+    mayHave(now.flatMap(({ isAgain }, at) => (isAgain ? [first + at] : [])));
     for (const { resolve } of now) resolve();
   } catch (error) {
     for (const { reject } of now) reject(error);
