@@ -4,6 +4,7 @@ import type { Cluster } from '../controlplane/cluster.ts';
 import { parseObjects, ROOT } from '../harness/manifests.ts';
 
 export const CHART = join(ROOT, 'charts', 'hedgerow');
+export const EDGE_CHART = join(ROOT, 'charts', 'hedgerow-edge');
 
 export type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] };
 export type Rendered = {
