@@ -36,7 +36,7 @@ import { openDevicesFile } from './site/devices-file.ts';
 import { followIdentity, readIdentity } from './site/identity.ts';
 import { openDirectory } from './spool/disk.ts';
 import { openState, type State } from './state/state.ts';
-import { linkToCloud } from './uplink/link.ts';
+import { type Link, linkToCloud } from './uplink/link.ts';
 
 type Base = { clock: typeof systemClock; random: typeof systemRandom; log: Log; metrics: ReturnType<typeof createMetrics> };
 type Parts = Base & { manager: Manager };
@@ -117,6 +117,7 @@ async function compose(
 ): Promise<Running> {
   const counts = createGatewayMetrics(metrics);
   const tracks = createTracks({ maxDevices: options.maxDevices });
+  let uplink: Link | undefined;
   const egress = await openEgress({
     ...{ site: first.config.site, devices, spoolMaxBytes: options.spoolBytes, clock, random },
     disks: {
@@ -125,7 +126,10 @@ async function compose(
     },
     policy: (name) => core.config.segments.find((segment) => segment.name === name),
     pseudonym: () => randomBytes(16).toString('hex'),
-    count: counts.left,
+    count(type, result) {
+      counts.left(type, result);
+      if (result === 'taken') uplink?.wake();
+    },
   });
   open.push(() => egress.close());
   const { groups, alerts, outbox, residents } = egress;
@@ -166,12 +170,11 @@ async function compose(
     local.written(certain);
     return certain;
   };
-  let uplinkEndsMs: (() => number) | undefined;
   const health = createHealth({
     ...{ out: outbox.put, clock },
     read: () => ({
       ...{ devices: [...residents.devices.all()].length, suppressed: groups.suppressed },
-      ...{ spoolBytes: egress.spool.bytes(), spoolMaxBytes: options.spoolBytes, certificateEndsMs: uplinkEndsMs?.() },
+      ...{ spoolBytes: egress.spool.bytes(), spoolMaxBytes: options.spoolBytes, certificateEndsMs: uplink?.endsMs() },
     }),
   });
   const intake = createIntake({
@@ -206,7 +209,7 @@ async function compose(
   manager.always({ name: 'residents', run: keeper.follow });
   manager.always({ name: 'retention', run: keeper.retain });
   manager.always({ name: 'spool', run: (stop) => Promise.race([untilAborted(stop), outbox.failed]) });
-  if (options.uplink !== undefined) uplinkEndsMs = await linkToCloud(options.uplink, egress, counts, { manager, clock, random, log });
+  if (options.uplink !== undefined) uplink = await linkToCloud(options.uplink, egress, counts, { manager, clock, random, log });
   manager.always({ name: 'health', run: health.run });
   const devicesChanged = (): void => {
     routes.devicesChanged();

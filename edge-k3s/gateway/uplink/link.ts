@@ -10,13 +10,19 @@ import type { GatewayOptions } from '../options.ts';
 import { followIdentity, readIdentity } from '../site/identity.ts';
 import { createUplink } from './uplink.ts';
 
-/** Gives when the certificate of the uplink ends. */
+export type Link = {
+  /** When the certificate of the uplink ends. */
+  endsMs(): number;
+  /** Something is in the spool: an alert is not to wait until it is looked at by itself. */
+  wake(): void;
+};
+
 export async function linkToCloud(
   where: NonNullable<GatewayOptions['uplink']>,
   { spool, gate }: Pick<Egress, 'spool' | 'gate'>,
   counts: Pick<ReturnType<typeof createGatewayMetrics>, 'sent' | 'readUplink'>,
   { manager, clock, random, log: mine }: { manager: Manager; clock: Clock; random: Random; log: Log },
-): Promise<() => number> {
+): Promise<Link> {
   const log = mine.child({ link: 'uplink' });
   let identity = await readIdentity(where);
   const uplink = createUplink({
@@ -36,5 +42,5 @@ export async function linkToCloud(
   };
   manager.always({ name: 'uplink identity', run: (stop) => followIdentity(where, identity, renew, { clock, log, signal: stop }) });
   manager.always({ name: 'uplink', run: (stop) => uplink.run(stop) });
-  return () => identity.notAfterMs;
+  return { endsMs: () => identity.notAfterMs, wake: uplink.wake };
 }
