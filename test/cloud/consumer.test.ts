@@ -133,8 +133,8 @@ describe('query', () => {
       { kind: 'level', device: 'p-2', score: 6.2 },
     ]);
     expect(await ask("select kind, count from security where key = 'q/Security'")).toEqual([{ kind: 'ReplayDetected', count: 12 }]);
-    expect(await ask("select heard, spoolMaxBytes, version from health where key = 'q/Health'")).toEqual([
-      { heard: 38, spoolMaxBytes: 4000, version: '0.1.0' },
+    expect(await ask("select heard, spoolMaxBytes, certificateDays from health where key = 'q/Health'")).toEqual([
+      { heard: 38, spoolMaxBytes: 4000, certificateDays: 21 },
     ]);
     expect(await ask("select class, reason, count from losses where key = 'q/DataLoss'")).toEqual([
       { class: 'trend', reason: 'bound', count: 120 },
