@@ -1,0 +1,33 @@
+// Time is an event as the others are: each second, until the signal aborts. Every few minutes the journal begins anew.
+import type { Clock } from '../../../operator/runtime/clock.ts';
+import type { Core } from './core.ts';
+import type { Tick } from './event.ts';
+
+const TICK_MS = 1_000;
+
+/** Sooner than a trend may be merged in the spool (LATENESS_MS and CORRECTION_MS): what the journal would give out again is there as it was. */
+const SNAPSHOT_EVERY_MS = 240_000;
+
+export type Ticking = {
+  core: Core;
+  /** Resolves when the event is on disk. */
+  append(event: Tick): Promise<void>;
+  snapshot(): Promise<void>;
+  clock: Clock;
+};
+
+export async function tick({ core, append, snapshot, clock }: Ticking, signal: AbortSignal): Promise<void> {
+  // Goes on where the process before was.
+  const offsetMs = core.elapsedMs - clock.elapsed();
+  let snapshotAtMs = clock.elapsed();
+  while (!signal.aborted) {
+    await clock.sleep(TICK_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    const event = { kind: 'tick', nowMs: clock.now(), elapsedMs: clock.elapsed() + offsetMs } as const;
+    core.offer(event);
+    await append(event);
+    if (clock.elapsed() - snapshotAtMs < SNAPSHOT_EVERY_MS) continue;
+    snapshotAtMs = clock.elapsed();
+    await snapshot();
+  }
+}
