@@ -155,7 +155,8 @@ async function runBeside(
   manager.always({ name: 'spool', run: (stop) => Promise.race([untilAborted(stop), egress.outbox.failed]) });
   if (options.uplink !== undefined) uplink.link = await linkToCloud(options.uplink, egress, counts, parts);
   manager.always({ name: 'health', run: health.run });
-  manager.always({ name: 'time', run: (stop) => tick({ core, append: inside.append, snapshot: inside.state.snapshot, clock }, stop) });
+  const ticking = { core, append: inside.append, snapshot: inside.state.snapshot, isPressed: egress.spool.isPressed, clock };
+  manager.always({ name: 'time', run: (stop) => tick(ticking, stop) });
   manager.always({ name: 'security', run: (stop) => security.run(stop) });
   if (client === undefined) return;
   manager.always({ name: 'asks', run: (stop) => writeAsks({ site, client, standing: security.standing, clock, log }, stop) });

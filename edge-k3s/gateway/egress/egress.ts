@@ -49,7 +49,8 @@ export const CLOUD = 'cloud';
 export async function openEgress(o: EgressOptions): Promise<Egress> {
   const { site, clock, random } = o;
   const coarsening = trendCoarsening(LATENESS_MS + CORRECTION_MS);
-  const spool = await openSpool({ disk: o.disks.spool, maxBytes: o.spoolMaxBytes, consumers: [CLOUD], clock, random, coarsening });
+  const kept = { disk: o.disks.spool, maxBytes: o.spoolMaxBytes, consumers: [CLOUD], coarsening, isGivenAgain: true };
+  const spool = await openSpool({ ...kept, clock, random });
   let of: Parameters<Egress['attach']>[0] | undefined;
   const residents: Residents = await openResidents({
     ...{ disk: o.disks.residents, devices: o.devices, pseudonym: o.pseudonym, clock },

@@ -12,9 +12,11 @@ const LOSS: Output = {
 function world(append: (entry: Entry) => Promise<void>) {
   const results: (GatewayCode | 'taken')[] = [];
   const timers: (() => void)[] = [];
+  const stood: number[] = [];
+  let turn = 0;
   const outbox = createOutbox({
     gate: { site: 'berlin', segment: () => undefined, refOf: () => undefined },
-    spool: { append },
+    spool: { append, turn: () => turn++, stands: (one) => void stood.push(one) },
     clock: {
       now: () => 0,
       setTimer: (_afterMs, fn) => {
@@ -24,7 +26,7 @@ function world(append: (entry: Entry) => Promise<void>) {
     },
     count: (_type, result) => void results.push(result),
   });
-  return { outbox, results, timers };
+  return { outbox, results, timers, stood };
 }
 
 describe('the outbox', () => {
@@ -39,6 +41,17 @@ describe('the outbox', () => {
     disk.resolve();
     await settled;
     expect(results).toEqual(['taken']);
+  });
+
+  it('says to the spool what can no more be put again, when it is told so', async () => {
+    const { outbox, stood } = world(async () => undefined);
+    outbox.put(LOSS);
+    const stands = await outbox.settled();
+    outbox.put(LOSS);
+    await outbox.settled();
+    expect(stood).toEqual([]);
+    stands();
+    expect(stood).toEqual([0]);
   });
 
   it('counts what the gate turns away, and does not wait for it', async () => {

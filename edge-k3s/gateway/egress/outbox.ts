@@ -8,15 +8,15 @@ import { admit, type Gate } from './gate.ts';
 
 export type Outbox = {
   put(output: Output): void;
-  /** Resolves when what was put so far is in the spool, or was turned away at the gate. */
-  settled(): Promise<void>;
+  /** Resolves when what was put so far is in the spool, or was turned away at the gate. What it gives is to be called when none of it can be put again. */
+  settled(): Promise<() => void>;
   /** Rejects with `Refused` when the spool takes nothing any more: memory is ahead of the disk then, and only a new start brings the two together. */
   readonly failed: Promise<never>;
 };
 
 export type OutboxOptions = {
   gate: Gate;
-  spool: Pick<Spool, 'append'>;
+  spool: Pick<Spool, 'append' | 'turn' | 'stands'>;
   /** Of one that was given out before, since the journal is applied again: whether it is in the spool still. Undefined: of one that is new. */
   wasThere?(entry: Entry): boolean | undefined;
   clock: Pick<Clock, 'now' | 'setTimer'>;
@@ -68,7 +68,9 @@ export function createOutbox({ gate, spool, clock, count, wasThere = () => undef
       );
     },
     async settled() {
+      const turn = spool.turn();
       await Promise.all(open);
+      return () => spool.stands(turn);
     },
     failed: failure.promise,
   };

@@ -156,3 +156,40 @@ it('the disk is full from any write on, for three steps, and whoever starts the 
   }
   expect(fulls).toBeGreaterThan(20);
 });
+
+it('what devices kept for days comes while the cloud is away, and the power goes before the next snapshot', async () => {
+  const [minutes, together] = [14 * 60, 200];
+  const later = START + minutes * MINUTE;
+  const [a = '', b = ''] = DEVICES.map(({ name }) => name);
+  /** Of both devices, of each minute; the first was heard live. */
+  const kept = Array.from({ length: minutes }, (_, n) => n).flatMap((n) =>
+    [a, b].map((name, d) => ({
+      ...{ ...messageOf(name, 10 * n + d + 1, START + n * MINUTE), backfill: n > 0, heardMs: n > 0 ? later : START },
+    })),
+  );
+  for (const cutAt of [7, 8]) {
+    let disk = memoryDisk();
+    let gateway = await openGateway(disk, () => later);
+    let nowMs = later;
+    const passed = async (ms: number): Promise<void> => {
+      nowMs += ms;
+      await gateway.tick(tickAt(nowMs));
+    };
+    await gateway.snapshot();
+    for (let n = 0; n * together < kept.length; n++) {
+      const refused = await Promise.all(kept.slice(n * together, (n + 1) * together).map((message) => gateway.offer(message)));
+      expect(new Set(refused)).toEqual(new Set([undefined]));
+      await passed(31 * SECOND);
+      if (n !== cutAt) continue;
+      disk = await copyOf(afterCut(disk.log, disk.log.length, 'all written'));
+      gateway = await openGateway(disk, () => later);
+      await gateway.snapshot();
+    }
+    const cloud = createCloud();
+    for (let more = 0; more < 15; more++) await passed(MINUTE);
+    while (await gateway.send(cloud.take, true));
+    expect(cloud.refused).toEqual([]);
+    expect(cloud.problems(kept.map(({ atMs }) => atMs)), `cut at ${cutAt}`).toEqual([]);
+    expect(cloud.widest()).toBeGreaterThan(MINUTE);
+  }
+});

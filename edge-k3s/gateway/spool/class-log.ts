@@ -32,6 +32,8 @@ export type ClassLog = {
   /** Numbers up to this one were given out once. */
   skipTo(seq: number): void;
   recount(): Promise<void>;
+  /** What could not be merged may be by now. */
+  retry(): void;
 };
 
 type Options = Omit<Segments, 'list' | 'growing' | 'last' | 'cache' | 'isUncertain'> & { room: Room };
@@ -81,6 +83,9 @@ export async function openClassLog({ room, ...options }: Options, names: readonl
         of.growing = undefined;
         of.last = seq;
       }
+    },
+    retry() {
+      for (const one of of.list) one.mark = 0;
     },
     async recount() {
       for (const one of of.list) recount(of, one, await load(of, one));

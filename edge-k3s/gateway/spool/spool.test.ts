@@ -3,7 +3,7 @@ import { FakeClock } from '../../../operator/runtime/clock.ts';
 import { emptyAggregate, include, mergePayloads, readAggregate, writeAggregate } from '../window/aggregate.ts';
 import { CLASSES, type Class } from './layout.ts';
 import type { Entry, Stored } from './record.ts';
-import type { Spool } from './spool.ts';
+import { openSpool, type Spool } from './spool.ts';
 import { memoryDisk } from './testing/disk.ts';
 import { account, atOnce, coarsening, drain, entry, MINUTE_MS, open, START_MS, windowsIn } from './testing/world.ts';
 
@@ -66,7 +66,6 @@ describe('the spool', () => {
   it('two consumers each get everything, and a file goes when both have it', async () => {
     const disk = memoryDisk();
     const options = { disk, maxBytes: MAX_BYTES, consumers: ['cloud', 'screen'], clock: new FakeClock(), random: () => 0.5, coarsening };
-    const { openSpool } = await import('./spool.ts');
     const clock = new FakeClock();
     const spool = await openSpool({ ...options, clock });
     const done = appendAll(spool, some('alert', 10));
@@ -107,6 +106,29 @@ describe('the spool', () => {
     expect(got.flatMap(({ payload }) => windowsIn(payload)).sort((a, b) => a - b)).toEqual(all.map((_, n) => n));
     expect(got.filter(({ lost }) => lost > 0)).toEqual([]);
     expect(got.length).toBeLessThan(all.length / 2);
+  });
+
+  it('merges no trend that its giver may give again after a crash, and each when that can be no more', async () => {
+    const options = { maxBytes: MAX_BYTES, consumers: ['cloud'], clock: atOnce, random: () => 0.5, coarsening, isGivenAgain: true };
+    const disk = memoryDisk();
+    const spool = await openSpool({ ...options, disk });
+    await fill(spool, some('trend', 1_200));
+    const whole = await openSpool({ ...options, disk: memoryDisk(disk.files()) });
+    // Nothing was merged, here nor by the next process, before either was told so.
+    await fill(whole, some('trend', 40, 1_200));
+    const width = ({ fromMs, toMs }: { fromMs: number; toMs: number }): number => toMs - fromMs;
+    const got = await drain(await openSpool({ ...options, disk: memoryDisk(disk.files()) }));
+    expect(new Set(got.filter(({ lost }) => lost === 0).map(width))).toEqual(new Set([MINUTE_MS]));
+    expect(got.reduce((sum, { lost }) => sum + lost, 0)).toBeGreaterThan(0);
+
+    const turns = await openSpool({ ...options, disk: memoryDisk() });
+    for (let at = 0; at < 1_200; at += 40) {
+      turns.stands(turns.turn());
+      await fill(turns, some('trend', 40, at));
+    }
+    const merged = await drain(turns);
+    expect(merged.filter(({ lost }) => lost > 0)).toEqual([]);
+    expect(Math.max(...merged.map(width))).toBeGreaterThan(MINUTE_MS);
   });
 
   it('of alerts that are one of many keeps the first and the last, and says what is between', async () => {
@@ -224,7 +246,6 @@ describe('the spool', () => {
 
   it('merges aggregates of windows: every value of two days is in what leaves', async () => {
     const disk = memoryDisk();
-    const { openSpool } = await import('./spool.ts');
     const how = { ...coarsening, merge: mergePayloads };
     const spool = await openSpool({ disk, maxBytes: MAX_BYTES, consumers: ['cloud'], clock: atOnce, random: () => 0.5, coarsening: how });
     const minutes = 2 * 24 * 60;

@@ -11,6 +11,7 @@ import { type Bounds, boundsOf, CLASSES, type Class, segmentOf } from './layout.
 import { type Entry, type Stored, sizeOf } from './record.ts';
 import { shareOut } from './resume.ts';
 import type { Standing } from './shrink.ts';
+import { createYoung, type Young } from './young.ts';
 
 export type SpoolOptions = {
   disk: Disk;
@@ -20,6 +21,8 @@ export type SpoolOptions = {
   clock: Clock;
   random: Random;
   coarsening: Coarsening;
+  /** Whoever appends does so again, after a crash, with all that it appended since the last `stands`: until then no trend is merged, or it would be there twice. */
+  isGivenAgain?: boolean;
 };
 
 export type Spool = {
@@ -40,24 +43,33 @@ export type Spool = {
   expire(isOver: (one: Stored) => boolean, beforeMs: Readonly<Record<Class, number>>): Promise<number>;
   /** Of the newest trends on disk, at most `most`: who writes one again after a crash would have it merged twice. See `nameOf`. */
   recent(most: number): Promise<Set<string>>;
+  /** What is appended from now on belongs to the next turn. Gives the number of the one that ends. */
+  turn(): number;
+  /** Nothing of this turn, nor of one before, is appended again. */
+  stands(turn: number): void;
+  /** So much may be given again that it is time for a `stands`: what may not be merged has to be dropped when there is no room. */
+  isPressed(): boolean;
   bytes(): number;
   waiting(consumer: string): Record<Class, number>;
   close(): Promise<void>;
 };
 
-type Pending = { entry: Entry; isAgain: boolean; bytes: number; resolve(): void; reject(error: unknown): void };
+type Pending = { entry: Entry; isAgain: boolean; turn: number; bytes: number; resolve(): void; reject(error: unknown): void };
 
 /** A commit waits so long for more, or until so many are there: fewer writes to flash, and an alert is late by no more than this. */
 const COMMIT_AFTER_MS = 100;
 const COMMIT_RECORDS = 100;
 /** Waiting to be written, in segments. */
 const MOST_PENDING = 4;
+/** Of the bytes of trends. */
+const PRESSED_SHARE = 4;
 /** The largest record, as a share of a segment. */
 const RECORD_SHARE = 4;
 
 export async function openSpool(o: SpoolOptions): Promise<Spool> {
   const bounds = boundsOf(o.maxBytes, o.consumers.length);
-  const { logs, consumers, saveCursors } = await boot(o, bounds);
+  const young = createYoung(o.isGivenAgain === true);
+  const { logs, consumers, saveCursors } = await boot(o, bounds, young);
   const each = <T>(of: (log: ClassLog) => T): T[] => CLASSES.map((one) => of(logs[one]));
   const consumerOf = (name: string): Consumer => {
     const found = consumers.find((one) => one.name === name);
@@ -105,7 +117,9 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
       const now = batch();
       const needsRoom = CLASSES.some((of) => !logs[of].hasRoomFor(now[of].reduce((sum, { bytes }) => sum + bytes, 0)));
       if (needsRoom) await saveCursors().catch(() => undefined);
-      await Promise.all(CLASSES.filter((of) => now[of].length > 0).map((of) => write(logs[of], now[of], (seqs) => mayHave(of, seqs))));
+      await Promise.all(
+        CLASSES.filter((of) => now[of].length > 0).map((of) => write(logs[of], now[of], (seqs) => mayHave(of, seqs), young)),
+      );
     }
   }
 
@@ -128,7 +142,7 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
       if (pendingBytes + bytes > MOST_PENDING * bounds.segmentBytes) return Promise.reject(new Refused('HR-GW-104'));
       pendingBytes += bytes;
       return new Promise((resolve, reject) => {
-        pending.push({ entry, isAgain, bytes, resolve, reject });
+        pending.push({ entry, isAgain, turn: young.turn, bytes, resolve, reject });
         commitSoon();
       });
     },
@@ -168,6 +182,12 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
         const all = await Promise.all(o.consumers.map((_, consumer) => logs.trend.read({ ...read, consumer })));
         return new Set(all.flat().map(nameOf));
       }),
+    turn: young.next,
+    stands(turn) {
+      young.stands(turn);
+      logs.trend.retry();
+    },
+    isPressed: () => young.bytes > bounds.classBytes.trend / PRESSED_SHARE,
     bytes: () => each((log) => log.bytes()).reduce((sum, bytes) => sum + bytes, 0),
     waiting: (name) => consumerOf(name).waiting(),
     async close() {
@@ -181,10 +201,11 @@ export async function openSpool(o: SpoolOptions): Promise<Spool> {
 /** What of a record is the same whenever it is written. */
 export const nameOf = ({ key, revision }: Pick<Entry, 'key' | 'revision'>): string => `${revision} ${key}`;
 
-async function write(log: ClassLog, now: readonly Pending[], mayHave: (seqs: readonly number[]) => void): Promise<void> {
+async function write(log: ClassLog, now: readonly Pending[], mayHave: (seqs: readonly number[]) => void, young: Young): Promise<void> {
   try {
     await log.append(now.map(({ entry }) => entry));
     const first = log.last - now.length + 1;
+    for (const [at, { entry, turn, bytes }] of now.entries()) if (entry.class === 'trend') young.add(first + at, turn, bytes);
     mayHave(now.flatMap(({ isAgain }, at) => (isAgain ? [first + at] : [])));
     for (const { resolve } of now) resolve();
   } catch (error) {
@@ -192,7 +213,7 @@ async function write(log: ClassLog, now: readonly Pending[], mayHave: (seqs: rea
   }
 }
 
-async function boot(o: SpoolOptions, { segmentBytes, classBytes }: Bounds) {
+async function boot(o: SpoolOptions, { segmentBytes, classBytes }: Bounds, young: Young) {
   if (!o.consumers.every((name) => CONSUMER_NAME.test(name))) throw new RangeError('a consumer is named by a-z, 0-9 and - only');
   const names = await o.disk.list();
   const salt = names.map(({ name }) => segmentOf(name)?.salt).find((one) => one !== undefined) ?? Math.floor(o.random() * 2 ** 32);
@@ -208,6 +229,7 @@ async function boot(o: SpoolOptions, { segmentBytes, classBytes }: Bounds) {
   for (const of of CLASSES) {
     const standing = (seq: number): Standing => {
       if (consumers.every((one) => one.hasCertainly(of, seq))) return 'acked';
+      if (of === 'trend' && young.has(seq)) return 'offered';
       return consumers.some((one) => one.mayHave(of, seq)) ? 'offered' : 'free';
     };
     const options = { class: of, disk: o.disk, salt, consumers: o.consumers.length, standing };
@@ -228,6 +250,7 @@ async function boot(o: SpoolOptions, { segmentBytes, classBytes }: Bounds) {
     logs[of].skipTo(Math.max(0, ...consumers.map((one) => one.highest(of))));
     await logs[of].recount();
   }
+  young.upTo(logs.trend.last);
   /** A file goes when it is on disk that everybody has what it holds. */
   const saveCursors = async (): Promise<void> => {
     const done = CLASSES.map((of) => [logs[of], logs[of].done()] as const);

@@ -28,7 +28,7 @@ function makePart(): Seen {
 const tick = (nowMs: number): Event => ({ kind: 'tick', nowMs, elapsedMs: nowMs });
 const nameOf = (event: Event): number => (event.kind === 'tick' ? event.nowMs : 0);
 
-async function open(disk: MemoryDisk, settled?: () => Promise<void>) {
+async function open(disk: MemoryDisk, settled?: () => Promise<() => void>) {
   const [clock, part] = [new FakeClock(), makePart()];
   const apply = (event: Event): void => void part.events.push(nameOf(event));
   const state = await openState({ disk, clock, parts: [part], apply, ...(settled === undefined ? {} : { settled }) });
@@ -90,17 +90,20 @@ describe('the state', () => {
 
   it('does not take the place of a journal before what that gave out is certain', async () => {
     const disk = memoryDisk();
-    const spooled = Promise.withResolvers<void>();
-    const { state, append } = await open(disk, () => (disk.log.length > 8 ? spooled.promise : Promise.resolve()));
+    const spooled = Promise.withResolvers<() => void>();
+    const { state, append } = await open(disk, () => (disk.log.length > 8 ? spooled.promise : Promise.resolve(() => undefined)));
     while (disk.log.length <= 8) await state.snapshot();
     void append(tick(1));
     const snapshot = state.snapshot();
     const before = [...disk.files().keys()];
     await new Promise((resolve) => setImmediate(resolve));
     expect([...disk.files().keys()]).toEqual(before);
-    spooled.resolve();
+    let after: string[] = [];
+    spooled.resolve(() => (after = [...disk.files().keys()]));
     await snapshot;
     expect([...disk.files().keys()]).not.toEqual(before);
+    // What follows from it cannot be given out again, and not before.
+    expect(after).toEqual([...disk.files().keys()]);
   });
 
   it('takes nothing more when the disk fails, since memory is ahead of it', async () => {

@@ -14,8 +14,11 @@ export type StateOptions = {
   parts: readonly Part[];
   /** Of each event in the journal, at the start. */
   apply(event: Event): void;
-  /** Resolves when everything that the events so far gave out is certain: a snapshot takes the place of the journal that would give it out again. */
-  settled?(): Promise<void>;
+  /**
+   * Resolves when everything that the events so far gave out is certain: a snapshot takes the place of the journal that would give it out again. What it gives is called
+   * when it has.
+   */
+  settled?(): Promise<() => void>;
 };
 
 export type State = {
@@ -40,7 +43,7 @@ const fileOf = (generation: number, kind: 'snapshot' | 'journal'): string => `st
 
 type Batch = { lines: string[]; promise: Promise<void>; resolve(): void; reject(error: unknown): void };
 
-export async function openState({ disk, clock, parts, apply, settled = () => Promise.resolve() }: StateOptions): Promise<State> {
+export async function openState({ disk, clock, parts, apply, settled = async () => () => undefined }: StateOptions): Promise<State> {
   const started = await boot(disk, parts, apply);
   let { generation, snapshotBytes: whole, journalBytes } = started;
   let batch: Batch = newBatch();
@@ -85,7 +88,7 @@ export async function openState({ disk, clock, parts, apply, settled = () => Pro
   const begin = (): Promise<void> =>
     alone(async () => {
       const bytes = snapshotBytes(parts);
-      await settled();
+      const stands = await settled();
       const [snapshot, journal] = [fileOf(generation + 1, 'snapshot'), fileOf(generation, 'journal')];
       await disk.remove(`${snapshot}.new`);
       await disk.append(`${snapshot}.new`, bytes);
@@ -96,6 +99,7 @@ export async function openState({ disk, clock, parts, apply, settled = () => Pro
       await disk.remove(fileOf(generation, 'snapshot'));
       await disk.remove(journal);
       await disk.syncNames();
+      stands();
       generation += 1;
       [whole, journalBytes] = [bytes.length, 0];
     });

@@ -104,6 +104,7 @@ export async function openGateway(disk: MemoryDisk, wall: () => number, timers: 
       core.offer(event);
       await state.append(event);
       await outbox.settled();
+      if (spool.isPressed()) await state.snapshot();
     },
     /** `isAcked`: whether the cloud's answer comes back. Gives whether there was something. */
     async send(take: (topic: string, payload: string) => void, isAcked: boolean): Promise<boolean> {
