@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { deviceKind } from '../../operator/api/device.ts';
+import { firmwareReleaseKind } from '../../operator/api/firmware-release.ts';
 import { KINDS } from '../../operator/api/kinds.ts';
 import { segmentPolicyKind } from '../../operator/api/segment-policy.ts';
 import { errorParts } from './errors.ts';
@@ -22,7 +23,7 @@ describe('the table of fields', () => {
   it('marks what is not supported yet: a field, one of its values, all but one', () => {
     expect(row(spec, 'spec.grants')).toContain('**Not supported yet.**');
     expect(row(kindParts(segmentPolicyKind).get('spec'), 'spec.quarantine.release')).toContain('**Automatic: not supported yet.**');
-    expect(row(kindParts(segmentPolicyKind).get('spec'), 'spec.egress')).toContain('**other than Aggregates: not supported yet.**');
+    expect(row(kindParts(firmwareReleaseKind).get('spec'), 'spec.historyLimit')).toContain('**other than 10: not supported yet.**');
     expect(row(spec, 'spec.segment')).not.toContain('supported');
     expect(row(spec, 'spec.identity')).not.toContain('supported');
   });
