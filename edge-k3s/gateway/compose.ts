@@ -22,6 +22,8 @@ import type { GatewayOptions } from './options.ts';
 import { type ConfigRead, followConfig } from './site/config-file.ts';
 import type { Devices } from './site/devices.ts';
 import { followIdentity, type Identity, readIdentity } from './site/identity.ts';
+import { createBirths } from './sparkplug/births.ts';
+import { createRebirth } from './sparkplug/rebirth.ts';
 import { type Link, linkToCloud } from './uplink/link.ts';
 
 export type Parts = { manager: Manager; clock: Clock; random: Random; log: Log; metrics: Metrics };
@@ -83,20 +85,24 @@ async function connected(
   const { core, egress, state } = inside;
   const { residents, outbox, spool } = egress;
   const security = createSecurity({ config: first, devices: residents.devices, put: outbox.put, clock });
+  const births = createBirths();
+  const rebirth = createRebirth({ publish, clock, log });
   const forget = (device: string): void => {
     core.forget(device);
     security.forget(device);
+    births.forget(device);
   };
   egress.attach({ core: { forget }, state });
   const health = healthOf(options, inside, uplink, parts);
   const routes = createRoutes(residents.devices, first);
   const intake = createIntake({
-    ...{ routes, core, clock, append: inside.append },
+    ...{ routes, births, core, clock, append: inside.append },
     seen(device, segment, what, nowMs) {
       counts.seen(what.kind === 'message' ? 'accepted' : what.code, what.bytes);
       security.count(device, segment, what, nowMs);
       if (what.kind === 'message') health.heard(device);
       else health.refused();
+      if (what.kind === 'refused' && what.code === 'HR-GW-803') rebirth.ask(device, segment);
     },
   });
   const { segment, name } = identity();

@@ -68,7 +68,8 @@ export const ERRORS = {
   },
   'HR-GW-302': {
     title: 'TopicForeign',
-    cause: 'the topic is not dt/{segment}/{device}/<stream>, or names a segment that this gateway has no policy for',
+    cause:
+      'the topic is not dt/{segment}/{device}/<stream> (with spec.payload.format: SparkplugB not one of Sparkplug), or names a segment that this gateway has no policy for',
     cure: 'publish telemetry as the SegmentPolicy says; a topic that no policy grants does not reach the gateway unless the broker lets it through',
   },
   'HR-GW-303': {
@@ -202,6 +203,35 @@ export const ERRORS = {
     title: 'AnswerTooLong',
     cause: 'the last values of the device are more than one message takes',
     cure: 'ask for one stream of it',
+  },
+  'HR-GW-801': {
+    title: 'NoSparkplug',
+    cause:
+      'the payload is none of Sparkplug B: bytes that are no Protocol Buffers, more than 2,000 metrics, or a name of more than 256 bytes',
+    cure: 'let the node send Sparkplug B 3.0, or let the segment have spec.payload.format: Envelope',
+  },
+  'HR-GW-802': {
+    title: 'NoSparkplugTime',
+    cause: 'the payload has no timestamp or no seq of 0 to 255, and by these the gateway tells a message that was there before',
+    cure: 'let the node send both with each birth and each message, as Sparkplug B 3.0 says; its clock has to be set',
+  },
+  'HR-GW-803': {
+    title: 'NotBorn',
+    cause:
+      'no birth said what a metric is called: none was heard since the gateway started, messages of the node are missing since, or it had no such metric',
+    cure: 'nothing where the gateway may ask for another birth: it does; otherwise give it that right (HR-GW-805), or restart the node',
+  },
+  'HR-GW-804': {
+    title: 'BirthUnfit',
+    cause:
+      'a node has more than 256 names or 64 devices, a name has more than 128 characters, two names or aliases are the same (/ counts as .), or all nodes together have more than 200,000 names',
+    cure: 'let the node publish less, or give its metrics names of their own',
+  },
+  'HR-GW-805': {
+    title: 'CannotAskForBirth',
+    cause:
+      'the broker does not let the gateway ask the nodes of a segment for another birth; who was born before the gateway was there is not heard',
+    cure: "give the gateway's segment the topic spBv1.0/<segment>.<namespace>/NCMD/+ to publish, and the segment an acceptFrom for it",
   },
 } as const;
 

@@ -56,6 +56,8 @@ const segment = Type.Object(
       Type.Object({ topic: Type.String({ minLength: 1, maxLength: 512 }), schema: Type.Record(Type.String(), Type.Unknown()) }, closed),
       { maxItems: 16 },
     ),
+    /** What its devices send; not there: messages in the envelope, under dt/. */
+    format: Type.Optional(oneOf(['SparkplugB'])),
     onViolation: oneOf(ON_VIOLATION),
     maxBytes: positive(1_048_576),
     replay: Type.Object({ window: positive(4096), maxSkewMs: positive(MAX_WINDOW_MS) }, closed),

@@ -29,6 +29,12 @@ export const payload = object('What the payloads of its telemetry must look like
       { max: 16, keys: ['topic'] },
     ),
   ),
+  format: Type.Optional(
+    choice(
+      ['Envelope', 'SparkplugB'],
+      'What its devices send. Envelope: JSON or CBOR under dt/{segment}/{device}/. SparkplugB: Sparkplug B 3.0 under spBv1.0/{segment}/<type>/{device}, and nothing under dt/. Default: Envelope.',
+    ),
+  ),
   onViolation: choice(
     ['Drop', 'Alert', 'Quarantine'],
     'What happens to a device whose message does not fit; the message itself is dropped in any case. Default: Drop.',

@@ -14,9 +14,13 @@ const FLEET = [
   policy('berlin', 'sensors', {
     function: 'room-sensor',
     telemetry: { window: '5m', groupBy: 'zone', minGroup: 8, pseudonyms: true },
-    acceptFrom: ['lights', 'uplink'].map((segment) => ({ segment, topics: [{ topic: 'dt/{segment}/#', action: 'subscribe' as const }] })),
+    acceptFrom: [
+      ...['lights', 'uplink'].map((segment) => ({ segment, topics: [{ topic: 'dt/{segment}/#', action: 'subscribe' as const }] })),
+      { segment: 'scada', topics: [{ topic: 'spBv1.0/{segment}/#', action: 'subscribe' as const }] },
+    ],
   }),
   policy('berlin', 'lights', { egress: 'None', ...hears('dt/sensors.berlin/#') }),
+  policy('berlin', 'scada', hears('spBv1.0/sensors.berlin/DDATA/#')),
   policy('berlin', 'cameras', { egress: 'Raw', rawEgress: { justification: 'ticket 4711', expires: '2026-12-01T00:00:00Z' } }),
   policy('berlin', 'doors', { egress: 'Raw', rawEgress: { justification: 'ticket 4710', expires: '2026-11-01T00:00:00Z' } }),
   policy('berlin', 'uplink', {
@@ -60,7 +64,10 @@ describe('the record of what may leave', () => {
       groups: { by: 'zone', atLeastDevices: 8, windowSeconds: 300 },
       checkedBySchema: [],
       keptAtTheSiteSeconds: { trends: 2_592_000, alerts: 7_776_000, security: 31_536_000 },
-      hearsDirectly: [{ segment: 'lights.berlin', topics: ['dt/sensors.berlin/#'] }],
+      hearsDirectly: [
+        { segment: 'lights.berlin', topics: ['dt/sensors.berlin/#'] },
+        { segment: 'scada.berlin', topics: ['spBv1.0/sensors.berlin/DDATA/#'] },
+      ],
     });
     expect(segments.lights.leaves).toEqual([]);
   });

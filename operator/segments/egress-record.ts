@@ -74,7 +74,7 @@ function recordOf(segment: Segment, refused: string[], all: readonly Segment[]):
       const topics =
         other === segment || holders([other], 'publish', namespace).length > 0
           ? []
-          : overlapping(other, 'subscribe', `dt/${gateway.name}/#`);
+          : ['dt', 'spBv1.0'].flatMap((word) => overlapping(other, 'subscribe', `${word}/${gateway.name}/#`));
       return topics.length === 0 ? [] : [{ segment: other.rights.segment, topics }];
     }),
   };

@@ -38,6 +38,7 @@ describe('gaps', () => {
       ['AddressTranslation', ...ALWAYS],
     ],
     ['a segment that reads telemetry at the broker', reads('dt/{segment}/+/x'), {}, ['DirectTelemetry']],
+    ['also where it is Sparkplug', reads('spBv1.0/{segment}/DDATA/+/x'), {}, ['DirectTelemetry']],
     ['a device that reads its own has nobody between it and itself', reads('dt/{segment}/{device}/x'), {}, []],
     ['commands and aggregates are no telemetry', reads('cmd/{segment}/+/x', 'agg/berlin/x', 'dta/{segment}/+/x'), {}, []],
   ])('%s', (_, spec, seen, reasons) => {

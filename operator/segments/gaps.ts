@@ -116,7 +116,9 @@ function unknownBroker({ broker }: GapInput): Gap[] {
 /** What a gateway checks and holds back is not checked for whoever takes it from the broker before the gateway has it. */
 function directReaders({ segment }: GapInput): Gap[] {
   // A device that names itself reads what it has said itself.
-  const direct = segment.rights.subscribe.map(({ topic }) => topic).filter((topic) => /^dt\//.test(topic) && !topic.includes('{device}'));
+  const direct = segment.rights.subscribe
+    .map(({ topic }) => topic)
+    .filter((topic) => /^(dt|spBv1\.0)\//.test(topic) && !topic.includes('{device}'));
   if (direct.length === 0) return [];
   return [
     {

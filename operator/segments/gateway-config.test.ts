@@ -86,6 +86,13 @@ describe('what a gateway is told', () => {
     });
   });
 
+  it('that devices speak Sparkplug only where a policy says so', () => {
+    const of = (format?: 'Envelope' | 'SparkplugB') =>
+      segmentOf({ payload: { onViolation: 'Drop', ...(format === undefined ? {} : { format }) } })?.format;
+    expect([of('SparkplugB'), of('Envelope'), of()]).toEqual(['SparkplugB', undefined, undefined]);
+    expect(refusedOf({ payload: { onViolation: 'Drop', format: 'SparkplugA' } } as never)).toEqual([['HR-SEG-008', '']]);
+  });
+
   it('only of its own site', () => {
     const policies = [policyOf('sensors', 'berlin', {}), policyOf('sensors', 'paris', {}), policyOf('sensors', 'ber', {})];
     expect(readOf(policies).segments.map(({ name }) => name)).toEqual(['sensors.berlin']);

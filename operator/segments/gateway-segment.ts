@@ -50,6 +50,7 @@ export function gatewaySegmentOf({ name, namespace, spec }: PolicyText, nowMs: n
     schemas: (payload?.schemas ?? [])
       .map(({ topic, schema }) => ({ topic: topic.replaceAll('{segment}', wireName).replaceAll('{device}', '+'), schema }))
       .sort((a, b) => (a.topic < b.topic ? -1 : 1)),
+    ...(payload?.format === 'SparkplugB' ? { format: payload.format } : {}),
     onViolation: payload?.onViolation ?? 'Drop',
     maxBytes: bytesOf(spec.limits?.maxPacket),
     replay: { window: payload?.replay?.window ?? 64, maxSkewMs: msOf(payload?.replay?.maxSkew, 2 * MINUTE_MS) },

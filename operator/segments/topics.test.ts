@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SegmentPolicySpec } from '../api/segment-policy.ts';
+import { topicProblem } from '../api/topic.ts';
 import { brokerOf } from '../broker/testing/text.ts';
 import { reasonOf } from './errors.ts';
 import { buildModel, type Model, type PolicyFacts, rightsOf } from './model.ts';
@@ -205,6 +206,50 @@ describe('a service that reads many segments', () => {
 });
 
 describe('at the broker', () => {
+  it('a Sparkplug node speaks for itself and what is attached to it, and only a gateway that its segment accepts hears it and asks it', () => {
+    const own = [
+      ...['NBIRTH', 'NDATA', 'NDEATH'].map((type) => `spBv1.0/{segment}/${type}/{device}`),
+      ...['DBIRTH', 'DDATA', 'DDEATH'].map((type) => `spBv1.0/{segment}/${type}/{device}/+`),
+    ];
+    for (const topic of own) expect(topicProblem(topic, 'publish')).toBeUndefined();
+    const pumps = policyOf('pumps', 'berlin', {
+      topics: { ...writes(...own).topics, ...reads('spBv1.0/{segment}/NCMD/{device}').topics },
+      acceptFrom: [
+        {
+          segment: 'service',
+          topics: [
+            { topic: 'spBv1.0/{segment}/#', action: 'subscribe' },
+            { topic: 'spBv1.0/{segment}/NCMD/+', action: 'publish' },
+          ],
+        },
+      ],
+    });
+    const asks = { ...reads('spBv1.0/+/#').topics, ...writes('spBv1.0/pumps.berlin/NCMD/+').topics };
+    const built = model([pumps, service({ topics: asks }), policyOf('other', 'berlin', { topics: asks })]);
+    expect(missing(built)).toEqual([]);
+    const broker = brokerOf(rightsOf(built));
+    const node = (topic: string, action: 'publish' | 'subscribe' = 'publish') =>
+      broker({ device: 'a.berlin', segment: 'pumps.berlin', action, topic: `spBv1.0/${topic}` });
+    expect(['NBIRTH/a.berlin', 'NDEATH/a.berlin', 'DDATA/a.berlin/pump'].map((end) => node(`pumps.berlin/${end}`))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    for (const end of ['NDATA/b.berlin', 'DDATA/b.berlin/pump', 'DDATA/a.berlin', 'DDATA/a.berlin/x/y', 'NCMD/a.berlin'])
+      expect([end, node(`pumps.berlin/${end}`)]).toEqual([end, false]);
+    expect([node('other.berlin/NDATA/a.berlin'), node('pumps.berlin/NCMD/b.berlin', 'subscribe')]).toEqual([false, false]);
+    expect(node('pumps.berlin/NCMD/a.berlin', 'subscribe')).toBe(true);
+    for (const [segment, allowed] of [
+      ['service.berlin', true],
+      ['other.berlin', false],
+    ] as const) {
+      const of = { device: 'gateway.berlin', segment };
+      expect(broker({ ...of, action: 'subscribe', topic: 'spBv1.0/pumps.berlin/DDATA/+/+' })).toBe(allowed);
+      expect(broker({ ...of, action: 'publish', topic: 'spBv1.0/pumps.berlin/NCMD/a.berlin' })).toBe(allowed);
+      expect(broker({ ...of, action: 'publish', topic: 'spBv1.0/pumps.berlin/NDATA/a.berlin' })).toBe(false);
+    }
+  });
+
   it('a device may use a topic of another segment exactly when its policy asks for it and the owner accepts it', () => {
     let both = 0;
     fc.assert(

@@ -1,4 +1,4 @@
-// From bytes of a device to an accepted message, or to a refusal: topic and identity ▸ size ▸ decode ▸ envelope ▸ schema ▸ readings ▸ the core. What was accepted is
+// From bytes of a device to an accepted message, or to a refusal: topic and identity ▸ size ▸ decode ▸ envelope, or Sparkplug ▸ schema ▸ readings ▸ the core. What was accepted is
 // acknowledged when it is on disk, what was refused at once: it would be refused again.
 import { egressAt } from '../../../operator/api/gateway-config.ts';
 import type { Clock } from '../../../operator/runtime/clock.ts';
@@ -6,7 +6,10 @@ import type { Core } from '../core/core.ts';
 import type { Accepted } from '../core/event.ts';
 import { jsonOf } from '../egress/raw.ts';
 import type { GatewayCode } from '../errors.ts';
-import { readEnvelope } from '../replay/envelope.ts';
+import { type Envelope, readEnvelope } from '../replay/envelope.ts';
+import type { Births } from '../sparkplug/births.ts';
+import { readPayload } from '../sparkplug/payload.ts';
+import type { SparkplugTopic } from '../sparkplug/topic.ts';
 import { decode } from './decode.ts';
 import { readingsOf } from './readings.ts';
 import type { Route, Routes } from './routes.ts';
@@ -16,6 +19,7 @@ export type Seen = { kind: 'message'; bytes: number } | { kind: 'refused'; code:
 
 export type IntakeOptions = {
   routes: Routes;
+  births: Pick<Births, 'read'>;
   core: Pick<Core, 'offer'>;
   /** Resolves when the event is on disk; the same promise for all events of a commit is best. */
   append(event: Accepted): Promise<void>;
@@ -35,7 +39,7 @@ export type Intake = {
 
 type Waiting = { promise: Promise<void>; settled: (() => void)[] };
 
-export function createIntake({ routes, core, append, seen, clock }: IntakeOptions): Intake {
+export function createIntake({ routes, births, core, append, seen, clock }: IntakeOptions): Intake {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
   /** Those of the commit that is being filled. */
@@ -61,34 +65,63 @@ export function createIntake({ routes, core, append, seen, clock }: IntakeOption
     offer(topic, payload, ticket, settle) {
       const route = routes.of(topic);
       const nowMs = clock.now();
-      const event = 'code' in route ? route.code : accept(route, payload, nowMs);
-      const refused = typeof event === 'string' ? event : core.offer(event);
+      const found = 'code' in route ? route.code : accept(route, payload, nowMs, births);
+      if (found === undefined) {
+        settle(ticket);
+        return;
+      }
+      const refused = typeof found === 'string' ? found : core.offer(found.event);
       const { device, segment } = 'code' in route ? route : { device: route.device, segment: route.segment.name };
       const bytes = payload.length;
-      if (typeof event === 'string' || refused !== undefined) {
-        const code = typeof event === 'string' ? event : (refused as GatewayCode);
+      if (typeof found === 'string' || refused !== undefined) {
+        const code = typeof found === 'string' ? found : (refused as GatewayCode);
         seen(device, segment, { kind: 'refused', code, bytes }, nowMs);
         settle(ticket, code);
         return;
       }
+      found.taken?.();
       seen(device, segment, { kind: 'message', bytes }, nowMs);
-      whenCertain(append(event), () => settle(ticket));
+      whenCertain(append(found.event), () => settle(ticket));
     },
     settled: async () => await open?.promise,
     failed: failure.promise,
   };
 }
 
-function accept({ device, segment, stream, group, isFit }: Route, payload: Buffer, heardMs: number): Accepted | GatewayCode {
+/** `taken` is called when the core has taken the event. */
+type Found = { event: Accepted; taken?: () => void };
+type Said = Envelope & { taken?: () => void };
+
+/** Undefined: there is nothing to be said of it. */
+function accept(route: Route, payload: Buffer, heardMs: number, births: IntakeOptions['births']): Found | GatewayCode | undefined {
+  const { device, segment, stream, group, isFit, sparkplug } = route;
   if (payload.length > segment.maxBytes) return 'HR-GW-305';
+  const said = sparkplug === undefined ? readEnveloped(payload) : readSparkplug(sparkplug, payload, births);
+  if (typeof said !== 'object') return said;
+  const { boot, seq, ts, backfill, m, taken } = said;
+  const does = isFit === undefined || isFit(m);
+  const readings = does ? readingsOf(m) : undefined;
+  if (readings === undefined) {
+    // Its number is used up all the same: the next one comes after no gap. Of a birth that is refused nothing counts.
+    if (sparkplug?.type.endsWith('DATA')) taken?.();
+    return does ? 'HR-GW-308' : 'HR-GW-307';
+  }
+  const raw = egressAt(segment, heardMs) === 'Raw' ? { raw: jsonOf(m) } : undefined;
+  const event: Accepted = {
+    ...{ kind: 'message', device, segment: segment.name, stream, group, boot, seq, atMs: ts, backfill, heardMs, readings },
+    ...raw,
+  };
+  return taken === undefined ? { event } : { event, taken };
+}
+
+function readEnveloped(payload: Buffer): Said | GatewayCode {
   const value = decode(payload);
-  if (value === undefined) return 'HR-GW-306';
-  const envelope = readEnvelope(value);
-  if (typeof envelope === 'string') return envelope;
-  if (isFit !== undefined && !isFit(envelope.m)) return 'HR-GW-307';
-  const readings = readingsOf(envelope.m);
-  if (readings === undefined) return 'HR-GW-308';
-  const { boot, seq, ts, backfill } = envelope;
-  const raw = egressAt(segment, heardMs) === 'Raw' ? { raw: jsonOf(envelope.m) } : undefined;
-  return { kind: 'message', device, segment: segment.name, stream, group, boot, seq, atMs: ts, backfill, heardMs, readings, ...raw };
+  return value === undefined ? 'HR-GW-306' : readEnvelope(value);
+}
+
+function readSparkplug(topic: SparkplugTopic, bytes: Buffer, births: IntakeOptions['births']): Said | GatewayCode | undefined {
+  const payload = readPayload(bytes);
+  if (typeof payload === 'string') return payload;
+  const message = births.read(topic, payload);
+  return typeof message === 'object' ? { ...message, backfill: false } : message;
 }

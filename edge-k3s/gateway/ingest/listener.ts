@@ -1,5 +1,5 @@
 // The gateway's session at the local broker: the telemetry of all its segments.
-import type { GatewayConfig } from '../../../operator/api/gateway-config.ts';
+import type { GatewayConfig, GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Log } from '../../../operator/runtime/log.ts';
 import type { Random } from '../../../operator/runtime/random.ts';
@@ -8,6 +8,7 @@ import type { Outgoing } from '../mqtt/link.ts';
 import type { Publish } from '../mqtt/reader.ts';
 import { type Subscription, type SubscriptionOptions, subscribe } from '../mqtt/subscription.ts';
 import type { Identity } from '../site/identity.ts';
+import { filtersOf, ROOT } from '../sparkplug/topic.ts';
 import type { Intake } from './intake.ts';
 
 export type ListenerOptions = {
@@ -47,7 +48,7 @@ const KEEP_ALIVE_SECONDS = 30;
 export function createListener(o: ListenerOptions): Listener {
   const { log, intake } = o;
   let subscription: Subscription | undefined;
-  const filters = (): string[] => [...o.config().segments.map(({ name }) => `dt/${name}/#`), o.beside.filter];
+  const filters = (): string[] => [...o.config().segments.flatMap(telemetryOf), o.beside.filter];
 
   function changed({ connected, why, refused, filters: of = [] }: Parameters<SubscriptionOptions['changed']>[0]): void {
     if (refused === undefined) {
@@ -73,7 +74,7 @@ export function createListener(o: ListenerOptions): Listener {
       const receive = (message: Publish): void => {
         // Not acknowledged, so the session has it for the next start.
         if (isOver) return;
-        if (message.topic.startsWith('dt/')) {
+        if (message.topic.startsWith('dt/') || message.topic.startsWith(`${ROOT}/`)) {
           intake.offer(message.topic, message.payload, message, settle);
           return;
         }
@@ -101,3 +102,5 @@ export function createListener(o: ListenerOptions): Listener {
     publish: (message) => subscription?.publish(message) ?? Promise.resolve(undefined),
   };
 }
+
+const telemetryOf = ({ name, format }: GatewaySegment): string[] => (format === 'SparkplugB' ? filtersOf(name) : [`dt/${name}/#`]);

@@ -2,8 +2,9 @@
 import type { GatewayConfig, GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import type { GatewayCode } from '../errors.ts';
 import type { Devices } from '../site/devices.ts';
+import { ROOT, readSparkplugTopic, type SparkplugTopic, streamOf } from '../sparkplug/topic.ts';
 import { compileSchemas, type Schemas } from './schemas.ts';
-import { readTopic } from './topic.ts';
+import { readTopic, type TelemetryTopic } from './topic.ts';
 
 export type Route = {
   device: string;
@@ -12,6 +13,8 @@ export type Route = {
   group: string;
   /** Undefined: every message fits. */
   isFit: ((m: unknown) => boolean) | undefined;
+  /** What kind of message of a Sparkplug node it is; undefined for one in the envelope. */
+  sparkplug: SparkplugTopic | undefined;
 };
 
 /** Whose message is refused, as far as its topic says so and the broker vouches for it. */
@@ -35,18 +38,20 @@ export function createRoutes(devices: Pick<Devices, 'get'>, first: GatewayConfig
   const known = new Map<string, Route | NoRoute>();
 
   function find(topic: string): Route | NoRoute {
-    const read = readTopic(topic);
+    const sparkplug = topic.startsWith(`${ROOT}/`) ? readSparkplugTopic(topic) : undefined;
+    const read = sparkplug === undefined ? readTopic(topic) : telemetryOf(sparkplug);
     if (read === undefined) return { code: 'HR-GW-302', device: '', segment: '' };
     const { device, segment: name, stream } = read;
     const found = segments.get(name);
     const known = devices.get(device);
     const refused = (code: GatewayCode): NoRoute => ({ code, device, segment: name });
-    if (found === undefined) return refused('HR-GW-302');
+    // One of both, never either: a device has one memory of what was there before, and their numbers say different things.
+    if (found === undefined || (found.segment.format === 'SparkplugB') !== (sparkplug !== undefined)) return refused('HR-GW-302');
     if (known === undefined || known.segment !== name) return refused('HR-GW-303');
     if (known.lifecycle !== 'Active') return refused('HR-GW-304');
     const { segment, schemas } = found;
     const group = segment.groupBy === undefined ? '' : (known.labels[segment.groupBy] ?? '');
-    return { device, segment, stream, group, isFit: schemas.of(topic) };
+    return { device, segment, stream, group, isFit: schemas.of(`dt/${name}/${device}/${stream}`), sparkplug };
   }
 
   return {
@@ -65,3 +70,5 @@ export function createRoutes(devices: Pick<Devices, 'get'>, first: GatewayConfig
     devicesChanged: () => known.clear(),
   };
 }
+
+const telemetryOf = (topic: SparkplugTopic): TelemetryTopic => ({ segment: topic.segment, device: topic.device, stream: streamOf(topic) });

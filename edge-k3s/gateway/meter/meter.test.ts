@@ -37,6 +37,8 @@ describe('who is to be quarantined', () => {
     ['not who sends again what was not acknowledged', EVERYTHING, 'HR-GW-202', BORNE, []],
     ['who floods with what fits no schema', EVERYTHING, 'HR-GW-307', BORNE + 1, [['thermo-1.berlin', 'SchemaFlood', BORNE + 1]]],
     ['or with what is no message', EVERYTHING, 'HR-GW-306', BORNE + 1, [['thermo-1.berlin', 'SchemaFlood', BORNE + 1]]],
+    ['or with what is no payload of Sparkplug', EVERYTHING, 'HR-GW-801', BORNE + 1, [['thermo-1.berlin', 'SchemaFlood', BORNE + 1]]],
+    ['not who was born before the gateway was there', EVERYTHING, 'HR-GW-803', 500, []],
     ['nobody without a trigger', segment(), 'HR-GW-202', 500, []],
     ['nobody by the trigger of something else', segment({ triggers: ['SchemaFlood'] }), 'HR-GW-202', 500, []],
     [

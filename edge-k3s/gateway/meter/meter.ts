@@ -45,6 +45,7 @@ type Tally = {
 const FAULTS: Partial<Record<GatewayCode, Fault>> = {
   ...{ 'HR-GW-202': 'replay', 'HR-GW-203': 'replay', 'HR-GW-204': 'replay' },
   ...{ 'HR-GW-201': 'schema', 'HR-GW-306': 'schema', 'HR-GW-307': 'schema', 'HR-GW-308': 'schema' },
+  ...{ 'HR-GW-801': 'schema', 'HR-GW-802': 'schema' },
   'HR-GW-305': 'size',
 };
 /** The name in the topic is anybody's: it is not kept. */
