@@ -120,7 +120,7 @@ export const ERRORS = {
   'HR-GW-314': {
     title: 'BrokerRefused',
     cause: 'the local broker does not let the gateway connect, or subscribe the telemetry of a segment',
-    cure: 'the segment has to accept the gateway: spec.acceptFrom of its SegmentPolicy with the topic dt/{segment}/# and the action Subscribe; look at the certificate of the gateway',
+    cure: 'the segment has to accept the gateway: spec.acceptFrom of its SegmentPolicy with the topic dt/{segment}/# and the action subscribe, and the policy of the gateway names that topic; it asks again every minute. Look at the certificate of the gateway',
   },
   'HR-GW-401': {
     title: 'NotToLeave',

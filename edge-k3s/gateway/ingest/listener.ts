@@ -10,6 +10,7 @@ import { type Subscription, type SubscriptionOptions, subscribe } from '../mqtt/
 import type { Identity } from '../site/identity.ts';
 import { filtersOf, ROOT } from '../sparkplug/topic.ts';
 import type { Intake } from './intake.ts';
+import { sortRefused } from './refused.ts';
 
 export type ListenerOptions = {
   broker: { host: string; port: number };
@@ -50,16 +51,23 @@ export function createListener(o: ListenerOptions): Listener {
   let subscription: Subscription | undefined;
   const filters = (): string[] => [...o.config().segments.flatMap(telemetryOf), o.beside.filter];
 
-  function changed({ connected, why, refused, filters: of = [] }: Parameters<SubscriptionOptions['changed']>[0]): void {
+  function changed({ connected, why, refused, filters: of }: Parameters<SubscriptionOptions['changed']>[0]): void {
     if (refused === undefined) {
       if (connected) o.connected();
       log.info({ connected, why }, 'the session at the local broker');
       return;
     }
-    if (of.length > 0 && of.every((filter) => filter === o.beside.filter)) {
-      log.info({ why }, 'nobody asks this gateway for last values: its segment has no topic for it');
+    if (of === undefined) {
+      refusedBy(why);
       return;
     }
+    const ownSegment = o.config().segments.find(({ name }) => name === o.identity().segment);
+    const { questions, own, missing } = sortRefused(of, o.beside.filter, ownSegment === undefined ? [] : telemetryOf(ownSegment));
+    if (questions) log.info({}, 'nobody asks this gateway for last values: its segment has no topic for it');
+    if (own) log.info({}, "the gateway's own segment has no telemetry for it");
+    if (missing.length > 0) refusedBy(`the broker refused the subscription of ${missing.join(', ')} with code ${refused}`);
+  }
+  function refusedBy(why: string): void {
     const problem = new Refused('HR-GW-314', undefined, why);
     log.warn({ code: problem.code, problem: problem.message }, 'the local broker refuses the gateway; it is tried again');
   }

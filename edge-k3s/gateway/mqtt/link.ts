@@ -47,6 +47,7 @@ export type LinkEvents = {
   opened(): void;
   /** These filters of a SUBSCRIBE were, the first with this code. */
   refused(code: number, filters: readonly string[]): void;
+  granted(filters: readonly string[]): void;
   /** Once. */
   ended(why: string, refused?: number): void;
 };
@@ -107,12 +108,10 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     const codes = granted as readonly number[];
     const filters = asked.get(messageId) ?? [];
     asked.delete(messageId);
+    const isRefused = (_: string, at: number): boolean => (codes[at] ?? 0) >= 0x80;
     const refused = codes.find((code) => code >= 0x80);
-    if (refused !== undefined)
-      events.refused(
-        refused,
-        filters.filter((_, at) => (codes[at] ?? 0) >= 0x80),
-      );
+    if (refused !== undefined) events.refused(refused, filters.filter(isRefused));
+    events.granted(filters.filter((filter, at) => !isRefused(filter, at)));
   }
 
   function pubacked({ messageId = 0, reasonCode = 0 }: IPubackPacket): void {

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { generate, type Packet, parser } from 'mqtt-packet';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../../operator/runtime/clock.ts';
+import { FakeClock, systemClock } from '../../../operator/runtime/clock.ts';
 import { silentLog } from '../../../operator/runtime/log.ts';
 import { type DeviceCa, type Identity, makeDeviceCa, SERVER_AUTH } from '../../../test/broker/testing/pki.ts';
 import type { Publish } from './reader.ts';
@@ -169,6 +169,34 @@ describe('a subscription', () => {
     await until(() => at.of('connect', 0).length === 1);
     at.send(0, ...packets);
     await until(() => mine.said.some((one) => one.includes(why)));
+  });
+
+  it('asks again for what was refused: the right may come later', async () => {
+    const at = await broker();
+    const [clock, received]: [FakeClock, Publish[]] = [new FakeClock(), []];
+    const filters = ['dt/air.berlin/#', 'dt/doors.berlin/#'];
+    const mine = follow(at.port, received, { filters, clock, keepAliveSeconds: 65_535 });
+    const asked = (): string[][] => at.of('subscribe', 0).map(({ subscriptions }) => subscriptions.map(({ topic }) => topic));
+    const answer = async (...granted: number[]): Promise<void> => {
+      const nth = asked().length;
+      at.send(0, { cmd: 'suback', messageId: at.of('subscribe', 0).at(-1)?.messageId ?? 0, granted });
+      while (asked().length === nth) await clock.advance(1_000);
+    };
+    await until(() => at.of('connect', 0).length === 1);
+    at.send(0, connack);
+    await until(() => asked().length === 1);
+    await answer(0, 0x87);
+    await answer(0x87);
+    await answer(0x87);
+    expect(asked().slice(1)).toEqual([['dt/doors.berlin/#'], ['dt/doors.berlin/#'], ['dt/doors.berlin/#']]);
+    // Said once.
+    expect(mine.said.filter((why) => why.includes('refused'))).toEqual([
+      'the broker refused the subscription of dt/doors.berlin/# with code 135',
+    ]);
+    at.send(0, { cmd: 'suback', messageId: at.of('subscribe', 0).at(-1)?.messageId ?? 0, granted: [0] }, message(7));
+    await until(() => received.length === 1);
+    for (let n = 0; n < 20; n++) await clock.advance(10_000);
+    expect(asked()).toHaveLength(4);
   });
 
   it('leaves a broker that says nothing any more', async () => {

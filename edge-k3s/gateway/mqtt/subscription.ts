@@ -3,12 +3,16 @@
 import type { Random } from '../../../operator/kube/ports.ts';
 import { type Link, type LinkOptions, type Outgoing, openLink } from './link.ts';
 import type { Publish } from './reader.ts';
+import { createRefusals } from './refusals.ts';
 
 export type SubscriptionOptions = LinkOptions & {
   filters: readonly string[];
   random: Random;
-  /** Each change, with the reason. `refused`: the broker's code for what it does not let this client do. */
-  changed(state: { connected: boolean; why: string; refused?: number /** Of subscriptions. */; filters?: readonly string[] }): void;
+  /**
+   * Each change, with the reason. `refused`: the broker's code for what it does not let this client do; `filters`: of subscriptions, those of which
+   * it is the first refusal in this connection. They are asked for again.
+   */
+  changed(state: { connected: boolean; why: string; refused?: number; filters?: readonly string[] }): void;
 };
 
 export type Subscription = {
@@ -26,6 +30,8 @@ export type Subscription = {
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
+/** Rights come with an edit of a policy: whoever made it waits so long. */
+const AGAIN_MS = 60_000;
 
 export function subscribe(o: SubscriptionOptions): Subscription {
   const { clock, log } = o;
@@ -34,20 +40,41 @@ export function subscribe(o: SubscriptionOptions): Subscription {
   let failures = 0;
   let retry: { cancel(): void } | undefined;
   let stopped = false;
+  const refusals = createRefusals();
+  let again: { cancel(): void } | undefined;
+
+  function askAgain(): void {
+    again = undefined;
+    if (link?.isOpen !== true) return;
+    const due = refusals.due();
+    if (due.length > 0) link.subscribe(due);
+    if (refusals.waiting > 0) later();
+  }
+  function later(): void {
+    again ??= clock.setTimer(AGAIN_MS, askAgain);
+  }
+  function refused(code: number, of: readonly string[]): void {
+    const news = refusals.refused(of.filter((filter) => filters.includes(filter)));
+    if (refusals.waiting > 0) later();
+    if (news.length === 0) return;
+    const why = `the broker refused the subscription of ${news.join(', ')} with code ${code}`;
+    o.changed({ connected: true, why, refused: code, filters: news });
+  }
 
   function open(): void {
     retry = undefined;
     const mine = openLink(o, {
       opened() {
         failures = 0;
+        refusals.clear();
         if (filters.length > 0) mine.subscribe(filters);
         o.changed({ connected: true, why: 'connected' });
       },
-      refused: (code, filters) =>
-        o.changed({
-          ...{ connected: true, why: `the broker refused the subscription of ${filters.join(', ')} with code ${code}`, refused: code },
-          filters,
-        }),
+      refused,
+      granted(filters) {
+        const late = refusals.granted(filters);
+        if (late.length > 0) log.info({ filters: late }, 'the broker lets this client hear what it refused before');
+      },
       ended(why, refused) {
         if (link === mine) link = undefined;
         o.changed({ connected: false, why, ...(refused === undefined ? {} : { refused }) });
@@ -72,6 +99,7 @@ export function subscribe(o: SubscriptionOptions): Subscription {
       const gone = filters.filter((filter) => !wanted.includes(filter));
       const added = [...new Set(wanted)].filter((filter) => !filters.includes(filter));
       filters = [...new Set(wanted)];
+      refusals.drop(gone);
       if (link?.isOpen !== true) return;
       if (added.length > 0) link.subscribe(added);
       if (gone.length > 0) link.unsubscribe(gone);
@@ -84,6 +112,7 @@ export function subscribe(o: SubscriptionOptions): Subscription {
     async stop() {
       stopped = true;
       retry?.cancel();
+      again?.cancel();
       await link?.close();
     },
   };
