@@ -193,7 +193,8 @@ function speakerOf(name: string, segment: string, boot: number, client: Device):
   };
 }
 
-async function metricOf({ metricsUrl }: OperatorProcess, name: string, labels: Record<string, string> = {}): Promise<number> {
+/** The value of a metric with exactly these labels, in order; 0 when there is none. */
+export async function metricOf({ metricsUrl }: OperatorProcess, name: string, labels: Record<string, string> = {}): Promise<number> {
   const text = await (await fetch(`${metricsUrl}/metrics`)).text();
   const all = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   const line = text.split('\n').find((one) => one.startsWith(`${name}${all.length === 0 ? ' ' : `{${all.join(',')}} `}`));
