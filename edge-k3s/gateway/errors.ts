@@ -124,8 +124,9 @@ export const ERRORS = {
   },
   'HR-GW-401': {
     title: 'NotToLeave',
-    cause: 'the egress of the segment does not let messages of this type go, or no longer',
-    cure: 'nothing where it is meant so; otherwise change spec.egress of the SegmentPolicy',
+    cause:
+      'the egress of the segment does not let messages of this type go, or no longer; or it waited under the name of a device until the policy had pseudonyms',
+    cure: 'nothing where it is meant so; otherwise change spec.egress or spec.telemetry.pseudonyms of the SegmentPolicy',
   },
   'HR-GW-402': {
     title: 'UnfitToLeave',

@@ -80,6 +80,17 @@ describe('the gate into the spool', () => {
     });
   });
 
+  it('sends no name that waits once the policy has pseudonyms, but for that of who is erased', () => {
+    const named = gate({ pseudonyms: false, egress: 'Raw', rawUntil: until });
+    for (const one of [ALERT, SECURITY, RAW]) {
+      const waiting = stored(admitted(one, named));
+      expect(sent(waiting, named)).toMatchObject({ device: 'thermo-17.berlin' });
+      expect(outgoing(waiting, gate({ egress: 'Raw', rawUntil: until }), NOW)).toBe('HR-GW-401');
+    }
+    const erased: Output = { ...ERASED, body: { type: 'Erased', device: 'thermo-17.berlin', records: 1 } };
+    expect(sent(stored(admitted(erased)))).toMatchObject({ device: 'thermo-17.berlin' });
+  });
+
   it('keeps the name of the device beside the record, so that it can be erased, and not in it', () => {
     const entry = admitted(ALERT);
     expect(entry.device).toBe('thermo-17.berlin');

@@ -45,14 +45,21 @@ export function admit(output: Output, gate: Gate, nowMs: number): Entry | GateCo
 
 export type Outgoing = { topic: string; payload: string };
 
-/** What of the spool is sent; or why it is not, though it once might have been: a policy was narrowed, or Raw has ended. */
+/** What of the spool is sent; or why it is not, though it once might have been: a policy was narrowed, names are to be pseudonyms now, or Raw has ended. */
 export function outgoing(stored: Stored, gate: Pick<Gate, 'site' | 'segment'>, nowMs: number): Outgoing | GateCode {
   const { key, revision: rev, fromMs, toMs } = stored;
   const body = stored.lost > 0 ? lossOf(stored) : parsed(stored.payload);
   const message = { ...body, v: 1, site: gate.site, key, rev, fromMs, toMs };
   if (!isMessage(message)) return 'HR-GW-402';
   const segment = 'segment' in message ? `${message.segment}.${gate.site}` : '';
-  return refusedNow(message.type, segment, gate, nowMs) ?? { topic: topicOf(message), payload: JSON.stringify(message) };
+  const refused = refusedNow(message.type, segment, gate, nowMs) ?? refusedName(message, segment, gate);
+  return refused ?? { topic: topicOf(message), payload: JSON.stringify(message) };
+}
+
+/** It waits under the name of a device, and the policy has pseudonyms by now. A pseudonym has no dot. What is erased is erased under its name too. */
+function refusedName(message: EgressMessage, segment: string, gate: Pick<Gate, 'segment'>): GateCode | undefined {
+  const isNamed = message.type !== 'Erased' && 'device' in message && message.device?.includes('.') === true;
+  return isNamed && gate.segment(segment)?.pseudonyms !== false ? 'HR-GW-401' : undefined;
 }
 
 function refusedNow(type: EgressType, segment: string, gate: Pick<Gate, 'segment'>, nowMs: number): GateCode | undefined {
