@@ -20,6 +20,12 @@ describe('what may leave a site', () => {
     expect(taken(erased())).toMatchObject({ row: { device: '' }, erased: { device: 'p-1', beforeMs: T0 + 120_000 } });
     expect(taken(loss())).toMatchObject({ row: { device: '', segment: '' }, erased: undefined });
   });
+
+  it('of an erased pseudonym goes whole: a clock that went ahead keeps nothing; under a name what comes afterwards is of another Device', () => {
+    const device = 'c0ffee00'.repeat(4);
+    expect(taken(erased({ device }))).toMatchObject({ erased: { device, beforeMs: Number.MAX_SAFE_INTEGER } });
+    expect(taken(erased({ device: 'cam.berlin' }))).toMatchObject({ erased: { device: 'cam.berlin', beforeMs: T0 + 120_000 } });
+  });
 });
 
 describe('what is refused', () => {

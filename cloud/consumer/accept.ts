@@ -11,6 +11,8 @@ export type RefusedMessage = { ok: false; site: string; code: ConsumerCode; foun
 export const MOST_BYTES = 262_144;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** 128 random bits (docs/reference/edge-egress.md). */
+const PSEUDONYM = /^[0-9a-f]{32}$/;
 const TOPIC = /^(?:agg|alert)\/([a-z0-9](?:[-a-z0-9]{0,60}[a-z0-9])?)\//;
 
 export function accept(topic: string, payload: Uint8Array): Accepted | RefusedMessage {
@@ -42,6 +44,8 @@ function rowOf(message: EgressMessage, topic: string): Row {
   return { site, key, rev, type, segment, device, fromMs, toMs, topic, body: JSON.stringify(message) };
 }
 
+/** A pseudonym is never given again, so all of it goes, also what a device with a clock that went ahead has said. A name may be that of another Device afterwards. */
 function erasedBy(message: EgressMessage): Accepted['erased'] {
-  return message.type === 'Erased' ? { device: message.device, beforeMs: message.toMs } : undefined;
+  if (message.type !== 'Erased') return undefined;
+  return { device: message.device, beforeMs: PSEUDONYM.test(message.device) ? Number.MAX_SAFE_INTEGER : message.toMs };
 }
