@@ -27,8 +27,10 @@ export type LinkOptions = {
 const CONNECT_MS = 15_000;
 const GRACE_MS = 2_000;
 const V5 = { protocolVersion: 5 } as const;
-/** §2.2.1: not 0. So many are never under way. */
+/** §2.2.1: not 0. */
 const PACKET_IDS = 0xffff;
+/** Of our own; fewer where the broker says so (§3.2.2.3.3). */
+const MOST_UNANSWERED = 1_000;
 
 export type Outgoing = { topic: string; payload: Buffer /** From then on the broker delivers it to nobody. */; expirySeconds: number };
 
@@ -37,7 +39,7 @@ export type Link = {
   subscribe(filters: readonly string[]): void;
   unsubscribe(filters: readonly string[]): void;
   acknowledge(): void;
-  /** QoS 1. The broker's code (§3.4.2.1); undefined when the connection ended before it came. */
+  /** QoS 1. The broker's code (§3.4.2.1); undefined when the connection ended before it came, or so many are under way that the broker takes no more (§4.9). */
   publish(message: Outgoing): Promise<number | undefined>;
   end(why: string): void;
   close(): Promise<void>;
@@ -55,7 +57,7 @@ export type LinkEvents = {
 export function openLink(o: LinkOptions, events: LinkEvents): Link {
   const { clock } = o;
   const acks = createAcks();
-  let [isOpen, isOver, flushing, heard, lastId] = [false, false, false, true, 0];
+  let [isOpen, isOver, flushing, heard, lastId, most] = [false, false, false, true, 0, MOST_UNANSWERED];
   const socket: TLSSocket = connect({ host: o.host, port: o.port, servername: o.servername, minVersion: 'TLSv1.2', ...o.credentials() });
   socket.setNoDelay(true);
   const late = clock.setTimer(CONNECT_MS, () => end('no answer to CONNECT'));
@@ -99,6 +101,7 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
     if (properties?.assignedClientIdentifier !== undefined) o.log.warn({}, 'the broker has given this client another identifier');
     late.cancel();
     isOpen = true;
+    most = Math.min(MOST_UNANSWERED, properties?.receiveMaximum ?? MOST_UNANSWERED);
     o.log.info({ sessionPresent }, 'connected to the broker');
     keepAlive();
     events.opened();
@@ -188,7 +191,7 @@ export function openLink(o: LinkOptions, events: LinkEvents): Link {
       queueMicrotask(flush);
     },
     publish({ topic, payload, expirySeconds }) {
-      if (!isOpen) return Promise.resolve(undefined);
+      if (!isOpen || unanswered.size >= most) return Promise.resolve(undefined);
       const messageId = nextId();
       const properties = { messageExpiryInterval: expirySeconds };
       send({ cmd: 'publish', topic, payload, qos: 1, dup: false, retain: false, messageId, properties });

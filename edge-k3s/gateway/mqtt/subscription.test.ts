@@ -141,6 +141,23 @@ describe('a subscription', () => {
     expect(await third).toBeUndefined();
   });
 
+  it('has no more messages of its own under way than the broker takes at once', async () => {
+    const at = await broker();
+    const mine = follow(at.port, []);
+    await until(() => at.of('connect', 0).length === 1);
+    at.send(0, { ...connack, properties: { receiveMaximum: 2 } } as Packet);
+    await until(() => mine.connected);
+    const one = { topic: 'latest/panels.berlin/panel-1.berlin', payload: Buffer.from('x'), expirySeconds: 30 };
+    const first = mine.publish(one);
+    void mine.publish(one);
+    expect(await mine.publish(one)).toBeUndefined();
+    await until(() => at.of('publish', 0).length === 2);
+    at.send(0, { cmd: 'puback', messageId: at.of('publish', 0)[0]?.messageId ?? 0, reasonCode: 0 });
+    expect(await first).toBe(0);
+    void mine.publish(one);
+    await until(() => at.of('publish', 0).length === 3);
+  });
+
   it('follows other filters', async () => {
     const at = await broker();
     const mine = follow(at.port, []);

@@ -19,7 +19,7 @@ export type Subscription = {
   /** The message is dealt with: the broker may forget it. */
   acknowledge(message: Publish): void;
   setFilters(filters: readonly string[]): void;
-  /** The broker's code; undefined without a connection, or when it ended first: nobody knows then whether the message went out. */
+  /** The broker's code; undefined without a connection, when the broker takes no more at once, or when the connection ended first: nobody knows then whether the message went out. */
   publish(message: Outgoing): Promise<number | undefined>;
   /** Another certificate, for example: what is not acknowledged comes again. */
   reconnect(why: string): void;
