@@ -15,7 +15,8 @@ const schema = Type.Array(
   Type.Object(
     {
       name: wireName,
-      uid: Type.String({ minLength: 1, maxLength: 128 }),
+      // As of an API server: it stands between spaces in a file of the gateway (egress/residents.ts).
+      uid: Type.String({ pattern: '^[0-9A-Za-z-]{1,128}$' }),
       segment: wireName,
       labels: Type.Record(Type.String(), Type.String()),
       lifecycle: Type.Unsafe<KnownDevice['lifecycle']>({ type: 'string', enum: ['Active', 'Quarantined', 'Revoked'] }),

@@ -45,6 +45,7 @@ describe('the file of devices', () => {
     ['is no list', '{}'],
     ['has a field that none has', JSON.stringify([{ ...thermo, secret: 1 }])],
     ['has a name with a wildcard', JSON.stringify([{ ...thermo, name: '+.berlin' }])],
+    ['has a uid that is two words', JSON.stringify([{ ...thermo, uid: 'u1 named' }])],
     ['has a device twice', JSON.stringify([thermo, thermo])],
     ['has a device in a segment of another site', JSON.stringify([{ ...thermo, segment: 'office.paris' }])],
   ])('is refused when it %s', (_, text) => {
