@@ -49,3 +49,39 @@ describe('a topic', () => {
     expect(fits('spBv1.0/pumps.berlin/DDATA/node.berlin/fan')).toEqual([undefined, undefined]);
   });
 });
+
+const DEVICE: KnownDevice = { name: 'thermo-1.berlin', uid: 'u1', segment: 'office.berlin', labels: { floor: '3' }, lifecycle: 'Active' };
+const config = (groupBy?: string): GatewayConfig => {
+  return { version: 1, site: 'berlin', segments: [segment('office.berlin', groupBy === undefined ? {} : { groupBy })] };
+};
+
+it.each([
+  ['no label', undefined, ''],
+  ['a label that the device has', 'floor', '3'],
+  ['a label that it has not', 'wing', ''],
+  ['a label that is called as what every object has', 'constructor', ''],
+])('a device of a segment that is grouped by %s', (_, groupBy, group) => {
+  const routes = createRoutes({ get: (name) => (name === DEVICE.name ? DEVICE : undefined) }, config(groupBy));
+  expect(routes.of('dt/office.berlin/thermo-1.berlin/climate')).toMatchObject({ device: DEVICE.name, stream: 'climate', group });
+});
+
+it.each([
+  ['of nobody', 'dt/office.berlin/thermo-2.berlin/climate', 'HR-GW-303'],
+  ['of a segment without a policy', 'dt/lab.berlin/thermo-1.berlin/climate', 'HR-GW-302'],
+  ['of no telemetry', 'cmd/office.berlin/thermo-1.berlin/climate', 'HR-GW-302'],
+])('a topic %s leads nowhere', (_, topic, code) => {
+  expect(createRoutes({ get: (name) => (name === DEVICE.name ? DEVICE : undefined) }, config()).of(topic)).toMatchObject({ code });
+});
+
+it.each([
+  ['another segment', { ...DEVICE, segment: 'lab.berlin' }, 'HR-GW-303'],
+  ['quarantine', { ...DEVICE, lifecycle: 'Quarantined' as const }, 'HR-GW-304'],
+])('a device that was moved to %s has no route any more, once the devices have changed', (_, next, code) => {
+  let known: KnownDevice = DEVICE;
+  const routes = createRoutes({ get: () => known }, config());
+  const topic = 'dt/office.berlin/thermo-1.berlin/climate';
+  expect(routes.of(topic)).not.toHaveProperty('code');
+  known = next;
+  routes.devicesChanged();
+  expect(routes.of(topic)).toMatchObject({ code });
+});

@@ -1,7 +1,7 @@
 // What a topic means now: asked once a topic and kept until the devices or the configuration change, since a device sends on the same topics for ever.
 import type { GatewayConfig, GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import type { GatewayCode } from '../errors.ts';
-import type { Devices } from '../site/devices.ts';
+import type { Devices, KnownDevice } from '../site/devices.ts';
 import { ROOT, readSparkplugTopic, type SparkplugTopic, streamOf } from '../sparkplug/topic.ts';
 import { compileSchemas, type Schemas } from './schemas.ts';
 import { readTopic, type TelemetryTopic } from './topic.ts';
@@ -50,8 +50,7 @@ export function createRoutes(devices: Pick<Devices, 'get'>, first: GatewayConfig
     if (known === undefined || known.segment !== name) return refused('HR-GW-303');
     if (known.lifecycle !== 'Active') return refused('HR-GW-304');
     const { segment, schemas } = found;
-    const group = segment.groupBy === undefined ? '' : (known.labels[segment.groupBy] ?? '');
-    return { device, segment, stream, group, isFit: schemas.of(`dt/${name}/${device}/${stream}`), sparkplug };
+    return { device, segment, stream, group: groupOf(known, segment), isFit: schemas.of(`dt/${name}/${device}/${stream}`), sparkplug };
   }
 
   return {
@@ -60,7 +59,8 @@ export function createRoutes(devices: Pick<Devices, 'get'>, first: GatewayConfig
       if (kept !== undefined) return kept;
       if (known.size >= MOST_KEPT) known.clear();
       const found = find(topic);
-      known.set(topic, found);
+      // A topic that is none may have 64 KiB, and is refused quickly enough.
+      if (found.device !== '') known.set(topic, found);
       return found;
     },
     configure(config) {
@@ -72,3 +72,7 @@ export function createRoutes(devices: Pick<Devices, 'get'>, first: GatewayConfig
 }
 
 const telemetryOf = (topic: SparkplugTopic): TelemetryTopic => ({ segment: topic.segment, device: topic.device, stream: streamOf(topic) });
+
+/** A label may be called as something that every object has (`constructor`). */
+const groupOf = ({ labels }: KnownDevice, { groupBy }: GatewaySegment): string =>
+  groupBy === undefined || !Object.hasOwn(labels, groupBy) ? '' : (labels[groupBy] ?? '');
