@@ -33,7 +33,7 @@ export type Intake = {
   offer<T>(topic: string, payload: Buffer, ticket: T, settle: (ticket: T, refused?: GatewayCode) => void): void;
   /** Resolves when what was accepted so far is on disk and settled. */
   settled(): Promise<void>;
-  /** Rejects when what was accepted could not be written: memory is ahead of the disk then, and only a new start brings the two together. */
+  /** Rejects when what was accepted could not be written, or only a part of the state has taken it: memory is ahead of the disk then, and only a new start brings the two together. */
   readonly failed: Promise<never>;
 };
 
@@ -61,6 +61,16 @@ export function createIntake({ routes, births, core, append, seen, clock }: Inta
     );
   }
 
+  /** One that came again would be taken for a duplicate, and acknowledged though it is on no disk. */
+  function taken(event: Accepted): GatewayCode | 'failed' | undefined {
+    try {
+      return core.offer(event);
+    } catch (error) {
+      failure.reject(error);
+      return 'failed';
+    }
+  }
+
   return {
     offer(topic, payload, ticket, settle) {
       const route = routes.of(topic);
@@ -70,7 +80,8 @@ export function createIntake({ routes, births, core, append, seen, clock }: Inta
         settle(ticket);
         return;
       }
-      const refused = typeof found === 'string' ? found : core.offer(found.event);
+      const refused = typeof found === 'string' ? found : taken(found.event);
+      if (refused === 'failed') return;
       const { device, segment } = 'code' in route ? route : { device: route.device, segment: route.segment.name };
       const bytes = payload.length;
       if (typeof found === 'string' || refused !== undefined) {
