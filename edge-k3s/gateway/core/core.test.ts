@@ -57,6 +57,14 @@ describe('the core', () => {
     expect(findings.map(({ alert }) => alert.kind)).toEqual(['range']);
   });
 
+  it('keeps nothing of peers that no policy compares any more', () => {
+    const { core, detectors } = makeCore(config(segment([{ stream: 'climate', field: 'celsius', peers: true }])));
+    core.offer(message(20));
+    expect([...detectors.snapshot()].join()).toContain('"peers"');
+    core.configure(RANGED);
+    expect([...detectors.snapshot()].join()).not.toContain('"peers"');
+  });
+
   it('forgets a device whole', () => {
     const { core, detectors } = makeCore(RANGED);
     core.offer(message(20));

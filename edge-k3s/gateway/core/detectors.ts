@@ -30,6 +30,7 @@ const VERSION = 'detectors 1';
 
 type Series = { segment: string; group: string; stream: string; field: string; detector: Stream };
 type SeriesLine = readonly ['series', device: string, segment: string, group: string, stream: string, field: string, snapshot: string];
+type PeersKey = readonly [segment: string, group: string, stream: string, field: string];
 type PeersLine = readonly ['peers', key: string, snapshot: string];
 type TickLine = readonly ['tick', lastMs: number];
 
@@ -62,7 +63,7 @@ export function createDetectors(found: (finding: Finding) => void): Detectors {
 
   function compare(event: Accepted, field: string, value: number): void {
     const { segment, group, stream } = event;
-    const key = JSON.stringify([segment, group, stream, field]);
+    const key = JSON.stringify([segment, group, stream, field] satisfies PeersKey);
     const room = peers.get(key) ?? createPeers();
     peers.set(key, room);
     for (const { device, ...alert } of room.observe(event.device, { atMs: event.atMs, value }))
@@ -81,6 +82,10 @@ export function createDetectors(found: (finding: Finding) => void): Detectors {
       told.clear();
       for (const segment of config.segments)
         told.set(segment.name, new Map(segment.detect.map((one) => [seriesKey(one.stream, one.field), one])));
+      for (const key of peers.keys()) {
+        const [segment, , stream, field] = JSON.parse(key) as PeersKey;
+        if (told.get(segment)?.get(seriesKey(stream, field))?.peers !== true) peers.delete(key);
+      }
       // Whoever is watched in another way now goes on with what was learned.
       for (const known of devices.values())
         for (const [key, one] of known) one.detector = createStream(told.get(one.segment)?.get(key), one.detector.snapshot());
