@@ -19,6 +19,7 @@ export type PodSpec = {
     name: string;
     command: string[];
     args: string[];
+    env?: { name: string; value?: string }[];
     image: string;
     securityContext: Record<string, unknown>;
     volumeMounts?: { mountPath: string }[];

@@ -60,6 +60,8 @@ describe('the chart of a node', () => {
 
   it('passes flags that the gateway takes; without an uplink there is none, and nothing of one is mounted', async () => {
     expect(podOf(rendered).containers[0]?.command).toEqual(['gateway']);
+    expect(podOf(rendered).containers[0]?.env).toEqual([{ name: 'NODE_OPTIONS', value: '--max-semi-space-size=8' }]);
+    expect(process.allowedNodeEnvironmentFlags.has('--max-semi-space-size')).toBe(true);
     expect(flagsOf(rendered)).toMatchObject({
       broker: { host: 'emqx.emqx', port: 8883, certFile: '/etc/hedgerow/broker-tls/tls.crt' },
       devices: { kind: 'cluster', kubeconfig: undefined },
