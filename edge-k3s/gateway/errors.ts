@@ -94,12 +94,13 @@ export const ERRORS = {
   },
   'HR-GW-307': {
     title: 'SchemaViolated',
-    cause: 'the message does not fit a schema of the segment',
+    cause: 'the message does not fit a schema of the segment, or its texts are more than the patterns of the schema may be tried on',
     cure: 'change the firmware, or spec.payload.schemas of the segment',
   },
   'HR-GW-308': {
     title: 'TooManyReadings',
-    cause: 'the message has more than 64 numbers, or one that is nested more than eight deep or has a name of more than 128 characters',
+    cause:
+      'the message has more than 64 numbers or 1,024 values in all, is nested more than eight deep, or has a number with a name of more than 128 characters',
     cure: 'split the message into streams',
   },
   'HR-GW-311': {

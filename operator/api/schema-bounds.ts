@@ -4,8 +4,8 @@
 const MOST_PLACES = 2_000;
 /** Of the text that a pattern is tried on; a longer one does not match. */
 export const LONGEST_MATCHED = 256;
-/** Steps of one pattern on a text of that length. */
-const MOST_STEPS = 20_000_000;
+/** Steps of one pattern on a text of that length, and of all patterns of a schema on one message. */
+export const MOST_STEPS = 20_000_000;
 const LONGEST_PATTERN = 256;
 
 /** Why a schema is not taken, in a few words; undefined when it is bounded. */
@@ -93,12 +93,12 @@ function checkPattern(pattern: unknown): void {
 
 /**
  * An upper bound of the steps of a backtracking matcher: each repetition and each choice multiplies, and a group that is repeated counts as often over as its inside
- * can vary. A class, or a character behind a backslash, is one character.
+ * can vary. A class, or a character behind a backslash, is one character. `length`: of the text.
  */
-export function stepsOf(pattern: string): number {
+export function stepsOf(pattern: string, length: number = LONGEST_MATCHED): number {
   if (/\\[1-9k]|\(\?[=!<]/.test(pattern)) return Number.POSITIVE_INFINITY;
   const plain = pattern.replaceAll(/\\./g, 'x').replaceAll(/\[[^\]]*\]/g, 'x');
-  const open = [pattern.startsWith('^') ? 1 : LONGEST_MATCHED];
+  const open = [pattern.startsWith('^') ? 1 : Math.max(1, length)];
   const multiply = (by: number): void => void open.push((open.pop() ?? 1) * by);
   /** Of what a repetition would repeat. */
   let inside = 1;
@@ -110,7 +110,7 @@ export function stepsOf(pattern: string): number {
       multiply(inside);
       continue;
     } else if (/^[*+?{]/.test(token)) {
-      const times = timesOf(token);
+      const times = timesOf(token, length);
       // Its inside was counted once already.
       multiply(times * inside ** Math.max(0, times - 1));
     }
@@ -119,9 +119,9 @@ export function stepsOf(pattern: string): number {
   return open.reduce((product, one) => product * one, 1);
 }
 
-function timesOf(quantifier: string): number {
+function timesOf(quantifier: string, length: number): number {
   if (quantifier.startsWith('?')) return 2;
   const [, least = '', comma = '', most = ''] = /^\{(\d*)(,?)(\d*)\}/.exec(quantifier) ?? [];
-  const times = comma === '' && least !== '' ? Number(least) : most === '' ? LONGEST_MATCHED : Number(most);
-  return Math.min(Math.max(1, times), LONGEST_MATCHED);
+  const times = comma === '' && least !== '' ? Number(least) : most === '' ? length : Number(most);
+  return Math.min(Math.max(1, times), Math.max(1, length));
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewaySegment } from '../../../operator/api/gateway-config.ts';
 import type { Core } from '../core/core.ts';
+import { createBirths } from '../sparkplug/births.ts';
 import { createIntake, type Seen } from './intake.ts';
 import type { Route } from './routes.ts';
 
@@ -9,7 +10,9 @@ const SEGMENT: GatewaySegment = {
   ...{ replay: { window: 64, maxSkewMs: 120_000 }, triggers: [], windowMs: 60_000, minGroup: 5, detect: [], rules: [] },
   retentionMs: { trend: 1, alert: 1, security: 1 },
 };
-const ROUTE: Route = { device: 'thermo-1.berlin', segment: SEGMENT, stream: 'climate', group: '', isFit: (m) => m !== 'unfit' };
+const ROUTE: Route = {
+  ...{ device: 'thermo-1.berlin', segment: SEGMENT, stream: 'climate', group: '', isFit: (m) => m !== 'unfit', sparkplug: undefined },
+};
 const NOW = 1_790_000_000_000;
 const envelope = (m: unknown): Buffer => Buffer.from(JSON.stringify({ v: 1, boot: 1, seq: 1, ts: NOW, m }));
 
@@ -18,7 +21,11 @@ function make(offer: Core['offer'] = () => undefined) {
   const [seen, settled]: [Seen[], unknown[]] = [[], []];
   let appended = 0;
   const intake = createIntake({
-    ...{ routes: { of: () => ROUTE, configure: () => undefined, devicesChanged: () => undefined }, core: { offer } },
+    ...{
+      routes: { of: () => ROUTE, configure: () => undefined, devicesChanged: () => undefined },
+      births: createBirths(),
+      core: { offer },
+    },
     append() {
       appended += 1;
       return disk.promise;

@@ -1,4 +1,4 @@
-// From bytes of a device to an accepted message, or to a refusal: topic and identity ▸ size ▸ decode ▸ envelope, or Sparkplug ▸ schema ▸ readings ▸ the core. What was accepted is
+// From bytes of a device to an accepted message, or to a refusal: topic and identity ▸ size ▸ decode ▸ envelope, or Sparkplug ▸ readings ▸ schema ▸ the core. What was accepted is
 // acknowledged when it is on disk, what was refused at once: it would be refused again.
 import { egressAt } from '../../../operator/api/gateway-config.ts';
 import type { Clock } from '../../../operator/runtime/clock.ts';
@@ -110,12 +110,12 @@ function accept(route: Route, payload: Buffer, heardMs: number, births: IntakeOp
   const said = sparkplug === undefined ? readEnveloped(payload) : readSparkplug(sparkplug, payload, births);
   if (typeof said !== 'object') return said;
   const { boot, seq, ts, backfill, m, taken } = said;
-  const does = isFit === undefined || isFit(m);
-  const readings = does ? readingsOf(m) : undefined;
-  if (readings === undefined) {
+  // Before the schema: it looks at no more values than a message may have.
+  const readings = readingsOf(m);
+  if (readings === undefined || (isFit !== undefined && !isFit(m))) {
     // Its number is used up all the same: the next one comes after no gap. Of a birth that is refused nothing counts.
     if (sparkplug?.type.endsWith('DATA')) taken?.();
-    return does ? 'HR-GW-308' : 'HR-GW-307';
+    return readings === undefined ? 'HR-GW-308' : 'HR-GW-307';
   }
   const raw = egressAt(segment, heardMs) === 'Raw' ? { raw: jsonOf(m) } : undefined;
   const event: Accepted = {

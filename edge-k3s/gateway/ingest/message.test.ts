@@ -106,6 +106,8 @@ describe('readings', () => {
   it.each([
     ['more than a message may have', Array.from({ length: MOST_READINGS + 1 }, () => 1)],
     ['deeper than eight levels', JSON.parse(`${'{"a":'.repeat(9)}1${'}'.repeat(9)}`)],
+    ['more than a schema should look at', Array.from({ length: 1_024 }, () => 'x')],
+    ['the same in many lists', Array.from({ length: 40 }, () => Array.from({ length: 40 }, () => null))],
     ['a field with a long name', { ['x'.repeat(200)]: 1 }],
   ])('none at all of %s', (_, m) => expect(readingsOf(m)).toBeUndefined());
 });

@@ -40,6 +40,14 @@ describe('schemas of a segment', () => {
     expect([validate?.({ a: 'a', b: 'b' }), validate?.({ a: 'a', b: 'a' })]).toEqual([true, false]);
   });
 
+  it('a message is worth so many steps of all patterns together: short texts are tried, many long ones do not fit', () => {
+    const schema = { items: { allOf: Array.from({ length: 20 }, (_, at) => ({ not: { pattern: `a*a*b${at}` } })) } };
+    const validate = compileSchemas([{ topic: FILTER, schema }]).of(TOPIC);
+    expect(validate?.(Array.from({ length: 64 }, () => 'a'.repeat(20)))).toBe(true);
+    expect(validate?.(Array.from({ length: 64 }, () => 'a'.repeat(256)))).toBe(false);
+    expect(validate?.(['aaa'])).toBe(true);
+  });
+
   it('a schema that says nonsense is refused with the topic, and without its content', () => {
     expect(() => compileSchemas([{ topic: FILTER, schema: { type: 'hunter2' } }])).toThrow(/^HR-GW-312 [\s\S]*climate(?![\s\S]*hunter2)/);
   });
