@@ -126,8 +126,8 @@ export const ERRORS = {
   'HR-GW-401': {
     title: 'NotToLeave',
     cause:
-      'the egress of the segment does not let messages of this type go, or no longer; or it waited under the name of a device until the policy had pseudonyms',
-    cure: 'nothing where it is meant so; otherwise change spec.egress or spec.telemetry.pseudonyms of the SegmentPolicy',
+      'the egress of the segment does not let messages of this type go, or no longer; or it waited under the name of a device, or is a trend of few, and the policy has pseudonyms or larger groups by now',
+    cure: 'nothing where it is meant so; otherwise change spec.egress or spec.telemetry of the SegmentPolicy',
   },
   'HR-GW-402': {
     title: 'UnfitToLeave',

@@ -80,6 +80,13 @@ describe('the gate into the spool', () => {
     });
   });
 
+  it('lets no trend go of fewer devices than the policy has now', () => {
+    const five = stored(admitted(TREND));
+    expect(outgoing(five, gate({ minGroup: 5 }), NOW)).toHaveProperty('topic');
+    expect(outgoing(five, gate({ minGroup: 6 }), NOW)).toBe('HR-GW-401');
+    expect(admit(TREND, gate({ minGroup: 6 }), NOW)).toBe('HR-GW-401');
+  });
+
   it('sends no name that waits once the policy has pseudonyms, but for that of who is erased', () => {
     const named = gate({ pseudonyms: false, egress: 'Raw', rawUntil: until });
     for (const one of [ALERT, SECURITY, RAW]) {

@@ -39,27 +39,34 @@ export function admit(output: Output, gate: Gate, nowMs: number): Entry | GateCo
   const key = `${body.type.toLowerCase()}/${place.join('/')}/${output.id}`;
   const payload = { ...body, ...names };
   const message = { ...payload, v: 1, site: gate.site, key, rev: revision, fromMs, toMs };
-  if (egressProblem(message) !== undefined) return 'HR-GW-402';
+  if (!isMessage(message)) return 'HR-GW-402';
+  const narrow = refusedNarrow(message, output.segment, gate);
+  if (narrow !== undefined) return narrow;
   return { class: CLASS_OF[body.type], key, subject, device, fromMs, toMs, revision, payload: Buffer.from(JSON.stringify(payload)) };
 }
 
 export type Outgoing = { topic: string; payload: string };
 
-/** What of the spool is sent; or why it is not, though it once might have been: a policy was narrowed, names are to be pseudonyms now, or Raw has ended. */
+/** What of the spool is sent; or why it is not, though it once might have been: a policy was narrowed (types, names, groups), or Raw has ended. */
 export function outgoing(stored: Stored, gate: Pick<Gate, 'site' | 'segment'>, nowMs: number): Outgoing | GateCode {
   const { key, revision: rev, fromMs, toMs } = stored;
   const body = stored.lost > 0 ? lossOf(stored) : parsed(stored.payload);
   const message = { ...body, v: 1, site: gate.site, key, rev, fromMs, toMs };
   if (!isMessage(message)) return 'HR-GW-402';
   const segment = 'segment' in message ? `${message.segment}.${gate.site}` : '';
-  const refused = refusedNow(message.type, segment, gate, nowMs) ?? refusedName(message, segment, gate);
+  const refused = refusedNow(message.type, segment, gate, nowMs) ?? refusedNarrow(message, segment, gate);
   return refused ?? { topic: topicOf(message), payload: JSON.stringify(message) };
 }
 
-/** It waits under the name of a device, and the policy has pseudonyms by now. A pseudonym has no dot. What is erased is erased under its name too. */
-function refusedName(message: EgressMessage, segment: string, gate: Pick<Gate, 'segment'>): GateCode | undefined {
+/**
+ * It is of fewer devices than the policy has by now, or waits under the name of one and the policy has pseudonyms by now. A pseudonym has no dot. What is erased is
+ * erased under its name too.
+ */
+function refusedNarrow(message: EgressMessage, segment: string, gate: Pick<Gate, 'segment'>): GateCode | undefined {
+  const policy = gate.segment(segment);
   const isNamed = message.type !== 'Erased' && 'device' in message && message.device?.includes('.') === true;
-  return isNamed && gate.segment(segment)?.pseudonyms !== false ? 'HR-GW-401' : undefined;
+  const isFew = message.type === 'Trend' && message.devices < (policy?.minGroup ?? Number.POSITIVE_INFINITY);
+  return isFew || (isNamed && policy?.pseudonyms !== false) ? 'HR-GW-401' : undefined;
 }
 
 function refusedNow(type: EgressType, segment: string, gate: Pick<Gate, 'segment'>, nowMs: number): GateCode | undefined {
