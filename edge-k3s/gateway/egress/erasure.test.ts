@@ -8,13 +8,13 @@ import type { Event } from '../core/event.ts';
 import { createLatest } from '../latest/latest.ts';
 import { createTracks } from '../replay/tracks.ts';
 import type { KnownDevice } from '../site/devices.ts';
-import type { Disk } from '../spool/disk.ts';
 import type { Stored } from '../spool/record.ts';
 import { afterCut, type Cut, type MemoryDisk, memoryDisk } from '../spool/testing/disk.ts';
 import { atOnce } from '../spool/testing/world.ts';
 import { openState } from '../state/state.ts';
 import { CLOUD, openEgress } from './egress.ts';
 import { outgoing } from './gate.ts';
+import { directory } from './testing/site.ts';
 
 const NOW = 1_790_000_000_000;
 const SEGMENT: GatewaySegment = {
@@ -33,25 +33,6 @@ const device = (name: string, uid = `uid-of-${name}`): KnownDevice => ({
   lifecycle: 'Active',
 });
 const OTHERS = [1, 2, 3].map((n) => device(`thermo-${n}.berlin`));
-
-/** A part of the disk, as a directory of its own. */
-function directory(disk: MemoryDisk, prefix: string): Disk {
-  const own = (name: string): string => prefix + name;
-  return {
-    list: async () =>
-      (await disk.list())
-        .filter(({ name }) => name.startsWith(prefix))
-        .map(({ name, bytes }) => ({ name: name.slice(prefix.length), bytes })),
-    read: (name) => disk.read(own(name)),
-    append: (name, bytes) => disk.append(own(name), bytes),
-    truncate: (name, length) => disk.truncate(own(name), length),
-    sync: (name) => disk.sync(own(name)),
-    rename: (from, to) => disk.rename(own(from), own(to)),
-    remove: (name) => disk.remove(own(name)),
-    syncNames: disk.syncNames,
-    release: disk.release,
-  };
-}
 
 async function gateway(disk: MemoryDisk, known: KnownDevice[]) {
   let pseudonyms = 0;

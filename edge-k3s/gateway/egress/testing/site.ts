@@ -135,7 +135,7 @@ export async function copyOf(files: ReadonlyMap<string, Buffer>): Promise<Memory
 }
 
 /** A part of the disk, as a directory of its own. */
-function directory(disk: MemoryDisk, prefix: string): Disk {
+export function directory(disk: MemoryDisk, prefix: string): Disk {
   const own = (name: string): string => prefix + name;
   return {
     list: async () =>
