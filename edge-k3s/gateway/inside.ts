@@ -60,8 +60,10 @@ export async function openInside(
   });
   open.push(() => egress.close());
   const { groups, alerts, outbox, residents } = egress;
-  const detectors = createDetectors(({ alert: { kind, atMs, score }, ...of }) => {
+  const detectors = createDetectors(({ alert, ...of }) => {
+    const { kind, atMs, score } = alert;
     counts.found(kind);
+    local.alerted(of.device, { ...of, ...alert });
     alerts.found({ ...of, kind, atMs, ...(score === undefined ? {} : { score }) });
   });
   const local = createLocal({

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../../operator/runtime/clock.ts';
 import type { Outgoing } from '../mqtt/link.ts';
 import type { KnownDevice } from '../site/devices.ts';
+import type { Alerted } from './alerted.ts';
 import { readQuestion } from './answer.ts';
 import { createDesk } from './desk.ts';
 import type { LatestDevice } from './latest.ts';
@@ -17,12 +18,13 @@ const SAID: LatestDevice = {
   ]),
 };
 
-function makeDesk(known: KnownDevice = PANEL, said: LatestDevice | undefined = SAID) {
+function makeDesk(known: KnownDevice = PANEL, said: LatestDevice | undefined = SAID, alerts: readonly Alerted[] = []) {
   const sent: Outgoing[] = [];
   const results: string[] = [];
   const clock = new FakeClock(NOW);
   const desk = createDesk({
     latest: { of: (device) => (device === 'thermo-1.berlin' ? said : undefined) },
+    alerts: { of: () => alerts },
     devices: { get: (name) => (name === known.name ? known : undefined) },
     publish: (message) => {
       sent.push(message);
@@ -43,6 +45,19 @@ function makeDesk(known: KnownDevice = PANEL, said: LatestDevice | undefined = S
 const QUESTION = { v: 1, id: 'a-1', device: 'thermo-1.berlin' };
 
 describe('the last values of a device', () => {
+  it('come with the last alerts, each with the sentence that says why', () => {
+    const why = { kind: 'range', atMs: NOW - 9, says: '26 is above 25, the highest allowed', field: 'celsius' } as const;
+    const { ask, answers } = makeDesk(PANEL, SAID, [
+      { ...why, stream: 'climate' },
+      { ...why, stream: 'air' },
+    ]);
+    ask({ ...QUESTION, stream: 'climate' });
+    expect(answers()[0]).toMatchObject({
+      alerts: [{ stream: 'climate', field: 'celsius', kind: 'range', ts: NOW - 9, says: '26 is above 25, the highest allowed' }],
+    });
+    expect((answers()[0] as unknown as { alerts: unknown[] }).alerts).toHaveLength(1);
+  });
+
   it('are told to who asks, all streams or one', () => {
     const { ask, answers, sent } = makeDesk();
     ask(QUESTION);

@@ -2,6 +2,7 @@
 // topic, where the broker lets everybody write only its own name. The answer goes to that device and to no topic that the question could choose. Pure.
 import type { GatewayCode } from '../errors.ts';
 import type { KnownDevice } from '../site/devices.ts';
+import type { Alerted } from './alerted.ts';
 import type { LatestDevice } from './latest.ts';
 
 export type Question = { reader: string; id: string; device: string; stream: string | undefined };
@@ -26,8 +27,10 @@ export function readQuestion(topic: string, payload: Buffer): Question | undefin
 
 export type Answer = { topic: string; payload: Buffer };
 
+export type Known = { latest: LatestDevice | undefined; alerts: readonly Alerted[] };
+
 /** `reader`: the Device that asks, as it is known. */
-export function answerOf(question: Question, reader: KnownDevice, latest: LatestDevice | undefined, nowMs: number): Answer {
+export function answerOf(question: Question, reader: KnownDevice, { latest, alerts }: Known, nowMs: number): Answer {
   const { id, device, stream } = question;
   const said = (rest: object): Buffer => Buffer.from(JSON.stringify({ v: 1, id, device, now: nowMs, ...rest }));
   const topic = `latest/${reader.segment}/${reader.name}`;
@@ -35,7 +38,10 @@ export function answerOf(question: Question, reader: KnownDevice, latest: Latest
   const asked = [...(latest?.streams ?? [])].filter(([name]) => stream === undefined || name === stream);
   if (latest === undefined || asked.length === 0) return refused('HR-GW-711');
   const streams = asked.map(([name, { atMs, heardMs, readings }]) => ({ stream: name, ts: atMs, heard: heardMs, readings }));
-  const payload = said({ segment: latest.segment, streams });
+  const why = alerts
+    .filter((one) => stream === undefined || one.stream === stream)
+    .map(({ kind, atMs, says, stream: of, field }) => ({ stream: of, field, kind, ts: atMs, says }));
+  const payload = said({ segment: latest.segment, streams, ...(why.length === 0 ? {} : { alerts: why }) });
   return payload.length > MOST_ANSWER_BYTES ? refused('HR-GW-712') : { topic, payload };
 }
 

@@ -2,11 +2,13 @@
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Outgoing } from '../mqtt/link.ts';
 import type { Devices } from '../site/devices.ts';
+import type { LastAlerts } from './alerted.ts';
 import { answerOf, readQuestion } from './answer.ts';
 import type { Latest } from './latest.ts';
 
 export type DeskOptions = {
   latest: Pick<Latest, 'of'>;
+  alerts: Pick<LastAlerts, 'of'>;
   devices: Pick<Devices, 'get'>;
   publish(message: Outgoing): Promise<number | undefined>;
   clock: Pick<Clock, 'now' | 'elapsed'>;
@@ -20,7 +22,7 @@ const MOST_PER_SECOND = 100;
 /** Who asks waits no longer. */
 const EXPIRY_SECONDS = 30;
 
-export function createDesk({ latest, devices, publish, clock, asked }: DeskOptions): Desk {
+export function createDesk({ latest, alerts, devices, publish, clock, asked }: DeskOptions): Desk {
   let [sinceMs, answered] = [Number.NEGATIVE_INFINITY, 0];
   return {
     offer(topic, payload) {
@@ -34,7 +36,9 @@ export function createDesk({ latest, devices, publish, clock, asked }: DeskOptio
       if (reader?.lifecycle !== 'Active') return asked('unknown');
       asked('answered');
       // Whoever gets none asks again.
-      void publish({ ...answerOf(question, reader, latest.of(question.device), clock.now()), expirySeconds: EXPIRY_SECONDS });
+      const { device } = question;
+      const known = { latest: latest.of(device), alerts: alerts.of(device) };
+      void publish({ ...answerOf(question, reader, known, clock.now()), expirySeconds: EXPIRY_SECONDS });
     },
   };
 }

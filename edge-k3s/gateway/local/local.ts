@@ -6,6 +6,7 @@ import type { Metrics } from '../../../operator/runtime/metrics.ts';
 import { createOutbox } from '../command/outbox.ts';
 import type { Station } from '../core/core.ts';
 import type { Accepted } from '../core/event.ts';
+import { createLastAlerts, type LastAlerts } from '../latest/alerted.ts';
 import { createDesk } from '../latest/desk.ts';
 import { createLatest } from '../latest/latest.ts';
 import type { Outgoing } from '../mqtt/link.ts';
@@ -29,6 +30,8 @@ export type LocalOptions = {
 export type Local = {
   /** In this order: rules look at what is newest. */
   stations: readonly Station[];
+  /** Told of each alert, for whoever asks at the site. */
+  alerted: LastAlerts['found'];
   /** After each event, with when it is on disk: commands that it made go out then. */
   written(certain: Promise<void>): void;
   question(topic: string, payload: Buffer): void;
@@ -40,8 +43,15 @@ export function createLocal({ devices, identity, publish, holds, maxValues, cloc
   const counts = createLocalMetrics(metrics, { waiting: () => outbox.waiting, left: () => latest.left });
   const outbox = createOutbox({ ...{ devices, clock, log, publish }, signer: signers(identity), ended: counts.commanded });
   const rules = createRules({ isNewest: (event) => latest.isNewest(event), orders: outbox, holds });
-  const desk = createDesk({ latest, devices, clock, publish, asked: counts.asked });
-  return { stations: [latest, rules], written: outbox.written, question: desk.offer, stop: () => outbox.stop() };
+  const alerts = createLastAlerts();
+  const desk = createDesk({ latest, alerts, devices, clock, publish, asked: counts.asked });
+  return {
+    stations: [latest, rules, alerts],
+    alerted: alerts.found,
+    written: outbox.written,
+    question: desk.offer,
+    stop: () => outbox.stop(),
+  };
 }
 
 /** A key is read once, not for each command. */
