@@ -86,6 +86,7 @@ async function start(change: Partial<UplinkOptions> = {}): Promise<Uplink> {
       const text = Buffer.from(payload).toString('utf8');
       return { topic: (JSON.parse(text) as { topic: string }).topic, payload: text };
     },
+    lost: async () => undefined,
     counted: (what, code) => void counts.set(code ?? what, (counts.get(code ?? what) ?? 0) + 1),
     ...change,
   });
@@ -95,6 +96,28 @@ async function start(change: Partial<UplinkOptions> = {}): Promise<Uplink> {
 
 const everyNumber = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 const sorted = (numbers: Iterable<number>): number[] => [...numbers].sort((a, b) => a - b);
+
+it('what the broker never takes is not sent, and stays until a record says that it is lost', async () => {
+  const reader = await listen();
+  const said = Promise.withResolvers<void>();
+  const lost: string[] = [];
+  await fill(0, 3);
+  await start({
+    outgoing: ({ key, payload }) => ({
+      topic: 'alert/berlin/app/level',
+      payload: key === 'k/1' ? 'x'.repeat(4 * 2 ** 20) : String(payload),
+    }),
+    lost: ({ key }) => {
+      lost.push(key);
+      return said.promise;
+    },
+  });
+  await waitFor('the others', async () => (reader.received.length === 2 && lost.length === 1 ? true : undefined));
+  const bytes = spool.bytes();
+  said.resolve();
+  await waitFor('the spool to be empty', async () => (waiting() === 0 ? true : undefined));
+  expect([sorted(heard(reader)), lost, counts.get('HR-GW-504'), bytes > 0]).toEqual([[0, 2], ['k/1'], 1, true]);
+});
 
 it('sends everything, over connections that break in the middle, and acknowledges what the broker has', async () => {
   const reader = await listen();

@@ -84,11 +84,24 @@ describe('the outbox', () => {
     await expect(outbox.failed).rejects.toMatchObject({ code: 'HR-GW-102' });
   });
 
-  it('does not wait for what no spool takes, and counts it', async () => {
-    const { outbox, results } = world(() => Promise.reject(new Refused('HR-GW-103')));
+  it('does not wait for what no spool takes: a record of loss stands in its place, and none for one that is too large itself', async () => {
+    const taken: Entry[] = [];
+    const { outbox, results } = world(async (entry) => {
+      if (!entry.key.includes('unfit')) throw new Refused('HR-GW-103');
+      taken.push(entry);
+    });
+    outbox.put({
+      ...LOSS,
+      body: { type: 'Health', devices: 1, messages: 1, refused: 0, suppressed: 0, spoolBytes: 1, spoolMaxBytes: 2 },
+    });
+    await outbox.settled();
+    expect(results).toEqual(['taken', 'HR-GW-103']);
+    expect(taken.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()))).toEqual([
+      { type: 'DataLoss', class: 'security', reason: 'bound', count: 1 },
+    ]);
     outbox.put(LOSS);
     await outbox.settled();
-    expect(results).toEqual(['HR-GW-103']);
+    expect([results.at(-1), taken.length]).toEqual(['HR-GW-103', 1]);
   });
 
   it('fails before what waits fills the memory', async () => {

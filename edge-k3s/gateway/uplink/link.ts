@@ -19,7 +19,7 @@ export type Link = {
 
 export async function linkToCloud(
   where: NonNullable<GatewayOptions['uplink']>,
-  { spool, gate }: Pick<Egress, 'spool' | 'gate'>,
+  { spool, gate, outbox }: Pick<Egress, 'spool' | 'gate' | 'outbox'>,
   counts: Pick<ReturnType<typeof createGatewayMetrics>, 'sent' | 'readUplink'>,
   { manager, clock, random, log: mine }: { manager: Manager; clock: Clock; random: Random; log: Log },
 ): Promise<Link> {
@@ -29,6 +29,7 @@ export async function linkToCloud(
     ...{ host: where.host, port: where.port, perSecond: where.perSecond, consumer: CLOUD, spool, clock, random, log },
     identity: () => identity,
     outgoing: (stored) => outgoing(stored, gate, clock.now()),
+    lost: outbox.lost,
     counted: counts.sent,
   });
   counts.readUplink({

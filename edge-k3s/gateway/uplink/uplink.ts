@@ -19,6 +19,8 @@ export type UplinkOptions = {
   consumer: string;
   /** The gate, as the policies are now. */
   outgoing(stored: Stored): Outgoing | GatewayCode;
+  /** Resolves when a record says that it can never be sent. */
+  lost(stored: Stored): Promise<void>;
   perSecond: number;
   clock: Clock;
   random: Random;
@@ -171,10 +173,19 @@ function createRound(o: UplinkOptions, wake: () => void) {
 
   function publish(stored: Stored, channel: Channel): void {
     const message = o.outgoing(stored);
-    if (typeof message === 'string' || Buffer.byteLength(message.payload) + AROUND_PAYLOAD > channel.mostBytes) {
-      // A policy was narrowed since, or nobody will ever take it.
+    if (typeof message === 'string') {
+      // A policy was narrowed since.
       spool.acknowledge(consumer, [stored]);
-      o.counted('withheld', typeof message === 'string' ? message : 'HR-GW-504');
+      o.counted('withheld', message);
+      return;
+    }
+    if (Buffer.byteLength(message.payload) + AROUND_PAYLOAD > channel.mostBytes) {
+      // Nobody will ever take it. It stays in the spool until that is said.
+      void o.lost(stored).then(
+        () => spool.acknowledge(consumer, [stored]),
+        () => undefined,
+      );
+      o.counted('withheld', 'HR-GW-504');
       return;
     }
     do lastId = (lastId % IDS) + 1;
