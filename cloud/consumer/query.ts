@@ -3,6 +3,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type DuckDBConnection, StatementType } from '@duckdb/node-api';
 import type { Clock } from '../../operator/runtime/clock.ts';
+import { untilAborted } from '../../operator/runtime/until-aborted.ts';
 import { Refused } from './errors.ts';
 import { openFile, type Store } from './store.ts';
 
@@ -54,10 +55,7 @@ export async function serveQueries(storeFile: string, store: Pick<Store, 'reader
     server.listen(socket, resolve);
   });
   await chmod(socket, 0o600);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   server.closeAllConnections();
   await new Promise<void>((resolve) => void server.close(() => resolve()));
 }

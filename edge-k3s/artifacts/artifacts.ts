@@ -10,6 +10,7 @@ import { createLog, type Log } from '../../operator/runtime/log.ts';
 import { createManager, EXIT, type ExitCode, type Manager } from '../../operator/runtime/manager.ts';
 import { createMetrics } from '../../operator/runtime/metrics.ts';
 import { systemRandom } from '../../operator/runtime/random.ts';
+import { untilAborted } from '../../operator/runtime/until-aborted.ts';
 import { type Cache, openCache } from './cache.ts';
 import { createCatalogDirectory } from './catalog-directory.ts';
 import { watchCatalogs } from './catalog-watch.ts';
@@ -101,9 +102,6 @@ function sayProblems(files: TlsFiles, nowMs: number, log: Log): void {
 async function serve(server: ArtifactsServer, log: Log, signal: AbortSignal): Promise<void> {
   const { port } = await server.listen();
   log.info({ port }, 'artifacts are served');
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   await server.close();
 }

@@ -6,6 +6,7 @@ import type { Log } from '../../operator/runtime/log.ts';
 import type { Manager } from '../../operator/runtime/manager.ts';
 import type { Metrics } from '../../operator/runtime/metrics.ts';
 import type { Random } from '../../operator/runtime/random.ts';
+import { untilAborted } from '../../operator/runtime/until-aborted.ts';
 import { writeAsks } from './ask/writer.ts';
 import { serveCoap } from './coap/listen.ts';
 import { tick } from './core/tick.ts';
@@ -182,9 +183,3 @@ function runMouths({ coap }: GatewayOptions, { inside, intake, listener, keeper 
   mouth('telemetry', (signal) => listener.run(signal));
   if (coap !== undefined) mouth('CoAP', (signal) => serveCoap({ place: coap, intake, devices, clock, log }, signal));
 }
-
-const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { untilAborted } from '../runtime/until-aborted.ts';
 import { explain } from './errors.ts';
 import { createFeedCounts, type FeedTotals } from './feed-counts.ts';
 import { createFeedInstall } from './feed-install.ts';
@@ -111,7 +112,7 @@ export function createFeed(deps: FeedDeps): Feed {
           await deps.clock.sleep(LISTEN_AGAIN_MS, signal).catch(() => undefined);
         }
       }
-      if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      await untilAborted(signal);
       await server?.close();
     },
     totals: counts.of,

@@ -15,6 +15,7 @@ import { createManager, type ExitCode } from '../runtime/manager.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { systemRandom } from '../runtime/random.ts';
+import { untilAborted } from '../runtime/until-aborted.ts';
 import { createFetchList } from './fetch-list.ts';
 import { createIssuers } from './issuers.ts';
 import { createLists } from './lists.ts';
@@ -76,9 +77,6 @@ export async function runCrl(options: CrlOptions, connection: KubeConnection, si
 async function serve(server: ListServer, log: Log, signal: AbortSignal): Promise<void> {
   const { port } = await server.listen();
   log.info({ port }, 'CRLs are served');
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   await server.close();
 }

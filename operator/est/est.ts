@@ -9,6 +9,7 @@ import { createLog } from '../runtime/log.ts';
 import { createManager, EXIT, type ExitCode } from '../runtime/manager.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { systemRandom } from '../runtime/random.ts';
+import { untilAborted } from '../runtime/until-aborted.ts';
 import { createEnrol } from './enrol.ts';
 import { type Material, readMaterial, watchMaterial } from './files.ts';
 import { createLimiter } from './limits.ts';
@@ -98,9 +99,6 @@ function compose(options: EstOptions, first: Material, parts: Base & { client: K
 async function serve(server: EstServer, log: Base['log'], signal: AbortSignal): Promise<void> {
   const { port } = await server.listen();
   log.info({ port }, 'EST is served');
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   await server.close();
 }

@@ -6,6 +6,7 @@ import type { Log } from './log.ts';
 import type { ControllerMetrics, Metrics, ReconcileResult } from './metrics.ts';
 import type { Outcome } from './outcome.ts';
 import { createQueue, type Taken, type WorkQueue } from './queue.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export type ReconcileContext = {
   /** Aborts at the deadline and when the process stops; hand it to every call. */
@@ -90,7 +91,7 @@ export function createController(o: ControllerOptions): Controller {
     async run(signal) {
       stop = signal;
       pump();
-      await aborted(signal);
+      await untilAborted(signal);
       await Promise.allSettled([...inFlight]);
     },
   };
@@ -141,11 +142,4 @@ function createDeadline(clock: Clock, parent: AbortSignal, timeoutMs: number) {
       parent.removeEventListener('abort', stop);
     },
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Log } from '../../../operator/runtime/log.ts';
+import { untilAborted } from '../../../operator/runtime/until-aborted.ts';
 import type { Store } from '../store.ts';
 import { overview } from './overview.ts';
 
@@ -39,10 +40,7 @@ export async function servePage({ pageHost, pagePort, pageNames, store, clock, l
     server.listen(pagePort, pageHost, resolve);
   });
   log.info({ port: (server.address() as AddressInfo).port }, 'the page is served');
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   server.closeAllConnections();
   await new Promise<void>((resolve) => void server.close(() => resolve()));
 }

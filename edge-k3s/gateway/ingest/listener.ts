@@ -3,6 +3,7 @@ import type { GatewayConfig, GatewaySegment } from '../../../operator/api/gatewa
 import type { Clock } from '../../../operator/runtime/clock.ts';
 import type { Log } from '../../../operator/runtime/log.ts';
 import type { Random } from '../../../operator/runtime/random.ts';
+import { untilAborted } from '../../../operator/runtime/until-aborted.ts';
 import { Refused } from '../errors.ts';
 import type { Outgoing } from '../mqtt/link.ts';
 import type { Publish } from '../mqtt/reader.ts';
@@ -96,10 +97,7 @@ export function createListener(o: ListenerOptions): Listener {
         ...{ receive, changed, clock, random, log },
       });
       subscription = mine;
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await untilAborted(signal);
       isOver = true;
       await intake.settled().catch(() => undefined);
       await mine.stop();
