@@ -3,13 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { createBackoff } from '../../operator/kube/backoff.ts';
 import type { Clock } from '../../operator/runtime/clock.ts';
 import type { Log } from '../../operator/runtime/log.ts';
+import { openSubscriber, type Subscriber, type Target } from '../../operator/runtime/mqtt-subscriber.ts';
 import type { Random } from '../../operator/runtime/random.ts';
 import { ERRORS, explain, Refused } from './errors.ts';
-import type { Intake } from './intake.ts';
+import { type Intake, MOST_UNDER_WAY } from './intake.ts';
 import type { Store } from './store.ts';
-import { type Connection, openConnection, type Target } from './subscriber.ts';
 
 export const FILTERS = ['agg/#', 'alert/#'];
+/** As long as the broker keeps what comes while the consumer is away: a long weekend. */
+const SESSION_SECONDS = 4 * 86_400;
 
 export type ConsumeOptions = {
   target: Target;
@@ -47,9 +49,12 @@ async function oneConnection(options: ConsumeOptions, deps: Deps, signal: AbortS
     if (intake.isFull()) connection?.pause();
     wake.now();
   };
-  let connection: Connection | undefined;
+  let connection: Subscriber | undefined;
   const credentials = { ...(await readFiles(options.files)), clientId: options.clientId };
-  connection = await openConnection(options.target, credentials, { take, mostBytes: options.mostBytes, clock });
+  connection = await openSubscriber(options.target, credentials, {
+    ...{ name: 'consumer', qos: 1, take, mostBytes: options.mostBytes, clock },
+    session: { seconds: SESSION_SECONDS, mostUnderWay: MOST_UNDER_WAY },
+  });
   const close = (): void => connection?.close();
   signal.addEventListener('abort', close, { once: true });
   try {
@@ -76,7 +81,7 @@ async function oneConnection(options: ConsumeOptions, deps: Deps, signal: AbortS
   }
 }
 
-async function begin(connection: Connection, { clientId }: ConsumeOptions, { store, clock, log }: Deps): Promise<void> {
+async function begin(connection: Subscriber, { clientId }: ConsumeOptions, { store, clock, log }: Deps): Promise<void> {
   if (!connection.isResumed && (await store.hadSession(clientId))) {
     await store.note({ code: 'HR-CC-203', says: ERRORS['HR-CC-203'].cause, atMs: clock.now() });
     log.error({ code: 'HR-CC-203' }, explain({ code: 'HR-CC-203' }));

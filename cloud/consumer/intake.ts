@@ -1,10 +1,13 @@
 // Between connection and store: what has come is written together, and acknowledged when it is on disk. While one batch is written the next one comes in.
 import type { Clock } from '../../operator/runtime/clock.ts';
 import type { Log } from '../../operator/runtime/log.ts';
+import type { Delivery } from '../../operator/runtime/mqtt-subscriber.ts';
 import { accept } from './accept.ts';
 import type { ConsumerCode } from './errors.ts';
 import type { Batch, Row, Store } from './store.ts';
-import { type Delivery, MOST_UNDER_WAY } from './subscriber.ts';
+
+/** Messages under way to the consumer at once: what one commit takes. */
+export const MOST_UNDER_WAY = 1_000;
 
 export type IntakeMetrics = {
   taken(type: string): void;

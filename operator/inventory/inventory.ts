@@ -15,11 +15,11 @@ import { type Controller, createController, type ReconcileContext } from '../run
 import type { Recorder } from '../runtime/events.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import { type Delivery, openSubscriber, type Target } from '../runtime/mqtt-subscriber.ts';
 import { done, type Outcome } from '../runtime/outcome.ts';
 import type { Random } from '../runtime/random.ts';
 import { writeStatus } from '../runtime/status.ts';
 import { createHearing, SETTLE_MS } from './hearing.ts';
-import { listen, type Target } from './mqtt.ts';
 import { hasRolledBack } from './record.ts';
 
 /** What this room needs to know of a Device. */
@@ -58,6 +58,8 @@ export type Inventory = {
 };
 
 const FILTERS = ['ota/v1/d/+/hello', 'ota/v1/d/+/state'];
+/** The largest message of the protocol has 16,384 bytes. */
+const MOST_BYTES = 32_768;
 const CONCURRENCY = 4;
 /** The text that grants it may be on its way, or EMQX has lost it. */
 const REFUSED_MS = 5_000;
@@ -79,7 +81,7 @@ export function createInventory(deps: InventoryDeps): Inventory {
     registers: [deps.metrics.registry],
   });
 
-  function hear(topic: string, payload: Uint8Array): void {
+  function hear({ topic, payload }: Delivery): void {
     const [, device = '', word] = /^ota\/v1\/d\/([^/]+)\/(hello|state)$/.exec(topic) ?? [];
     const key = devices.keyOf(device);
     const known = devices.get(key);
@@ -146,7 +148,8 @@ export function createInventory(deps: InventoryDeps): Inventory {
   async function connection(signal: AbortSignal): Promise<string> {
     const { certificate: chain, key, notAfterMs } = await certificate(signal);
     const ca = deps.caFile === undefined ? undefined : await readFile(deps.caFile, 'utf8');
-    const listening = await listen(deps.target, { ca, certificate: chain, key, clientId: LISTENER }, hear, clock);
+    const who = { ca, certificate: chain, key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), clientId: LISTENER };
+    const listening = await openSubscriber(deps.target, who, { name: 'listener', qos: 0, mostBytes: MOST_BYTES, take: hear, clock });
     const close = (): void => listening.close();
     signal.addEventListener('abort', close, { once: true });
     const renewal = clock.setTimer(Math.max(notAfterMs - RENEW_BEFORE_MS - clock.now(), 0), close);

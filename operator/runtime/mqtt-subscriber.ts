@@ -1,39 +1,56 @@
-// One connection that only hears: MQTT 5 over mutual TLS. What comes is handed on as bytes; nothing is ever published.
-import type { KeyObject } from 'node:crypto';
+// One connection that only hears: MQTT 5 over mutual TLS. A message is acknowledged when whoever took it says so, never before; nothing is ever published.
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect } from 'node:tls';
-import mqttPacket, { type Packet } from 'mqtt-packet';
-import type { Clock } from '../runtime/clock.ts';
+import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
+import type { Clock } from './clock.ts';
 
 export type Target = { host: string; port: number };
-export type Credentials = { ca: string | undefined; certificate: string; key: KeyObject; clientId: string };
-export type Hear = (topic: string, payload: Uint8Array) => void;
+/** `key`: PEM. */
+export type Credentials = { ca: string | undefined; certificate: string; key: string; clientId: string };
 
-export type Listening = {
+/** `acknowledge` after the connection is over does nothing: the broker sends the message again. */
+export type Delivery = { topic: string; payload: Buffer; acknowledge(): void };
+
+export type Subscriber = {
+  /** Whether the broker has kept the session since the last connection, with what came meanwhile. */
+  isResumed: boolean;
   /** Undefined when all filters were granted, else the reason code of the first that was not. */
   subscribe(filters: readonly string[]): Promise<number | undefined>;
   /** Resolves with why, when the connection is over. Never rejects. */
   ended: Promise<string>;
+  /** Messages beyond what may be unacknowledged (QoS 0 has no such bound) stay in the socket. */
+  pause(): void;
+  resume(): void;
   close(): void;
 };
 
 const STEP_MS = 10_000;
 const KEEPALIVE_SECONDS = 30;
 const FIVE = { protocolVersion: 5 } as const;
-/** Larger ones are not sent to this client at all (MQTT 5, 3.1.2.11.4): the largest message of the protocol has 16,384 bytes. */
-const MOST_BYTES = 32_768;
 const FIRST_REFUSAL = 0x80;
 
+export type SubscriberOptions = {
+  /** What it is, in sentences: `consumer`. */
+  name: string;
+  qos: 0 | 1;
+  /** How long the broker keeps the session while the subscriber is away, and how many messages are under way to it at once; undefined: no session lasts. */
+  session?: { seconds: number; mostUnderWay: number };
+  /** Larger messages are not sent to this client at all (MQTT 5, 3.1.2.11.4). */
+  mostBytes: number;
+  take(delivery: Delivery): void;
+  clock: Clock;
+};
+
 /** Rejects with a sentence when no connection comes about. */
-export async function listen(target: Target, who: Credentials, hear: Hear, clock: Clock): Promise<Listening> {
+export async function openSubscriber(target: Target, who: Credentials, o: SubscriberOptions): Promise<Subscriber> {
   const { host, port } = target;
+  const { clock } = o;
   const socket = connect({
-    ...{ host, port, minVersion: 'TLSv1.2' },
+    ...{ host, port, minVersion: 'TLSv1.2', cert: who.certificate, key: who.key },
     ...(who.ca === undefined ? {} : { ca: who.ca }),
     ...(isIP(host) === 0 ? { servername: host } : {}),
     // Node asks for the name of `servername` alone; an address has to be in the certificate too.
     checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    ...{ cert: who.certificate, key: who.key.export({ type: 'pkcs8', format: 'pem' }) },
   });
   const ended = Promise.withResolvers<string>();
   let answer: PromiseWithResolvers<Packet> | undefined;
@@ -60,16 +77,26 @@ export async function listen(target: Target, who: Credentials, hear: Hear, clock
     send(packet);
     return asked.promise.finally(() => timer.cancel());
   }
+  function hear({ topic, payload, qos, messageId }: IPublishPacket): void {
+    if (qos === 2) {
+      end('the broker sent QoS 2, which was not asked for');
+      return;
+    }
+    const acknowledge = (): void => {
+      if (qos === 1 && messageId !== undefined) send({ cmd: 'puback', messageId, reasonCode: 0 });
+    };
+    o.take({ topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload), acknowledge });
+  }
   function took(packet: Packet): void {
     heardAt = clock.elapsed();
-    if (packet.cmd === 'publish') hear(packet.topic, Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload));
+    if (packet.cmd === 'publish') hear(packet);
     else if (packet.cmd === 'disconnect') end(`the broker ended the connection (DISCONNECT 0x${(packet.reasonCode ?? 0).toString(16)})`);
     else if (packet.cmd === wanted) answer?.resolve(packet);
   }
   /** A connection that is dead says nothing: two pings without an answer end it. */
   function keepAlive(): void {
     alive = clock.setTimer(KEEPALIVE_SECONDS * 500, () => {
-      if (clock.elapsed() - heardAt > KEEPALIVE_SECONDS * 1000) return end('the broker answers no more');
+      if (!socket.isPaused() && clock.elapsed() - heardAt > KEEPALIVE_SECONDS * 1000) return end('the broker answers no more');
       send({ cmd: 'pingreq' });
       keepAlive();
     });
@@ -78,30 +105,42 @@ export async function listen(target: Target, who: Credentials, hear: Hear, clock
   const parser = mqttPacket.parser(FIVE);
   parser.on('packet', took);
   parser.on('error', () => end('the broker sent something that is no MQTT 5'));
-  socket.on('data', (chunk: Buffer) => void parser.parse(chunk));
+  socket.on('data', (chunk: Buffer) => void (isOver || parser.parse(chunk)));
   socket.on('error', (error: Error & { code?: string }) => end(error.code ?? error.message));
   socket.on('close', () => end('the connection was closed'));
   await secured();
-  const properties = { maximumPacketSize: MOST_BYTES };
-  const hello = { protocolId: 'MQTT', ...FIVE, clean: true, clientId: who.clientId, keepalive: KEEPALIVE_SECONDS, properties } as const;
-  const { reasonCode = 0 } = (await ask({ cmd: 'connect', ...hello }, 'connack')) as Packet & { reasonCode?: number };
-  if (reasonCode !== 0) {
+  const { session } = o;
+  const lasting = session === undefined ? {} : { receiveMaximum: session.mostUnderWay, sessionExpiryInterval: session.seconds };
+  const properties = { maximumPacketSize: o.mostBytes, ...lasting };
+  const hello = {
+    protocolId: 'MQTT',
+    ...FIVE,
+    clean: session === undefined,
+    clientId: who.clientId,
+    keepalive: KEEPALIVE_SECONDS,
+    properties,
+  } as const;
+  const connack = (await ask({ cmd: 'connect', ...hello }, 'connack')) as Packet & { reasonCode?: number; sessionPresent?: boolean };
+  if ((connack.reasonCode ?? 0) !== 0) {
     end('refused');
-    throw new Error(`the broker refused the listener (CONNACK 0x${reasonCode.toString(16)})`);
+    throw new Error(`the broker refused the ${o.name} (CONNACK 0x${(connack.reasonCode ?? 0).toString(16)})`);
   }
   keepAlive();
   let last = 0;
   return {
+    isResumed: connack.sessionPresent === true,
     async subscribe(filters) {
-      const subscriptions = filters.map((topic) => ({ topic, qos: 0 as const }));
+      const subscriptions = filters.map((topic) => ({ topic, qos: o.qos }));
       const { granted = [] } = (await ask({ cmd: 'subscribe', messageId: ++last, subscriptions }, 'suback')) as { granted?: unknown[] };
       return granted.map(Number).find((code) => code >= FIRST_REFUSAL);
     },
     ended: ended.promise,
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
     close() {
       send({ cmd: 'disconnect', reasonCode: 0 });
       socket.end();
-      end('the listener has left');
+      end(`the ${o.name} has left`);
     },
   };
 
